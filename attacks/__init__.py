@@ -1,0 +1,1 @@
+"""The attacks: one file is one published attack, found by its file name."""

@@ -1,0 +1,107 @@
+"""The Attack protocol: a generator that yields typed requests; the engine answers them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustbench_nlp.data.example import Example
+from robustbench_nlp.text import Text
+from robustbench_nlp.threat import Threat
+
+__all__ = ["Attack", "Encode", "Gradient", "Gradients", "Probe", "Request", "Sample", "Score", "Scores", "Steps"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What an attack sees of one example: the text it may edit, the label, the threat, and what `prepare` made.
+
+    `text` is the field under attack (`field`), cut to what the victim reads. An attempted example is classified right,
+    so `label` is no secret.
+    """
+
+    example: Example
+    text: Text
+    field: str
+    label: int
+    threat: Threat
+    target: int | None = None
+    prepared: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Score candidates; each counts as one query.
+
+    Among candidates whose prediction fools the victim the referee confirms in descending order of score and stops at
+    the first that holds (`confirm="best"`), or tries them all (`confirm="all"`, for attacks that choose among successes).
+    """
+
+    texts: Sequence[Text]
+    confirm: Literal["best", "all"] = "best"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Score texts that are not candidates (a word masked or left out): never a success; each counts as one query."""
+
+    texts: Sequence[Text]
+
+
+@dataclass(frozen=True, slots=True)
+class Gradient:
+    """Loss and its gradient at the input embeddings, per text; white-box threats only; each counts as one query."""
+
+    texts: Sequence[Text]
+
+
+@dataclass(frozen=True, slots=True)
+class Encode:
+    """Sentence vectors of a named helper model, float32 (n, dimensions) of unit length; no query, a helper call each."""
+
+    texts: Sequence[str]
+    model: str = "embedded"
+
+
+Request = Score | Probe | Gradient | Encode
+
+
+class Scores(NamedTuple):
+    """The answer to `Score` and `Probe`, one entry a text: `score` in [0, 1] (higher fools better, rounded to 1e-5) and
+    the referee's confirmed `success`. Under a decision threat the score is 1.0 or 0.0: another class, or not."""
+
+    score: list[float]
+    success: list[bool]
+
+
+class Gradients(NamedTuple):
+    """The answer to one text of `Gradient`: the loss of the true label, its gradient at the input embeddings
+    (tokens, dimensions), and each token's word slot (-1: none)."""
+
+    loss: float
+    gradient: NDArray[np.float32]
+    words: list[int]
+
+
+Steps = Generator[Request, Any, "Text | None"]
+
+
+@runtime_checkable
+class Attack(Protocol):
+    """One published attack. A frozen, keyword-only dataclass: its settings are its identity.
+
+    `run` returns its adversarial text, or None to leave the choice to the engine (the best confirmed success, else the
+    best score). Randomness comes only from `rng`. Class variables that the engine reads when they are there: `version`
+    (int, default 1; raised by any change of behaviour), `mode` ("noise" for attacks without a search), and
+    `one_at_a_time` (True when the attack drives a library that uses process-wide state).
+    """
+
+    @property
+    def threat(self) -> Threat: ...
+
+    def run(self, sample: Sample, rng: Random) -> Steps: ...

@@ -1,0 +1,1 @@
+"""Filters between making and scoring candidates, shared by attacks."""

@@ -1,0 +1,1 @@
+"""Datasets: examples, splits and their sources."""

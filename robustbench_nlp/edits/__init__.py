@@ -1,0 +1,1 @@
+"""Candidate makers shared by attacks: edits of one word or one text."""

@@ -1,0 +1,24 @@
+"""The errors a user can mend, each told in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = ["UsageError", "VictimError", "unknown"]
+
+
+class UsageError(Exception):
+    """Bad use or bad input: the message says in one line what is wrong and how to mend it."""
+
+
+class VictimError(Exception):
+    """A victim answered one input with an exception, a wrong shape, or something that is no probability."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """The error for a name that does not exist, with the nearest known one and then all of them."""
+    names = sorted(known)
+    near = get_close_matches(name.replace("-", "_"), names, n=1, cutoff=0.6)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return UsageError(f"no {kind} '{name}'; {hint}known: {', '.join(names) or 'none'}")

@@ -1,0 +1,1 @@
+"""Word lists and tables, each a data file beside its look-up."""

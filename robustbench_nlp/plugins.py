@@ -1,0 +1,139 @@
+"""Discovery of attacks, defenses, victims and datasets: a plug-in's name is its file name, or its entry point's.
+
+A plug-in module names its factory first in `__all__`: a settings dataclass for attacks and defenses, a function for
+victims (`argument, VictimOptions -> Victim`) and datasets (`argument, split -> Dataset`). Names are found without
+importing the plug-ins, and the first line of a module's docstring describes it.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import re
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from robustbench_nlp.errors import UsageError, unknown
+
+__all__ = ["Kind", "Selector", "create", "describe", "factory", "parse", "plugin_names", "selector_of", "split_list"]
+
+Kind = Literal["attack", "defense", "victim", "dataset"]
+
+_PACKAGES: dict[Kind, str] = {
+    "attack": "robustbench_nlp.attacks",
+    "defense": "robustbench_nlp.defenses",
+    "victim": "robustbench_nlp.victims",
+    "dataset": "robustbench_nlp.data.sources",
+}
+_GROUPS: dict[Kind, str] = {kind: f"robustbench_nlp.{kind}s" for kind in _PACKAGES}
+_SELECTOR = re.compile(r"(?P<name>[A-Za-z][\w-]*)(?:\((?P<settings>.*)\))?(?::(?P<argument>.+))?", re.DOTALL)
+
+
+class Selector(NamedTuple):
+    """`name`, `name:argument` or `name(key=value, …)`, as written on the command line."""
+
+    name: str
+    argument: str = ""
+    settings: dict[str, Any] = {}  # noqa: RUF012 (a NamedTuple default, never mutated)
+
+
+@cache
+def _files(kind: Kind) -> dict[str, Path]:
+    spec = find_spec(_PACKAGES[kind])
+    folders = spec.submodule_search_locations if spec else None
+    return {
+        path.stem: path
+        for folder in folders or ()
+        for path in sorted(Path(folder).glob("*.py"))
+        if not path.stem.startswith("_")
+    }
+
+
+@cache
+def _entry_points(kind: Kind) -> dict[str, EntryPoint]:
+    return {point.name.replace("-", "_"): point for point in entry_points(group=_GROUPS[kind])}
+
+
+def plugin_names(kind: Kind) -> list[str]:
+    """Every known name of a kind, sorted; nothing is imported."""
+    return sorted({*_files(kind), *_entry_points(kind)})
+
+
+def describe(kind: Kind, name: str) -> str:
+    """The first line of the plug-in's docstring, read without importing it."""
+    path = _files(kind).get(name)
+    if path is None:
+        return f"plug-in {_entry_points(kind)[name].value}"
+    docstring = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+    return docstring.partition("\n")[0]
+
+
+def factory(kind: Kind, name: str) -> Callable[..., Any]:
+    """The plug-in's factory. Raises `UsageError` for an unknown name or a missing extra."""
+    name = name.replace("-", "_")
+    known = _entry_points(kind).get(name)
+    if known is not None and name not in _files(kind):
+        made: Callable[..., Any] = known.load()
+        return made
+    if name not in _files(kind):
+        raise unknown(kind, name, plugin_names(kind))
+    module = importlib.import_module(f"{_PACKAGES[kind]}.{name}")
+    found: Callable[..., Any] = getattr(module, module.__all__[0])
+    return found
+
+
+def parse(selector: str) -> Selector:
+    """Read a selector. Raises `UsageError` where it is malformed."""
+    match = _SELECTOR.fullmatch(selector.strip())
+    if match is None:
+        raise UsageError(f"cannot read '{selector}'; write NAME, NAME:ARGUMENT or NAME(setting=value)")
+    try:
+        call = ast.parse(f"f({match['settings'] or ''})", mode="eval").body
+        assert isinstance(call, ast.Call)
+        if call.args:
+            raise ValueError
+        settings = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+    except (SyntaxError, ValueError):
+        raise UsageError(f"cannot read the settings of '{selector}'; write {match['name']}(setting=value)") from None
+    return Selector(match["name"].replace("-", "_"), match["argument"] or "", settings)
+
+
+def create(kind: Literal["attack", "defense"], selector: str) -> Any:
+    """An attack or defense from its selector; an argument after ':' fills the first field of its dataclass."""
+    name, argument, settings = parse(selector)
+    make = factory(kind, name)
+    fields = [f.name for f in dataclasses.fields(make)] if dataclasses.is_dataclass(make) else []
+    for setting in settings:
+        if fields and setting not in fields:
+            raise unknown(f"setting of {kind} {name}", setting, fields)
+    if argument:
+        settings = {fields[0]: argument, **settings}
+    try:
+        return make(**settings)
+    except (TypeError, ValueError) as problem:
+        raise UsageError(f"{kind} '{selector}' cannot be made: {problem}") from problem
+
+
+def selector_of(kind: Kind, plugin: object) -> str:
+    """The file name under which a plug-in object is registered, else its class name."""
+    module = type(plugin).__module__
+    prefix = _PACKAGES[kind] + "."
+    return module.removeprefix(prefix) if module.startswith(prefix) else type(plugin).__name__
+
+
+def split_list(text: str) -> list[str]:
+    """Split on commas outside parentheses, dropping empty items."""
+    items, depth, current = [], 0, ""
+    for character in text:
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            items.append(current.strip())
+            current = ""
+        else:
+            current += character
+    return [item for item in (*items, current.strip()) if item]

@@ -1,0 +1,1 @@
+"""Search strategies shared by attacks, as generators that yield requests."""

@@ -1,0 +1,117 @@
+"""A text as numbered words over an untouched string: an edit disturbs nothing but the word that it edits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import regex
+
+__all__ = ["Text", "words_of"]
+
+# A word is a run of letters, marks, digits or underscores; apostrophes and hyphens inside it belong to it.
+_WORD = regex.compile(r"\w+(?:['’\-‐‑]\w+)*")
+
+
+def words_of(string: str) -> list[str]:
+    """The words of a string by the rule of `Text`."""
+    return _WORD.findall(string)
+
+
+class Text:
+    """An immutable text whose words keep their numbers under every edit.
+
+    The string is held as gap, word, gap, word, …, gap. A replaced word stays in its slot whatever it becomes (two
+    words, one word, nothing), so word 7 of the original is slot 7 of every text edited from it.
+    """
+
+    __slots__ = ("_pieces", "_string")
+
+    def __init__(self, string: str) -> None:
+        pieces: list[str] = []
+        end = 0
+        for match in _WORD.finditer(string):
+            pieces.append(string[end : match.start()])
+            pieces.append(match.group())
+            end = match.end()
+        pieces.append(string[end:])
+        self._pieces = pieces
+        self._string: str | None = string
+
+    @classmethod
+    def _of(cls, pieces: list[str]) -> Text:
+        text = cls.__new__(cls)
+        text._pieces = pieces
+        text._string = None
+        return text
+
+    @property
+    def words(self) -> list[str]:
+        """What stands in each word slot now; an emptied slot is ''."""
+        return self._pieces[1::2]
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """The slots' (start, end) in `str(self)`, in code points."""
+        spans, position = [], 0
+        for i, piece in enumerate(self._pieces):
+            if i % 2:
+                spans.append((position, position + len(piece)))
+            position += len(piece)
+        return spans
+
+    def __len__(self) -> int:
+        """The number of word slots."""
+        return len(self._pieces) // 2
+
+    def __str__(self) -> str:
+        if self._string is None:
+            self._string = "".join(self._pieces)
+        return self._string
+
+    def __repr__(self) -> str:
+        return f"Text({str(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Text) and self._pieces == other._pieces
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def word(self, number: int) -> str:
+        """What stands in slot `number` now."""
+        return self._pieces[2 * number + 1]
+
+    def replace(self, words: Mapping[int, str]) -> Text:
+        """The text with each numbered slot holding the given string."""
+        pieces = self._pieces.copy()
+        for number, word in words.items():
+            pieces[2 * number + 1] = word
+        return Text._of(pieces)
+
+    def swap(self, number: int, word: str) -> Text:
+        """`replace` for one slot: the inner loop of most attacks."""
+        pieces = self._pieces.copy()
+        pieces[2 * number + 1] = word
+        return Text._of(pieces)
+
+    def insert(self, number: int, words: str) -> Text:
+        """The text with `words` and a space put before slot `number`; at `len(self)`, a space and `words` after the last."""
+        pieces = self._pieces.copy()
+        if number < len(self):
+            pieces[2 * number] += words + " "
+        elif len(self):
+            pieces[-1] = " " + words + pieces[-1]
+        else:
+            pieces[-1] += words
+        return Text._of(pieces)
+
+    def delete(self, number: int) -> Text:
+        """The text with slot `number` emptied and one neighbouring space dropped: the one before it, else the one after."""
+        pieces = self._pieces.copy()
+        at = 2 * number + 1
+        pieces[at] = ""
+        if pieces[at - 1].endswith(" "):
+            pieces[at - 1] = pieces[at - 1][:-1]
+        elif pieces[at + 1].startswith(" "):
+            pieces[at + 1] = pieces[at + 1][1:]
+        return Text._of(pieces)

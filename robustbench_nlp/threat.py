@@ -1,0 +1,118 @@
+"""What an attacker may change, spend and know; checkable from the two strings alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from rapidfuzz.distance import Levenshtein
+
+from robustbench_nlp.text import words_of
+
+__all__ = ["Changes", "Threat", "align", "measure", "violations"]
+
+Knowledge = Literal["decision", "score", "gradient"]
+Unit = Literal["char", "word", "sentence"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Threat:
+    """A named, versioned attacker: `name@version` stands in every caption and fingerprint.
+
+    `max_words_changed` counts words and `max_words_share` is a fraction of the original's words in [0, 1]; `max_edits` is
+    the Levenshtein distance of the whole text in code points, `max_edits_per_word` the same within each aligned pair of
+    words. `max_queries` is the budget per example, the clean prediction included. `fields` names the input fields that
+    may change; empty means the first one. `min_similarity` is the cosine of whole texts under `similarity_model`.
+    """
+
+    name: str
+    version: int = 1
+    knowledge: Knowledge = "score"
+    unit: Unit = "word"
+    max_words_changed: int | None = None
+    max_words_share: float | None = None
+    max_edits: int | None = None
+    max_edits_per_word: int | None = None
+    max_queries: int | None = None
+    fields: tuple[str, ...] = ()
+    min_similarity: float | None = None
+    similarity_model: str | None = None
+    candidates: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}"
+
+
+class Changes(NamedTuple):
+    """How far a text lies from its original: words and characters, never negative."""
+
+    words_changed: int
+    words_total: int
+    edits_chars: int
+
+
+def measure(original: str, adversarial: str) -> Changes:
+    """The word edit distance (unit costs), the original's number of words, and the Levenshtein distance in code points."""
+    before, after = words_of(original), words_of(adversarial)
+    return Changes(Levenshtein.distance(before, after), len(before), Levenshtein.distance(original, adversarial))
+
+
+def align(before: Sequence[str], after: Sequence[str]) -> list[tuple[str, str]]:
+    """The pairs (old word, new word) of the cheapest alignment; '' stands for an insertion or a deletion.
+
+    Ties break left to right, substitution before deletion before insertion. When as many words differ position by
+    position as the distance says, that diagonal is the answer under this rule and no table is built.
+    """
+    distance = Levenshtein.distance(before, after)
+    if len(before) == len(after) and sum(a != b for a, b in zip(before, after, strict=True)) == distance:
+        return [(a, b) for a, b in zip(before, after, strict=True) if a != b]
+    start = 0
+    while start < min(len(before), len(after)) and before[start] == after[start]:
+        start += 1
+    before, after = before[start:], after[start:]
+    rows, columns = len(before), len(after)
+    cost = [[0] * (columns + 1) for _ in range(rows + 1)]  # cost[i][j]: the distance of before[i:] and after[j:]
+    for i in range(rows, -1, -1):
+        for j in range(columns, -1, -1):
+            if i == rows or j == columns:
+                cost[i][j] = rows - i + columns - j
+            else:
+                swap = cost[i + 1][j + 1] + (before[i] != after[j])
+                cost[i][j] = min(swap, cost[i + 1][j] + 1, cost[i][j + 1] + 1)
+    pairs: list[tuple[str, str]] = []
+    i = j = 0
+    while i < rows or j < columns:
+        here = cost[i][j]
+        if i < rows and j < columns and here == cost[i + 1][j + 1] + (before[i] != after[j]):
+            if before[i] != after[j]:
+                pairs.append((before[i], after[j]))
+            i, j = i + 1, j + 1
+        elif i < rows and here == cost[i + 1][j] + 1:
+            pairs.append((before[i], ""))
+            i += 1
+        else:
+            pairs.append(("", after[j]))
+            j += 1
+    return pairs
+
+
+def violations(threat: Threat, original: str, adversarial: str) -> list[str]:
+    """What the text breaks of the threat's limits on edits, each in a phrase; empty when it is inside."""
+    changes = measure(original, adversarial)
+    broken = []
+    if threat.max_words_changed is not None and changes.words_changed > threat.max_words_changed:
+        broken.append(f"{changes.words_changed} words changed, at most {threat.max_words_changed} allowed")
+    if threat.max_words_share is not None and changes.words_changed > threat.max_words_share * changes.words_total:
+        broken.append(
+            f"{changes.words_changed} of {changes.words_total} words changed, at most {threat.max_words_share:.0%} allowed"
+        )
+    if threat.max_edits is not None and changes.edits_chars > threat.max_edits:
+        broken.append(f"{changes.edits_chars} characters edited, at most {threat.max_edits} allowed")
+    if threat.max_edits_per_word is not None:
+        for old, new in align(words_of(original), words_of(adversarial)):
+            edits = Levenshtein.distance(old, new)
+            if edits > threat.max_edits_per_word:
+                broken.append(f"{old!r} became {new!r}: {edits} edits, at most {threat.max_edits_per_word} a word")
+                break
+    return broken
