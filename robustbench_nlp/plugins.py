@@ -39,7 +39,7 @@ class Selector(NamedTuple):
 
     name: str
     argument: str = ""
-    settings: dict[str, Any] = {}  # noqa: RUF012 (a NamedTuple default, never mutated)
+    settings: dict[str, Any] = {}
 
 
 @cache
