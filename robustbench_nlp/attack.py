@@ -19,7 +19,7 @@ __all__ = ["Attack", "Encode", "Gradient", "Gradients", "Probe", "Request", "Sam
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What an attack sees of one example: the text it may edit, the label, the threat, and what `prepare` made.
+    """What an attack sees of one example: the text it may edit, the label and the threat.
 
     `text` is the field under attack (`field`), cut to what the victim reads. An attempted example is classified right,
     so `label` is no secret.
@@ -30,8 +30,6 @@ class Sample:
     field: str
     label: int
     threat: Threat
-    target: int | None = None
-    prepared: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +71,12 @@ Request = Score | Probe | Gradient | Encode
 
 class Scores(NamedTuple):
     """The answer to `Score` and `Probe`, one entry a text: `score` in [0, 1] (higher fools better, rounded to 1e-5) and
-    the referee's confirmed `success`. Under a decision threat the score is 1.0 or 0.0: another class, or not."""
+    the referee's confirmed `success`; `outputs` are the class probabilities. Under a decision threat the score is 1.0 or
+    0.0 (another class, or not) and there are no outputs."""
 
     score: list[float]
     success: list[bool]
+    outputs: Sequence[Sequence[float]] | None = None
 
 
 class Gradients(NamedTuple):

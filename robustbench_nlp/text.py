@@ -21,19 +21,22 @@ class Text:
     """An immutable text whose words keep their numbers under every edit.
 
     The string is held as gap, word, gap, word, …, gap. A replaced word stays in its slot whatever it becomes (two
-    words, one word, nothing), so word 7 of the original is slot 7 of every text edited from it.
+    words, one word, nothing), so word 7 of the original is slot 7 of every text edited from it. Only words that lie
+    within the first `end` code points get a slot: a victim that reads no further can't be attacked further.
     """
 
     __slots__ = ("_pieces", "_string")
 
-    def __init__(self, string: str) -> None:
+    def __init__(self, string: str, end: int | None = None) -> None:
         pieces: list[str] = []
-        end = 0
+        last = 0
         for match in _WORD.finditer(string):
-            pieces.append(string[end : match.start()])
+            if end is not None and match.end() > end:
+                break
+            pieces.append(string[last : match.start()])
             pieces.append(match.group())
-            end = match.end()
-        pieces.append(string[end:])
+            last = match.end()
+        pieces.append(string[last:])
         self._pieces = pieces
         self._string: str | None = string
 

@@ -7,6 +7,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
+
+from robustbench_nlp.errors import UsageError
 
 __all__ = ["Dataset", "Example", "Input", "content_hash"]
 
@@ -28,8 +31,8 @@ class Example:
 
     @cached_property
     def id(self) -> str:
-        """16 hex digits of the content, label included."""
-        return content_hash(dict(self.fields), self.label)[:16]
+        """16 hex digits of the fields. The label stays out: its number depends on whose order it follows."""
+        return content_hash(dict(self.fields))[:16]
 
     @cached_property
     def input(self) -> Input:
@@ -45,7 +48,11 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """One split of a dataset: its examples in content-hash order, so that a smaller limit is a subset of a larger one."""
+    """One split of a dataset: its examples in content-hash order, so that a smaller limit is a subset of a larger one.
+
+    The order is made here, whatever order the examples come in. `note` is a sentence for captions. Raises `UsageError`
+    for a label outside the dataset and for an input that stands there twice: records are kept by example id.
+    """
 
     name: str
     split: str
@@ -58,12 +65,30 @@ class Dataset:
     task: str = "classification"
     fields: tuple[str, ...] = field(default=("text",))
 
+    def __post_init__(self) -> None:
+        examples = tuple(sorted(self.examples, key=lambda example: example.id))
+        for example, following in pairwise(examples):
+            if example.id == following.id:
+                raise UsageError(f"dataset {self.name} holds {_shown(example)} twice; keep one of them")
+        for example in examples:
+            if not 0 <= example.label < len(self.label_names):
+                raise UsageError(
+                    f"dataset {self.name}: the label {example.label} of {_shown(example)} is outside its "
+                    f"{len(self.label_names)} label names ({', '.join(self.label_names)}); correct it or name it"
+                )
+        object.__setattr__(self, "examples", examples)
+
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of name, version, split, labels and the ids of all examples."""
-        ids = [example.id for example in self.examples]
-        return content_hash(self.name, self.version, self.split, self.label_names, ids)[:16]
+        """16 hex digits of name, version, split, and every example's id and label name: label numbers don't matter."""
+        labelled = [(example.id, self.label_names[example.label]) for example in self.examples]
+        return content_hash(self.name, self.version, self.split, labelled)[:16]
 
     def head(self, limit: int | None) -> tuple[Example, ...]:
         """The first `limit` examples, or all."""
         return self.examples if limit is None else self.examples[:limit]
+
+
+def _shown(example: Example) -> str:
+    """The start of an example's first field, for messages; ASCII, so that any terminal can print it."""
+    return ascii(next(iter(example.fields.values()), "")[:40])

@@ -1,0 +1,84 @@
+"""A dataset of the Hugging Face hub, or a folder saved by `datasets`: hf:ID, hf:ID:CONFIG or hf:FOLDER."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from robustbench_nlp.data.example import Dataset
+from robustbench_nlp.data.tables import Columns, Row, Table, to_dataset
+from robustbench_nlp.errors import UsageError
+
+__all__ = ["fetch", "load"]
+
+_SAME_SPLIT = {"dev": ("dev", "validation", "valid", "val")}
+"""What hub datasets call our splits, where the names differ."""
+
+
+def load(
+    argument: str,
+    split: str,
+    *,
+    text: str | Sequence[str] = (),
+    label: str = "label",
+    label_names: Sequence[str] = (),
+    revision: str | None = None,
+) -> Dataset:
+    """One split, by our name or the dataset's own; a folder saved without splits is split "all" whichever is asked for.
+
+    Rows that the hub marks as unlabelled (-1) are left out, and the note says how many.
+    """
+    if not argument:
+        raise UsageError("dataset hf needs a name; write hf:ID, hf:ID:CONFIG or hf:FOLDER")
+    splits = fetch(argument, revision)
+    name = next((name for name in ("all", *_SAME_SPLIT.get(split, (split,))) if name in splits), "")
+    if not name:
+        raise UsageError(f"hf:{argument} has no split '{split}'; it has: {', '.join(splits)}; ask for one of them")
+    data = splits[name]
+    class_names: Sequence[str] = getattr(data.features.get(label), "names", ())
+    rows, unlabelled = [], 0
+    for number, cells in enumerate(data, 1):
+        if class_names and cells[label] == -1:
+            unlabelled += 1
+        else:
+            named = {**cells, label: class_names[cells[label]]} if class_names and cells[label] is not None else cells
+            rows.append(Row(f"row {number}", named))
+    table = Table(
+        kind="hf",
+        origin=argument,
+        name=Path(argument).name if Path(argument).is_dir() else argument,
+        columns=data.column_names,
+        rows=rows,
+    )
+    return to_dataset(
+        table,
+        Columns(text=text, label=label, label_names=label_names or class_names),
+        split="all" if name == "all" else split,
+        licence=str(data.info.license or "unknown"),
+        source=f"hub dataset {argument}" + (f", revision {revision}" if revision else ""),
+        note=f"{unlabelled} unlabelled rows are left out." if unlabelled else "",
+    )
+
+
+def fetch(argument: str, revision: str | None = None) -> Mapping[str, Any]:
+    """The splits by name of a hub dataset or a saved folder; {"all": …} for a folder saved without splits.
+
+    Raises `UsageError` without the `datasets` library, and for whatever keeps the dataset from being loaded.
+    """
+    try:
+        import datasets
+    except ImportError:
+        raise UsageError("hub datasets need the `datasets` library: pip install 'robustbench-nlp[hub]'") from None
+    try:
+        if any((Path(argument) / name).is_file() for name in ("dataset_dict.json", "state.json")):
+            found = datasets.load_from_disk(argument)
+        else:
+            identifier, _, config = (argument, "", "") if Path(argument).exists() else argument.partition(":")
+            found = datasets.load_dataset(identifier, config or None, revision=revision)
+    except Exception as problem:  # the hub client raises its transport's errors too
+        reason = " ".join(str(problem).split())[:300]
+        raise UsageError(
+            f"cannot load hf:{argument} ({type(problem).__name__}: {reason}); check name and connection"
+        ) from problem
+    return found if isinstance(found, Mapping) else {"all": found}

@@ -1,0 +1,21 @@
+"""IMDB reviews (Maas et al., 2011), negative or positive: our own split of the training file."""
+
+from __future__ import annotations
+
+from robustbench_nlp.data.example import Dataset
+from robustbench_nlp.data.movie_reviews import Corpus
+from robustbench_nlp.data.movie_reviews import load as load_corpus
+
+__all__ = ["load"]
+
+CORPUS = Corpus(
+    name="imdb",
+    in_package="imdb",
+    on_hub="stanfordnlp/imdb",
+    note="imdb is this project's own split of the IMDB training file (25,000 reviews), not the standard 25,000-review test set.",
+)
+
+
+def load(argument: str, split: str) -> Dataset:
+    """The `train`, `dev` or `test` split: 83, 5 and 12 %."""
+    return load_corpus(CORPUS, argument, split)

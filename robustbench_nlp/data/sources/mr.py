@@ -1,0 +1,21 @@
+"""Movie Review sentences (Pang and Lee, 2005), negative or positive: our own split of the training file."""
+
+from __future__ import annotations
+
+from robustbench_nlp.data.example import Dataset
+from robustbench_nlp.data.movie_reviews import Corpus
+from robustbench_nlp.data.movie_reviews import load as load_corpus
+
+__all__ = ["load"]
+
+CORPUS = Corpus(
+    name="mr",
+    in_package="rotten_tomatoes",
+    on_hub="cornell-movie-review-data/rotten_tomatoes",
+    note="mr is this project's own split of the MR training file (8,530 sentences), not the standard 1,066-sentence test set.",
+)
+
+
+def load(argument: str, split: str) -> Dataset:
+    """The `train`, `dev` or `test` split: 83, 5 and 12 %."""
+    return load_corpus(CORPUS, argument, split)

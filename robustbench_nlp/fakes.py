@@ -1,0 +1,91 @@
+"""Fakes for tests: a victim that counts keywords, and an engine of a few lines that drives one attack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import NamedTuple
+
+import numpy as np
+
+from robustbench_nlp.attack import Attack, Probe, Sample, Score, Scores
+from robustbench_nlp.data.example import Example, Input, content_hash
+from robustbench_nlp.errors import UsageError
+from robustbench_nlp.text import Text, words_of
+from robustbench_nlp.threat import violations
+from robustbench_nlp.victim import Probabilities, Victim
+
+__all__ = ["Driven", "KeywordVictim", "drive", "sample_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeywordVictim:
+    """Class probabilities are the softmax of how many of each class's keywords an input holds."""
+
+    keywords: tuple[tuple[str, ...], ...] = (("bad", "awful", "dull"), ("good", "great", "fine"))
+    label_names: tuple[str, ...] = ("negative", "positive")
+    name: str = "keywords"
+    random: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        return content_hash(self.name, self.keywords)[:16]
+
+    def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
+        found = [words_of(item if isinstance(item, str) else "\n".join(item)) for item in inputs]
+        counts = [[sum(map(words.count, keywords)) for keywords in self.keywords] for words in found]
+        logits = np.array(counts, dtype=np.float32).reshape(len(inputs), len(self.keywords))
+        exps = np.exp(logits - logits.max(axis=1, keepdims=True))
+        probabilities: Probabilities = exps / exps.sum(axis=1, keepdims=True)
+        return probabilities
+
+
+class Driven(NamedTuple):
+    """What an attack came to: its text (else the best success, else the best-scored candidate), and its queries."""
+
+    text: Text | None
+    queries: int
+
+
+def sample_of(attack: Attack, string: str, label: int = 1) -> Sample:
+    """A one-field sample under the attack's own threat."""
+    example = Example(fields={"text": string}, label=label)
+    return Sample(example=example, text=Text(string), field="text", label=label, threat=attack.threat)
+
+
+def drive(attack: Attack, sample: Sample, rng: Random, victim: Victim, max_queries: int | None = None) -> Driven:
+    """Run one attack by itself, unbatched and uncached. The clean prediction is query 1; a request is cut where
+    `max_queries` end, and the attack is closed. Raises `UsageError` for requests other than `Score` and `Probe`."""
+    steps = attack.run(sample, rng)
+    answer: Scores | None = None
+    best: tuple[bool, float, Text | None] = (False, -1.0, None)
+    queries = 1
+    while True:
+        try:
+            request = steps.send(answer)
+        except StopIteration as stop:
+            return Driven(best[2] if stop.value is None else stop.value, queries)
+        if not isinstance(request, Score | Probe):
+            raise UsageError(f"drive() answers Score and Probe, not {type(request).__name__}; use the engine")
+        texts = request.texts if max_queries is None else request.texts[: max(0, max_queries - queries)]
+        queries += len(texts)
+        answer = _answer(texts, sample, victim, isinstance(request, Probe))
+        if isinstance(request, Score):
+            for score, success, text in zip(answer.score, answer.success, texts, strict=True):
+                best = max(best, (success, score, text), key=lambda row: row[:2])
+        if len(texts) < len(request.texts):
+            steps.close()
+            return Driven(best[2], queries)
+
+
+def _answer(texts: Sequence[Text], sample: Sample, victim: Victim, probe: bool) -> Scores:
+    strings = [str(text) for text in texts]
+    outputs = victim.predict([sample.example.with_field(sample.field, string) for string in strings])
+    fooled = outputs.argmax(axis=1) != sample.label if len(texts) else []
+    original = str(sample.text)
+    success = [
+        bool(fool) and not probe and not violations(sample.threat, original, string)
+        for fool, string in zip(fooled, strings, strict=True)
+    ]
+    return Scores([round(1.0 - float(row[sample.label]), 5) for row in outputs], success)

@@ -1,0 +1,316 @@
+"""One example under attack: its generator, its budget, what it has seen, and in the end its record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from random import Random
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from robustbench_nlp.attack import Gradient, Gradients, Probe, Request, Sample, Score, Scores, Steps
+from robustbench_nlp.data.example import Example, content_hash
+from robustbench_nlp.errors import UsageError, VictimError
+from robustbench_nlp.records import Outcome, Record
+from robustbench_nlp.referee import Verdict
+from robustbench_nlp.tasks.classification import MARGIN
+from robustbench_nlp.text import Text
+from robustbench_nlp.threat import measure
+from robustbench_nlp.victim import Probabilities
+
+if TYPE_CHECKING:
+    from robustbench_nlp.engine import Engine
+
+__all__ = ["Live", "Seen"]
+
+
+class Seen(NamedTuple):
+    """What the search's prediction said of a text; the output is row `row` of a whole round's `outputs`."""
+
+    score: float
+    margin: float
+    outputs: Probabilities
+    row: int
+
+    @property
+    def output(self) -> Probabilities:
+        row: Probabilities = self.outputs[self.row]
+        return row
+
+
+class Live:
+    """One example in the engine's live set. `request` is what it asks now, `strings` the texts of it within the budget."""
+
+    def __init__(self, example: Example, engine: Engine) -> None:
+        self.example = example
+        self.engine = engine
+        threat = engine.threat
+        self.field = threat.fields[0] if threat.fields else next(iter(example.fields))
+        self.plain = len(example.fields) == 1
+        self.original = example.fields[self.field]
+        self.request: Request = Probe([])
+        self.strings: list[str] = [self.original]
+        self.seen: dict[str, Seen | None] = {}
+        self.queries = 0
+        self.helper_calls = 0
+        self.done = False
+        self.final = self.original
+        self.similarity: float | None = None
+        self._steps: Steps | None = None
+        self._closing = False
+        self._best: tuple[float, str] | None = None
+        self._verdicts: dict[str, Verdict] = {}
+        self._first_success_query: int | None = None
+        self._returned: str | None = None
+        self._outcome: Outcome = "failed"
+        self._error: str | None = None
+        self._truncated = False
+        self._clean: Seen | None = None
+        self._start = time.perf_counter()
+
+    @property
+    def succeeded(self) -> bool:
+        return self._outcome == "success"
+
+    def admit(self) -> bool:
+        """Fix which of the requested texts the budget allows; False (and done) when it allows none."""
+        if self._clean is not None:
+            assert isinstance(self.request, Score | Probe)
+            texts: Sequence[Text] = self.request.texts
+            left = self._left()
+            if left is not None and left < len(texts):
+                self._closing = True
+                texts = texts[:left]
+                if not texts:
+                    self._conclude(None)
+                    return False
+            self.strings = [str(text) for text in texts]
+        self.queries += len(self.strings) * self.engine.predictor.cost
+        return True
+
+    def _left(self) -> int | None:
+        budget = self.engine.threat.max_queries
+        return None if budget is None else max(budget - self.queries, 0) // self.engine.predictor.cost
+
+    def hear(self) -> None:
+        """Take the predictions of `strings` in: as the clean answer, as the check of a returned text, or as an answer."""
+        if self._clean is None:
+            self._begin()
+            return
+        seen = [entry for string in self.strings if (entry := self.seen[string]) is not None]
+        scores = [entry.score for entry in seen]
+        success = [False] * len(seen)
+        if isinstance(self.request, Score) and not self._credit(self.request, seen, scores, success):
+            return
+        if self._returned is not None or self._closing:
+            self._conclude(self._returned)
+            return
+        if self.engine.threat.knowledge == "decision":
+            self.send(Scores([float(entry.margin < -MARGIN) for entry in seen], success))
+        else:
+            self.send(Scores(scores, success, _Outputs(seen)))
+
+    def _begin(self) -> None:
+        clean = self.seen[self.original]
+        assert clean is not None
+        self._clean = clean
+        if clean.margin <= 0:
+            self._finish("skipped")
+            return
+        if (left := self._left()) is not None and left < 1:
+            self._finish("failed")
+            return
+        end = None
+        truncate = getattr(self.engine.predictor.victim, "truncate", None)
+        if truncate is not None:
+            end = len(truncate(self.original))
+            self._truncated = end < len(self.original.rstrip())
+        sample = Sample(
+            example=self.example,
+            text=Text(self.original, end),
+            field=self.field,
+            label=self.example.label,
+            threat=self.engine.threat,
+        )
+        seed = int(content_hash(self.engine.seed, self.engine.name, self.example.id)[:16], 16)
+        self._steps = self.engine.attack.run(sample, Random(seed))
+        self.send(None)
+
+    def _credit(self, request: Score, seen: list[Seen], scores: list[float], success: list[bool]) -> bool:
+        """Let the referee confirm claims, best score first; False when the victim failed."""
+        top = max(range(len(seen)), key=scores.__getitem__, default=None)
+        if top is not None and (self._best is None or scores[top] > self._best[0]):
+            self._best = scores[top], self.strings[top]
+        claims = [i for i, entry in enumerate(seen) if entry.margin < -MARGIN]
+        for i in sorted(claims, key=lambda i: -scores[i]):
+            verdict = self._judged(self.strings[i])
+            if verdict is None:
+                return False
+            if verdict.success:
+                success[i] = True
+                if self._first_success_query is None:
+                    cost = self.engine.predictor.cost
+                    self._first_success_query = self.queries - (len(seen) - 1 - i) * cost
+                if request.confirm == "best":
+                    break
+        return True
+
+    def _judged(self, string: str) -> Verdict | None:
+        """The referee's verdict on a text, asked once; None (and done, an error) when the victim failed."""
+        if string not in self._verdicts:
+            try:
+                self._verdicts[string] = self.engine.referee.judge(self.example, self.field, string)
+            except VictimError as problem:
+                self.fail(problem)
+                return None
+        return self._verdicts[string]
+
+    def hear_gradients(self) -> None:
+        """Answer a `Gradient` request within the budget."""
+        assert isinstance(self.request, Gradient)
+        victim = self.engine.predictor.victim
+        gradients = getattr(victim, "gradients", None)
+        if self.engine.threat.knowledge != "gradient" or gradients is None:
+            raise UsageError(f"attack {self.engine.name} needs gradients; its threat or the victim {victim.name} has none")
+        left = self._left()
+        texts = self.request.texts if left is None else self.request.texts[:left]
+        self.queries += len(texts) * self.engine.predictor.cost
+        if len(texts) < len(self.request.texts):
+            self._conclude(None)
+            return
+        inputs = [self.example.with_field(self.field, str(text)) for text in texts]
+        found = gradients(inputs, [self.example.label] * len(inputs))
+        self.send(
+            [
+                Gradients(loss, gradient, _slots(text, offsets))
+                for text, (loss, gradient, offsets) in zip(texts, found, strict=True)
+            ]
+        )
+
+    def send(self, answer: Any) -> None:
+        """Hand the attack its answer and take its next request, or its end."""
+        assert self._steps is not None
+        try:
+            request = self._steps.send(answer)
+        except StopIteration as end:
+            self._end(None if end.value is None else str(end.value))
+        except UsageError:
+            raise
+        except Exception as problem:  # an attack's own fault is an error of this example, never a failed attack
+            self.fail(problem)
+        else:
+            self.request = request
+
+    def _end(self, string: str | None) -> None:
+        """The attack returned: judge its text now, or ask for the prediction of one that was never scored."""
+        if string is None or string == self.original or string in self.seen:
+            self._conclude(string)
+        elif self._left() == 0:
+            self._conclude(None)
+        else:
+            self._returned = string
+            self.request = Score([Text(string)])
+
+    def _conclude(self, string: str | None) -> None:
+        """Settle the outcome: the returned text if it holds, else the best confirmed success, else the best score."""
+        if string is not None and string != self.original:
+            verdict = self._judged(string)
+            if verdict is None:
+                return
+            if verdict.success:
+                if self._first_success_query is None:
+                    self._first_success_query = self.queries
+                self.final = string
+                self._finish("success")
+                return
+        confirmed = [text for text, verdict in self._verdicts.items() if verdict.success]
+        if confirmed:
+            self.final = max(confirmed, key=self._score)
+            self._finish("success")
+            return
+        self.final = string or (self._best[1] if self._best else self.original)
+        self._finish("failed")
+
+    def _score(self, text: str) -> float:
+        entry = self.seen.get(text)
+        return entry.score if entry else 0.0
+
+    def fail(self, problem: Exception) -> None:
+        """Make this example an error record."""
+        self._error = str(problem) if isinstance(problem, VictimError) else f"{type(problem).__name__}: {problem}"
+        self._finish("error")
+
+    def _finish(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+        self.done = True
+        if self._steps is not None:
+            self._steps.close()
+
+    def record(self) -> Record:
+        """The example's record; to be called once it is done."""
+        clean, attacked = self._clean, self._outcome in ("success", "failed")
+        verdict = self._verdicts.get(self.final)
+        output, margin = None, clean.margin if clean else None
+        if verdict is not None and verdict.output is not None:
+            output, margin = verdict.output, verdict.margin
+        elif attacked and (entry := self.seen.get(self.final)) is not None:
+            output, margin = entry.output, entry.margin
+        changes = measure(self.original, self.final) if attacked else None
+        return Record(
+            example_id=self.example.id,
+            label=self.example.label,
+            original=self.example.input,
+            adversarial=self.example.with_field(self.field, self.final) if attacked else None,
+            clean_output=_rounded(clean.output) if clean else None,
+            adversarial_output=_rounded(output) if attacked and output is not None else None,
+            clean_prediction=int(clean.output.argmax()) if clean else None,
+            adversarial_prediction=int(output.argmax()) if attacked and output is not None else None,
+            outcome=self._outcome,
+            winner=self.engine.name if self.succeeded else None,
+            error=self._error,
+            queries=self.queries,
+            forwards=len(self.seen),
+            helper_calls=self.helper_calls,
+            first_success_query=self._first_success_query,
+            margin=None if margin is None else round(margin, 5),
+            words_changed=changes.words_changed if changes else None,
+            words_total=changes.words_total if changes else None,
+            edits_chars=changes.edits_chars if changes else None,
+            similarity=self.similarity,
+            truncated=self._truncated,
+            rejected_successes=sum(
+                not verdict.success and (seen := self.seen.get(text)) is not None and seen.margin < -MARGIN
+                for text, verdict in self._verdicts.items()
+            ),
+            seconds=round(time.perf_counter() - self._start, 4),
+            seed=self.engine.seed,
+        )
+
+
+class _Outputs(Sequence[Any]):
+    """The class probabilities of a request's texts, made into lists only where an attack looks."""
+
+    __slots__ = ("_seen",)
+
+    def __init__(self, seen: list[Seen]) -> None:
+        self._seen = seen
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [entry.output.tolist() for entry in self._seen[index]]
+        return self._seen[index].output.tolist()
+
+
+def _rounded(output: Probabilities) -> list[float]:
+    return [round(float(value), 5) for value in output]
+
+
+def _slots(text: Text, offsets: Sequence[tuple[int, int]]) -> list[int]:
+    """Each token's word slot by its character offsets; -1 for special tokens and gaps."""
+    spans = text.spans
+    return [
+        next((i for i, (start, end) in enumerate(spans) if low < high and low < end and high > start), -1)
+        for low, high in offsets
+    ]

@@ -1,0 +1,107 @@
+"""Asks a victim: checks every answer, isolates the input that breaks it, averages the draws of a random one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from robustbench_nlp.data.example import Input
+from robustbench_nlp.errors import UsageError, VictimError
+from robustbench_nlp.victim import Probabilities, Victim
+
+__all__ = ["Answers", "Predictor"]
+
+SUM_TOLERANCE = 1e-2
+FRESH = 1_000_000
+"""The first draw number of the referee: never one that the search has seen."""
+
+
+class Answers(NamedTuple):
+    """Outputs (n, classes), and what went wrong by row number; the rows of failed inputs are NaN."""
+
+    outputs: Probabilities
+    errors: dict[int, VictimError]
+
+
+class Predictor:
+    """One victim behind checks. `draws` counts only for random victims; `cost` is the queries that one text costs."""
+
+    def __init__(self, victim: Victim, *, draws: int = 1, batch_size: int | None = None) -> None:
+        self.victim = victim
+        self.draws = draws if victim.random else 1
+        self.cost = self.draws
+        self.classes: int | None = len(victim.label_names) or None
+        self.batch_size = batch_size or getattr(victim, "batch_size", None)
+
+    def predict(self, inputs: Sequence[Input]) -> Answers:
+        """The search's answers: in the victim's own precision, averaged over the draws."""
+        outputs, errors = self._drawn(inputs, 0)
+        for draw in range(1, self.draws):
+            more = self._drawn(inputs, draw)
+            outputs += more.outputs
+            errors |= more.errors
+        return Answers(outputs / np.float32(self.draws), errors)
+
+    def exact(self, item: Input) -> Probabilities:
+        """The referee's answer for one input, alone and in full precision; for a random victim the shares of the votes
+        of fresh draws. Raises `VictimError`."""
+        if self.victim.random:
+            votes = [int(self._checked([item], FRESH + draw).argmax()) for draw in range(self.draws)]
+            shares = np.bincount(votes, minlength=self.classes or 0) / len(votes)
+            return shares.astype(np.float32)
+        row: Probabilities = self._checked([item], 0, getattr(self.victim, "predict_exact", None))[0]
+        return row
+
+    def _drawn(self, inputs: Sequence[Input], draw: int) -> Answers:
+        errors: dict[int, VictimError] = {}
+        step = self.batch_size or max(len(inputs), 1)
+        parts: list[Probabilities] = []
+        for start in range(0, len(inputs), step):
+            parts += self._isolated(inputs[start : start + step], draw, start, errors)
+        width = self.classes or 2
+        parts = [part if part.shape[1] == width else np.full((len(part), width), np.nan, np.float32) for part in parts]
+        return Answers(np.concatenate(parts) if parts else np.zeros((0, width), np.float32), errors)
+
+    def _isolated(
+        self, inputs: Sequence[Input], draw: int, start: int, errors: dict[int, VictimError]
+    ) -> list[Probabilities]:
+        """Predict; where that fails, halve until the inputs that fail stand alone."""
+        try:
+            return [self._checked(inputs, draw)]
+        except VictimError as problem:
+            if len(inputs) == 1:
+                errors[start] = problem
+                return [np.full((1, self.classes or 2), np.nan, np.float32)]
+        middle = len(inputs) // 2
+        return [
+            *self._isolated(inputs[:middle], draw, start, errors),
+            *self._isolated(inputs[middle:], draw, start + middle, errors),
+        ]
+
+    def _checked(
+        self, inputs: Sequence[Input], draw: int, exact: Callable[[Sequence[Input]], Probabilities] | None = None
+    ) -> Probabilities:
+        try:
+            answer = exact(inputs) if exact else self.victim.predict(inputs, draw)
+        except (VictimError, UsageError):
+            raise
+        except Exception as problem:
+            raise VictimError(f"the victim raised {type(problem).__name__}: {problem}") from problem
+        try:
+            outputs: Probabilities = np.asarray(answer, dtype=np.float32)
+        except (TypeError, ValueError) as problem:
+            raise VictimError(f"the victim's answer is no array of numbers: {problem}") from problem
+        expected = f"({len(inputs)}, {self.classes or 'classes'})"
+        if outputs.ndim != 2 or outputs.shape[0] != len(inputs) or outputs.shape[1] != (self.classes or outputs.shape[1]):
+            raise VictimError(f"the victim returned shape {outputs.shape}; {expected} is wanted")
+        if outputs.shape[1] < 2:
+            raise VictimError("the victim returned one column; return a probability for each class, at least two")
+        if not np.isfinite(outputs).all():
+            raise VictimError("the victim returned NaN or infinity")
+        totals = outputs.sum(axis=1)
+        if outputs.min(initial=0.0) < -SUM_TOLERANCE or np.abs(totals - 1.0).max(initial=0.0) > SUM_TOLERANCE:
+            raise VictimError("the victim's rows don't sum to 1: these look like logits; return probabilities (softmax)")
+        self.classes = outputs.shape[1]
+        return outputs

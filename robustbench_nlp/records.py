@@ -1,0 +1,172 @@
+"""Records are the truth: one JSON line per example and cell, appended as it happens, each with a checksum."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self
+
+from robustbench_nlp.data.example import Input
+from robustbench_nlp.errors import UsageError
+
+__all__ = ["COST_FIELDS", "SCHEMA", "CellRecords", "Outcome", "Record", "RecordFile", "read"]
+
+SCHEMA = 1
+COST_FIELDS = ("seconds",)
+"""What may differ between two runs of the same cell."""
+
+Outcome = Literal["success", "failed", "skipped", "settled", "error"]
+_MARK = ', "checksum": "'
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """What one attack did to one example.
+
+    Outputs are class probabilities in the victim's label order; `margin` is p(label) − the best other class on the
+    final text, by the referee where it judged; numbers that don't apply are None. `forwards` counts the distinct texts
+    that were predicted, `seconds` is wall time shared with the examples that ran beside it.
+    """
+
+    schema: int = SCHEMA
+    example_id: str
+    label: int
+    original: Input
+    adversarial: Input | None = None
+    clean_output: list[float] | None = None
+    adversarial_output: list[float] | None = None
+    clean_prediction: int | None = None
+    adversarial_prediction: int | None = None
+    outcome: Outcome
+    winner: str | None = None
+    error: str | None = None
+    queries: int = 0
+    forwards: int = 0
+    helper_calls: int = 0
+    first_success_query: int | None = None
+    margin: float | None = None
+    words_changed: int | None = None
+    words_total: int | None = None
+    edits_chars: int | None = None
+    similarity: float | None = None
+    truncated: bool = False
+    rejected_successes: int = 0
+    seconds: float = 0.0
+    seed: int = 0
+
+
+_NAMES = frozenset(field.name for field in fields(Record))
+
+
+class CellRecords(NamedTuple):
+    """One cell's file: its header, its records by example id (the last line of an example counts), its sound length."""
+
+    header: dict[str, Any]
+    records: dict[str, Record]
+    sound_bytes: int
+
+
+def _line(content: Mapping[str, Any]) -> bytes:
+    body = json.dumps(content)
+    return f'{body[:-1]}{_MARK}{zlib.crc32(body.encode("ascii")):08x}"}}\n'.encode("ascii")
+
+
+def _content(line: bytes) -> dict[str, Any] | None:
+    """The content of a sound line, else None."""
+    body, mark, checksum = line.decode("ascii", "replace").rpartition(_MARK)
+    body += "}"
+    if not mark or checksum != f'{zlib.crc32(body.encode("ascii", "replace")):08x}"}}\n':
+        return None
+    content: dict[str, Any] = json.loads(body)
+    return content
+
+
+def _record(content: dict[str, Any]) -> Record:
+    for name in ("original", "adversarial"):
+        if isinstance(content[name], list):
+            content[name] = tuple(content[name])
+    return Record(**{name: value for name, value in content.items() if name in _NAMES})
+
+
+def read(path: Path) -> CellRecords | None:
+    """Read a cell's file; None where not even the header is whole. A torn last line is left out.
+
+    Raises `UsageError` for a damaged line before the last one: that is no crash but a changed file.
+    """
+    header: dict[str, Any] | None = None
+    records: dict[str, Record] = {}
+    sound = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            content = _content(line)
+            if content is None:
+                if file.read(1):
+                    raise UsageError(f"{path}, line {number}: damaged (checksum); restore it or use another --output")
+                break
+            sound += len(line)
+            if header is None:
+                header = content
+            else:
+                record = _record(content)
+                records[record.example_id] = record
+    return None if header is None else CellRecords(header, records, sound)
+
+
+class RecordFile:
+    """Appends a cell's records; every line is with the operating system when `append` returns."""
+
+    def __init__(self, path: Path, header: Mapping[str, Any], *, resume: bool = True) -> None:
+        """Open for appending: a sound file of the same fingerprint goes on, its torn tail is cut off.
+
+        Raises `UsageError` where the file belongs to another cell. Without `resume` an older file is set aside, not lost.
+        """
+        self.path = path
+        self.records: dict[str, Record] = {}
+        old = read(path) if path.exists() and resume else None
+        if old is not None:
+            _same_cell(path, old.header, header)
+            self.records = old.records
+        elif path.exists():
+            _set_aside(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("ab")
+        if old is not None:
+            self._file.truncate(old.sound_bytes)
+        else:
+            self._write(header)
+
+    def append(self, record: Record) -> None:
+        self._write(asdict(record))
+        self.records[record.example_id] = record
+
+    def _write(self, content: Mapping[str, Any]) -> None:
+        self._file.write(_line(content))
+        self._file.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._file.close()
+
+
+def _same_cell(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    if old.get("fingerprint") == new["fingerprint"]:
+        return
+    before, after = old.get("spec", {}), new["spec"]
+    differs = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
+    raise UsageError(
+        f"{path} was recorded with another {', '.join(differs) or 'schema'}; choose another --output, "
+        "or --no-resume to set it aside and start again"
+    )
+
+
+def _set_aside(path: Path) -> None:
+    number = 1
+    while (aside := path.with_name(f"{path.name}.old{number}")).exists():
+        number += 1
+    path.rename(aside)

@@ -1,0 +1,64 @@
+"""The referee: rechecks a claimed success from the original text before anyone hears of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustbench_nlp.data.example import Example
+from robustbench_nlp.predictor import Predictor
+from robustbench_nlp.tasks.classification import MARGIN, judge
+from robustbench_nlp.threat import Threat, violations
+from robustbench_nlp.victim import Probabilities
+
+__all__ = ["Encoder", "Referee", "Verdict", "similarity"]
+
+Encoder = Callable[[Sequence[str]], NDArray[np.float32]]
+"""Texts to sentence vectors (n, dimensions) of unit length."""
+
+
+def similarity(encoder: Encoder, original: str, adversarial: str) -> float:
+    """The cosine of two whole texts."""
+    first, second = encoder([original, adversarial])
+    return float(first @ second)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the referee says of one text: `reason` is empty for a credited success."""
+
+    reason: str
+    output: Probabilities | None = None
+    margin: float | None = None
+
+    @property
+    def success(self) -> bool:
+        return not self.reason
+
+
+class Referee:
+    """Judges final texts under one threat by one victim's exact predictions."""
+
+    def __init__(self, threat: Threat, predictor: Predictor, encoder: Encoder | None = None) -> None:
+        self.threat = threat
+        self._predictor = predictor
+        self._encoder = encoder
+
+    def judge(self, example: Example, field: str, string: str) -> Verdict:
+        """Recheck the threat from the original, then predict the text alone. Raises `VictimError`."""
+        original = example.fields[field]
+        broken = violations(self.threat, original, string)
+        if not broken and self.threat.min_similarity is not None and self._encoder is not None:
+            close = similarity(self._encoder, original, string)
+            if close < self.threat.min_similarity:
+                broken = [f"similarity {close:.3f} is below {self.threat.min_similarity}"]
+        if broken:
+            return Verdict(f"outside the threat: {broken[0]}")
+        output = self._predictor.exact(example.with_field(field, string))
+        margin = float(judge(output[np.newaxis], [example.label]).margin[0])
+        if margin > -MARGIN:
+            return Verdict("the victim, asked again alone, was not fooled", output, margin)
+        return Verdict("", output, margin)

@@ -1,0 +1,76 @@
+"""Greedy searches: word by word in a given order, or over all words at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from robustbench_nlp.attack import Request, Score, Scores, Steps
+from robustbench_nlp.text import Text
+
+__all__ = ["Best", "best_single", "in_order"]
+
+Candidates = Callable[[Text, int], Sequence[Text]]
+"""The texts in which one word slot of a text is changed."""
+
+
+def in_order(text: Text, clean: float, order: Iterable[int], candidates: Candidates) -> Steps:
+    """Visit the words once, in order; keep the best candidate of each if it beats the score so far.
+
+    Ends at the first confirmed success: the highest-scored one of its request. Never goes back.
+    """
+    current, best = text, clean
+    for number in order:
+        texts = candidates(current, number)
+        if not texts:
+            continue
+        answer: Scores = yield Score(texts)
+        if True in answer.success:
+            return _top(texts, answer, True).text
+        top = _top(texts, answer, False)
+        if top.score > best:
+            current, best = top.text, top.score
+    return None
+
+
+class Best(NamedTuple):
+    """The winning candidate of a step: a success where there is one."""
+
+    text: Text
+    score: float
+    number: int
+    success: bool
+
+
+def best_single(
+    text: Text, numbers: Iterable[int], candidates: Candidates, *, first_success: bool
+) -> Generator[Request, Any, Best | None]:
+    """Score every change of every numbered word, one request a word; the best of all, or None if there are no changes.
+
+    Successes stand above the rest, then scores decide, then the order of the strings. With `first_success` the first
+    word that yields a success ends it.
+    """
+    best: Best | None = None
+    for number in numbers:
+        texts = candidates(text, number)
+        if not texts:
+            continue
+        answer: Scores = yield Score(texts)
+        top = _top(texts, answer, True in answer.success, number)
+        if best is None or _above(top, best):
+            best = top
+        if best.success and first_success:
+            break
+    return best
+
+
+def _top(texts: Sequence[Text], answer: Scores, success: bool, number: int = -1) -> Best:
+    """The first of the highest-scored candidates, among the successes only if `success`."""
+    scores = answer.score
+    at = max((i for i, good in enumerate(answer.success) if good or not success), key=scores.__getitem__)
+    return Best(texts[at], scores[at], number, success)
+
+
+def _above(one: Best, other: Best) -> bool:
+    rank, rival = (one.success, one.score), (other.success, other.score)
+    return rank > rival or (rank == rival and str(one.text) < str(other.text))

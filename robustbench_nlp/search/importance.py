@@ -1,0 +1,60 @@
+"""How much each word matters to the victim, found by probing texts without it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import Any, NamedTuple
+
+from robustbench_nlp.attack import Probe, Request, Sample, Scores
+from robustbench_nlp.text import Text
+
+__all__ = ["MASK", "Masked", "descending", "masked_scores", "probed", "temporal_scores"]
+
+MASK = "[UNK]"
+EMPTY = 0.5
+"""The score of the empty text, which is no input for a victim: undecided."""
+
+
+_CHUNK = 256
+"""The most texts of one request: enough to fill batches, and few enough for texts of ten thousand words."""
+
+
+class Masked(NamedTuple):
+    """The clean text's score, and the score with each asked word masked; higher fools the victim better."""
+
+    clean: float
+    scores: list[float]
+
+
+def descending(values: Sequence[float]) -> list[int]:
+    """Positions from the highest value to the lowest; equal values keep their order."""
+    return sorted(range(len(values)), key=lambda i: -values[i])
+
+
+def probed(texts: Iterable[Text]) -> Generator[Request, Any, list[float]]:
+    """The scores of texts that are no candidates; the texts are made as they are asked for, a chunk at a time."""
+    scores: list[float] = []
+    source: Iterator[Text] = iter(texts)
+    while chunk := list(islice(source, _CHUNK)):
+        answer: Scores = yield Probe(chunk)
+        scores += answer.score
+    return scores
+
+
+def masked_scores(sample: Sample, numbers: Sequence[int]) -> Generator[Request, Any, Masked]:
+    """Probe the text, and the text with each numbered word masked: one query each."""
+    masked = (sample.text.swap(number, MASK) for number in numbers)
+    clean, *scores = yield from probed(chain([sample.text], masked))
+    return Masked(clean, scores)
+
+
+def temporal_scores(sample: Sample) -> Generator[Request, Any, list[float]]:
+    """By word: what it adds for the label to the words before it, plus what it adds to those after (Gao et al., 2018).
+
+    Probes the text up to each word and from each word on: two queries a word.
+    """
+    string, spans = str(sample.text), sample.text.spans
+    head = [EMPTY, *(yield from probed(Text(string[:end], end=0) for _, end in spans))]
+    tail = [*(yield from probed(Text(string[start:], end=0) for start, _ in spans)), EMPTY]
+    return [head[i] - head[i + 1] + tail[i + 1] - tail[i] for i in range(len(spans))]

@@ -1,0 +1,35 @@
+"""Classification: the untargeted goal, by score and margin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustbench_nlp.victim import Probabilities
+
+__all__ = ["DIGITS", "MARGIN", "VERSION", "Judgement", "judge"]
+
+VERSION = 1
+DIGITS = 5
+"""Decimals that reach an attack: transformers move by 1e-6 with the batch, and ties must not break on that."""
+MARGIN = 1e-4
+"""How far another class must lie above the label for a success."""
+
+
+class Judgement(NamedTuple):
+    """Per input: `score` = 1 − p(label), rounded; `margin` = p(label) − the best other class, negative when fooled."""
+
+    score: NDArray[np.float64]
+    margin: NDArray[np.float64]
+
+
+def judge(outputs: Probabilities, labels: Sequence[int]) -> Judgement:
+    """Judge outputs (n, classes) against n labels."""
+    probabilities = outputs.astype(np.float64)
+    rows = np.arange(len(labels))
+    right = probabilities[rows, labels]
+    probabilities[rows, labels] = -1.0
+    return Judgement(np.round(1.0 - right, DIGITS), right - probabilities.max(axis=1))

@@ -1,0 +1,108 @@
+"""Token ids and padded batches for transformers: as little work as possible around the forward pass."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from robustbench_nlp.data.example import Input
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Reader", "batches"]
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def batches(lengths: Sequence[int], budget: int, overhead: int) -> list[list[int]]:
+    """Row numbers in batches of near-equal length and at most `budget` padded tokens (always one row at least).
+
+    Rows of unequal length share a batch only while the padding costs fewer tokens than `overhead`, the price of one
+    more call of the model in tokens.
+    """
+    plan: list[list[int]] = []
+    longest = wasted = 0
+    for row in sorted(range(len(lengths)), key=lengths.__getitem__):
+        length = lengths[row]
+        more = wasted + len(plan[-1]) * (length - longest) if plan else 0
+        if not plan or more > overhead or (len(plan[-1]) + 1) * length > budget:
+            plan.append([row])
+            wasted = 0
+        else:
+            plan[-1].append(row)
+            wasted = more
+        longest = length
+    return plan
+
+
+class Reader:
+    """A fast tokenizer set to truncate at `max_length` tokens; padding happens here, by numpy."""
+
+    def __init__(self, tokenizer: Any, max_length: int) -> None:
+        self.max_length = max_length
+        backend = tokenizer.backend_tokenizer
+        backend.no_padding()
+        backend.enable_truncation(max_length)
+        self._backend = backend
+        self._encode = getattr(backend, "encode_batch_fast", backend.encode_batch)
+        self._pad = tokenizer.pad_token_id or 0
+        self._typed = "token_type_ids" in tokenizer.model_input_names
+
+    def __call__(self, inputs: Sequence[Input]) -> list[Any]:
+        """One encoding an input, without offsets; lone surrogates are read as U+FFFD."""
+        return list(self._encode(_clean(inputs)))
+
+    def with_offsets(self, item: Input) -> Any:
+        """One encoding with each token's (start, end) in code points of its field."""
+        return self._backend.encode_batch(_clean([item]))[0]
+
+    def truncate(self, string: str) -> str:
+        """The part of the string, alone in the input, that fits into `max_length` tokens."""
+        encoding = self.with_offsets(string)
+        if not encoding.overflowing:
+            return string
+        ends = [
+            end for (_, end), special in zip(encoding.offsets, encoding.special_tokens_mask, strict=True) if not special
+        ]
+        return string[: max(ends, default=0)]
+
+    def tensors(self, encodings: Sequence[Any], device: Any) -> dict[str, Tensor]:
+        """The model's inputs, int64 (rows, longest); the mask is left out where nothing is padded."""
+        import torch
+
+        lengths = [len(encoding) for encoding in encodings]
+        made = {"input_ids": _padded([encoding.ids for encoding in encodings], lengths, self._pad)}
+        if self._typed:
+            types = _padded([encoding.type_ids for encoding in encodings], lengths, 0)
+            if types.any():
+                made["token_type_ids"] = types
+        if min(lengths) != max(lengths):
+            made["attention_mask"] = (np.arange(max(lengths)) < np.array(lengths)[:, None]).astype(np.int64)
+        return {name: torch.from_numpy(array).to(device) for name, array in made.items()}
+
+
+def _clean(inputs: Sequence[Input]) -> list[Input]:
+    try:
+        for item in inputs:
+            (item if isinstance(item, str) else "".join(item)).encode()
+    except UnicodeEncodeError:
+        return [_mended(item) if isinstance(item, str) else tuple(map(_mended, item)) for item in inputs]
+    return list(inputs)
+
+
+def _mended(string: str) -> str:
+    return _SURROGATES.sub("\ufffd", string)
+
+
+def _padded(rows: Sequence[Sequence[int]], lengths: Sequence[int], filler: int) -> Any:
+    longest = max(lengths)
+    if min(lengths) == longest:
+        return np.array(rows, dtype=np.int64).reshape(len(rows), longest)
+    table = np.full((len(rows), longest), filler, dtype=np.int64)
+    for row, ids in enumerate(rows):
+        table[row, : len(ids)] = ids
+    return table

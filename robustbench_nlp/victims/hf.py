@@ -1,0 +1,284 @@
+"""hf:ID_OR_FOLDER: any sequence classifier of the transformers library, from a hub (ID@REVISION) or a folder.
+
+Weights load from safetensors only, and code that comes with a model runs only when asked for.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustbench_nlp.data.example import Input, content_hash
+from robustbench_nlp.errors import UsageError, VictimError
+from robustbench_nlp.victim import Probabilities, VictimOptions
+from robustbench_nlp.victims._reader import Reader, batches
+
+__all__ = ["load", "HFVictim", "TokenGradients", "device_of", "files_hash", "local_folder", "quiet"]  # noqa: RUF022 (the factory first)
+
+# Padded tokens of one batch, and what one more call costs in tokens. CPU: MiniLM-L6 on two cores with ~27 tokens a text
+# is at its best from about 400 tokens a batch on, and a call costs 3 ms beside 0.11 ms a token.
+_BUDGET = {"cpu": 1_600, "cuda": 65_536}
+_OVERHEAD = {"cpu": 32, "cuda": 2_048}
+
+
+class TokenGradients(NamedTuple):
+    """The loss of the true label, its gradient at the input embeddings, float32 (tokens, dimensions), each token's
+    (start, end) in code points of its field, and the field's number (-1: a special token)."""
+
+    loss: float
+    gradient: NDArray[np.float32]
+    offsets: list[tuple[int, int]]
+    fields: list[int]
+
+
+def load(argument: str, options: VictimOptions = VictimOptions()) -> HFVictim:
+    """Open a model by hub id or folder. Raises `UsageError` where there is no such classifier."""
+    if not argument:
+        raise UsageError("hf: needs a model; write hf:ID or hf:FOLDER")
+    return HFVictim.from_folder(local_folder(argument, options), options, name=f"hf:{argument}")
+
+
+class HFVictim:
+    """A transformers sequence classifier.
+
+    `predict` runs length-sorted batches in the options' precision, `predict_exact` one input at a time in float32.
+    `forward_seconds` (tokenisation included) and `forward_count` (inputs) add up over both. `folder` is where the weights came from.
+    """
+
+    random = False
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        name: str,
+        options: VictimOptions = VictimOptions(),
+        folder: Path | None = None,
+    ) -> None:
+        import torch
+
+        self.name = name
+        self.folder = folder
+        self.options = options
+        self.forward_seconds = 0.0
+        self.forward_count = 0
+        self._device = device_of(options)
+        self._model = model.to(self._device).eval()
+        if model.config.pad_token_id is None:  # decoders refuse batches without one
+            model.config.pad_token_id = tokenizer.pad_token_id or tokenizer.eos_token_id or 0
+        dtype = getattr(torch, options.dtype)
+        self._fast = self._model if dtype == torch.float32 else copy.deepcopy(self._model).to(dtype)
+        self._reader = Reader(tokenizer, options.max_length or longest_input(tokenizer, model.config))
+        self._budget = _BUDGET.get(self._device.type, _BUDGET["cuda"])
+        self._overhead = _OVERHEAD.get(self._device.type, _OVERHEAD["cuda"])
+        names = model.config.id2label
+        self.label_names = tuple(str(names[i]) for i in sorted(names))
+
+    @classmethod
+    def from_folder(cls, folder: Path, options: VictimOptions = VictimOptions(), *, name: str) -> HFVictim:
+        """Load a saved classifier. Raises `UsageError` where the folder holds none."""
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+        if not list(folder.glob("*.safetensors")):
+            raise UsageError(
+                f"'{name}' has no safetensors weights; convert them with save_pretrained(..., safe_serialization=True)"
+            )
+        code = {"trust_remote_code": options.trust_remote_code}
+        try:
+            with quiet():
+                tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, **code)
+                model, report = AutoModelForSequenceClassification.from_pretrained(
+                    folder, use_safetensors=True, dtype="float32", output_loading_info=True, **code
+                )
+        except Exception as problem:  # the library raises many kinds for files it cannot read
+            first = str(problem).strip().partition("\n")[0]
+            raise UsageError(f"cannot open '{name}' as a sequence classifier: {first}") from problem
+        _check(name, model, tokenizer, report["missing_keys"])
+        model.requires_grad_(False)
+        return cls(model, tokenizer, name=name, options=options, folder=folder)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits of weights, configuration, tokenizer, precision and maximum length."""
+        weights = files_hash(self.folder) if self.folder else _parameters_hash(self._model)
+        return content_hash("hf", weights, self.options.dtype, self._reader.max_length)[:16]
+
+    def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
+        """Probabilities, float32 (n, classes), in the options' precision; halves its batches where CUDA memory ends."""
+        import torch
+
+        if not inputs:
+            return np.zeros((0, len(self.label_names)), np.float32)
+        with self._counted(len(inputs)), torch.inference_mode():
+            encodings = self._reader(inputs)
+            lengths = [len(encoding) for encoding in encodings]
+            while True:
+                plan = batches(lengths, self._budget, self._overhead)
+                try:
+                    parts = [self._forward(self._fast, [encodings[row] for row in batch]) for batch in plan]
+                    break
+                except torch.cuda.OutOfMemoryError:
+                    if max(map(len, plan)) == 1:
+                        raise VictimError(
+                            "the device's memory is too small for one input; lower the maximum length"
+                        ) from None
+                    torch.cuda.empty_cache()
+                    self._budget //= 2
+            rows = torch.cat(parts).cpu().numpy()
+        answer: Probabilities = np.empty_like(rows)
+        answer[np.concatenate(plan)] = rows
+        return answer
+
+    def predict_exact(self, inputs: Sequence[Input]) -> Probabilities:
+        """Probabilities, float32 (n, classes): each input alone, unpadded, in float32."""
+        import torch
+
+        with self._counted(len(inputs)), torch.inference_mode():
+            rows = [self._forward(self._model, [encoding]) for encoding in self._reader(inputs)]
+            return torch.cat(rows).cpu().numpy() if rows else np.zeros((0, len(self.label_names)), np.float32)
+
+    def gradients(self, inputs: Sequence[Input], labels: Sequence[int]) -> list[TokenGradients]:
+        """The cross-entropy of each input's label and its gradient at the input embeddings, in float32, one by one."""
+        return [self._gradient(item, label) for item, label in zip(inputs, labels, strict=True)]
+
+    def truncate(self, string: str) -> str:
+        """The prefix of the string that the model reads when it stands alone."""
+        return self._reader.truncate(string)
+
+    def _forward(self, model: Any, encodings: Sequence[Any]) -> Any:
+        return model(**self._reader.tensors(encodings, self._device)).logits.float().softmax(dim=-1)
+
+    def _gradient(self, item: Input, label: int) -> TokenGradients:
+        import torch
+
+        encoding = self._reader.with_offsets(item)
+        tensors = self._reader.tensors([encoding], self._device)
+        embedded = self._model.get_input_embeddings()(tensors.pop("input_ids")).detach().requires_grad_(True)
+        logits = self._model(inputs_embeds=embedded, **tensors).logits.float()
+        loss = torch.nn.functional.cross_entropy(logits, torch.tensor([label], device=self._device))
+        (gradient,) = torch.autograd.grad(loss, embedded)
+        fields = [-1 if number is None else number for number in encoding.sequence_ids]
+        return TokenGradients(float(loss), gradient[0].float().cpu().numpy(), list(encoding.offsets), fields)
+
+    @contextmanager
+    def _counted(self, inputs: int) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.forward_seconds += time.perf_counter() - start
+            self.forward_count += inputs
+
+
+def device_of(options: VictimOptions) -> Any:
+    """The torch device that the options mean. Raises `UsageError` for one that isn't there."""
+    import torch
+
+    chosen = options.device
+    if chosen == "auto":
+        chosen = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=chosen).device
+    except (RuntimeError, AssertionError) as problem:
+        raise UsageError(f"no device '{chosen}' here; use --device cpu or auto") from problem
+
+
+def longest_input(tokenizer: Any, config: Any) -> int:
+    """The most tokens that both tokenizer and model take; 512 where neither says."""
+    positions = getattr(config, "max_position_embeddings", None) or 512
+    if "roberta" in config.model_type and config.pad_token_id is not None:  # its positions start after the padding's
+        positions -= config.pad_token_id + 1
+    return int(min(tokenizer.model_max_length, positions))
+
+
+def local_folder(argument: str, options: VictimOptions = VictimOptions()) -> Path:
+    """The folder itself, or a hub model's files fetched into the hub's cache. Raises `UsageError`."""
+    folder = Path(argument).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.is_absolute() or argument.startswith((".", "~")):
+        raise UsageError(f"no folder '{argument}'; give a saved model's folder or a hub id")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+
+    name, _, revision = argument.partition("@")
+    wanted = ["*.json", "*.safetensors", "*.txt", "*.model", *(["*.py"] if options.trust_remote_code else [])]
+    try:
+        return Path(snapshot_download(name, revision=revision or None, allow_patterns=wanted, ignore_patterns=["*/*"]))
+    except GatedRepoError as problem:
+        raise UsageError(
+            f"the hub model '{name}' is gated; accept its terms there and log in with `hf auth login`"
+        ) from problem
+    except (HFValidationError, RepositoryNotFoundError) as problem:
+        raise UsageError(f"no folder and no hub model '{name}'; check the spelling") from problem
+    except RevisionNotFoundError as problem:
+        raise UsageError(f"the hub model '{name}' has no revision '{revision}'") from problem
+    except (
+        Exception
+    ) as problem:  # no connection, a proxy's answer, offline mode: each library version has its own errors
+        raise UsageError(
+            f"'{name}' is no folder here, not in the hub's cache, and the hub can't be reached ({type(problem).__name__}); "
+            "check the connection or give a folder"
+        ) from problem
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the transformers library's warnings and bars off the terminal while the block runs."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _check(name: str, model: Any, tokenizer: Any, missing: Sequence[str]) -> None:
+    if missing:
+        raise UsageError(f"'{name}' has no classification head ({sorted(missing)[0]} is missing); fine-tune it first")
+    if not getattr(tokenizer, "is_fast", False):
+        raise UsageError(f"'{name}' has no fast tokenizer; save one as tokenizer.json beside the weights")
+    if model.config.num_labels < 2:
+        raise UsageError(f"'{name}' has a single output: a regression, not a classifier")
+    if model.config.problem_type == "multi_label_classification":
+        raise UsageError(f"'{name}' gives several labels at once; a classifier with one label per text is wanted")
+
+
+def files_hash(folder: Path) -> str:
+    """A hex digest of a model folder's weights, configuration and tokenizer files."""
+    names = ("config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt")
+    files = sorted([*folder.glob("*.safetensors"), *(folder / name for name in names if (folder / name).is_file())])
+    digests = {}
+    for path in files:
+        status = path.stat()
+        digests[path.name] = _file_hash(path, status.st_mtime_ns, status.st_size)
+    return content_hash(digests)
+
+
+@cache
+def _file_hash(path: Path, changed: int, size: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _parameters_hash(model: Any) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
