@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass
 from random import Random
 from typing import Protocol, runtime_checkable
 
 from robustbench_nlp.data.example import Example
+from robustbench_nlp.errors import UsageError
+from robustbench_nlp.plugins import create
 from robustbench_nlp.victim import Victim
 
-__all__ = ["Defense"]
+__all__ = ["Composed", "Defense", "compose"]
 
 
 @runtime_checkable
@@ -20,3 +24,41 @@ class Defense(Protocol):
     """
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Composed:
+    """Defenses in the order in which a text meets them: the last is put around the victim first.
+
+    Every part starts from the generator's state at the call, so that b is the same victim in a+b as by itself.
+    """
+
+    parts: tuple[Defense, ...]
+
+    def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
+        for part in reversed(self.parts):
+            victim = part(victim, train, copy(rng))
+        return victim
+
+
+def compose(selector: str) -> Defense:
+    """The defense of a selector such as `spell(max_edits=1)+typo-augmentation`; '+' inside parentheses splits nothing.
+
+    Raises `UsageError` for an unknown name or setting, an empty part, or a missing extra.
+    """
+    parts = _split(selector)
+    if not all(parts):
+        raise UsageError(f"cannot read the defense '{selector}'; write NAME or NAME+NAME")
+    made = tuple(create("defense", part) for part in parts)
+    return made[0] if len(made) == 1 else Composed(parts=made)
+
+
+def _split(selector: str) -> list[str]:
+    parts, depth = [""], 0
+    for character in selector:
+        depth += (character == "(") - (character == ")")
+        if character == "+" and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts]

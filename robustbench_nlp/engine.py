@@ -7,6 +7,7 @@ number of examples; the clean prediction is simply the first thing that is asked
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -65,10 +66,15 @@ class Engine:
                 alive.append(Live(example, self))
             if not alive:
                 return
+            start = time.perf_counter()
             self._round(alive)
             done = [live for live in alive if live.done]
             if done:
                 self._measure(done)
+            share = (time.perf_counter() - start) / len(alive)
+            for live in alive:
+                live.seconds += share
+            if done:
                 alive = [live for live in alive if not live.done]
                 yield from (live.record() for live in done)
 

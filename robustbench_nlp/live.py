@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -52,6 +51,7 @@ class Live:
         self.seen: dict[str, Seen | None] = {}
         self.queries = 0
         self.helper_calls = 0
+        self.seconds = 0.0
         self.done = False
         self.final = self.original
         self.similarity: float | None = None
@@ -65,7 +65,6 @@ class Live:
         self._error: str | None = None
         self._truncated = False
         self._clean: Seen | None = None
-        self._start = time.perf_counter()
 
     @property
     def succeeded(self) -> bool:
@@ -170,7 +169,9 @@ class Live:
         victim = self.engine.predictor.victim
         gradients = getattr(victim, "gradients", None)
         if self.engine.threat.knowledge != "gradient" or gradients is None:
-            raise UsageError(f"attack {self.engine.name} needs gradients; its threat or the victim {victim.name} has none")
+            raise UsageError(
+                f"attack {self.engine.name} needs gradients; its threat or the victim {victim.name} has none"
+            )
         left = self._left()
         texts = self.request.texts if left is None else self.request.texts[:left]
         self.queries += len(texts) * self.engine.predictor.cost
@@ -281,7 +282,7 @@ class Live:
                 not verdict.success and (seen := self.seen.get(text)) is not None and seen.margin < -MARGIN
                 for text, verdict in self._verdicts.items()
             ),
-            seconds=round(time.perf_counter() - self._start, 4),
+            seconds=round(self.seconds, 5),
             seed=self.engine.seed,
         )
 

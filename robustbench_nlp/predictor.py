@@ -94,7 +94,11 @@ class Predictor:
         except (TypeError, ValueError) as problem:
             raise VictimError(f"the victim's answer is no array of numbers: {problem}") from problem
         expected = f"({len(inputs)}, {self.classes or 'classes'})"
-        if outputs.ndim != 2 or outputs.shape[0] != len(inputs) or outputs.shape[1] != (self.classes or outputs.shape[1]):
+        if (
+            outputs.ndim != 2
+            or outputs.shape[0] != len(inputs)
+            or outputs.shape[1] != (self.classes or outputs.shape[1])
+        ):
             raise VictimError(f"the victim returned shape {outputs.shape}; {expected} is wanted")
         if outputs.shape[1] < 2:
             raise VictimError("the victim returned one column; return a probability for each class, at least two")
@@ -102,6 +106,8 @@ class Predictor:
             raise VictimError("the victim returned NaN or infinity")
         totals = outputs.sum(axis=1)
         if outputs.min(initial=0.0) < -SUM_TOLERANCE or np.abs(totals - 1.0).max(initial=0.0) > SUM_TOLERANCE:
-            raise VictimError("the victim's rows don't sum to 1: these look like logits; return probabilities (softmax)")
+            raise VictimError(
+                "the victim's rows don't sum to 1: these look like logits; return probabilities (softmax)"
+            )
         self.classes = outputs.shape[1]
         return outputs

@@ -5,7 +5,7 @@ Loaded by every pytest run of an environment that has this package, so it import
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,9 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def robustness(
-    request: pytest.FixtureRequest, tmp_path: Path, record_property: Callable[[str, object], None]
-) -> Gate:
+def robustness(request: pytest.FixtureRequest, tmp_path: Path, record_property: Callable[[str, object], None]) -> Gate:
     """A robustness gate with the settings of the test's `robustness` marker."""
     marker = request.node.get_closest_marker("robustness")
     if marker is not None and marker.args:

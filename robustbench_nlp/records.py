@@ -29,7 +29,8 @@ class Record:
 
     Outputs are class probabilities in the victim's label order; `margin` is p(label) − the best other class on the
     final text, by the referee where it judged; numbers that don't apply are None. `forwards` counts the distinct texts
-    that were predicted, `seconds` is wall time shared with the examples that ran beside it.
+    that were predicted, `seconds` its share of the
+    wall time of the rounds that it took part in.
     """
 
     schema: int = SCHEMA
@@ -150,7 +151,9 @@ class RecordFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._file.close()
 
 

@@ -28,7 +28,7 @@ _POOL = 50
 """Batches whose inputs are sorted by length together."""
 
 
-class TrainingCollapsed(UsageError):
+class TrainingCollapsed(UsageError):  # noqa: N818
     """The trained model hardly beats a constant answer, which would look perfectly robust."""
 
 
@@ -176,7 +176,7 @@ class _Loop:
         logits = self.model(**tensors).logits
         loss = torch.nn.functional.cross_entropy(logits, torch.tensor(labels, device=self.device))
         self.optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.max_gradient_norm)
         self.optimizer.step()
         return float(loss.detach())
@@ -185,7 +185,7 @@ class _Loop:
 def _check(victim: HFVictim, inputs: Sequence[Input], labels: Sequence[int], min_gain: float) -> float:
     if not inputs:
         return float("nan")
-    answers = victim.predict(inputs).argmax(axis=1).tolist()
+    answers: list[int] = victim.predict(inputs).argmax(axis=1).tolist()
     accuracy = sum(a == b for a, b in zip(answers, labels, strict=True)) / len(labels)
     constant = max(Counter(labels).values()) / len(labels)
     if not accuracy >= constant + min_gain:

@@ -1,17 +1,24 @@
-"""What is attacked: the Victim protocol."""
+"""What is attacked: the Victim protocol, and how a selector or a function becomes one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+import hashlib
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robustbench_nlp.data.example import Input
+from robustbench_nlp import plugins
+from robustbench_nlp.data.example import Input, content_hash
+from robustbench_nlp.errors import UsageError, unknown
 
-__all__ = ["Probabilities", "Victim", "VictimOptions"]
+__all__ = ["DEFAULT_OPTIONS", "FunctionVictim", "Probabilities", "Victim", "VictimOptions", "as_victim", "open_victim"]
 
 Probabilities = NDArray[np.float32]
 
@@ -49,3 +56,58 @@ class VictimOptions:
     dtype: str = "float32"
     max_length: int | None = None
     trust_remote_code: bool = False
+
+
+DEFAULT_OPTIONS = VictimOptions()
+
+
+def open_victim(selector: str, options: VictimOptions = DEFAULT_OPTIONS) -> Victim:
+    """The victim of a selector: `minilm-mr`, `hf:FOLDER`, `http:URL`, …; settings in parentheses override the options.
+
+    Raises `UsageError`.
+    """
+    name, argument, settings = plugins.parse(selector)
+    known = [field.name for field in dataclasses.fields(VictimOptions)]
+    for setting in settings:
+        if setting not in known:
+            raise unknown("victim setting", setting, known)
+    victim: Victim = plugins.factory("victim", name)(argument, dataclasses.replace(options, **settings))
+    return victim
+
+
+def as_victim(victim: object) -> Victim:
+    """A victim as it is, a selector opened, a callable `texts -> (n, classes)` wrapped. Raises `UsageError` for the rest."""
+    if isinstance(victim, str):
+        return open_victim(victim)
+    if isinstance(victim, Victim):
+        return victim
+    if callable(victim):
+        return FunctionVictim(victim)
+    raise UsageError(
+        f"a {type(victim).__name__} is no victim; give a selector, a callable texts -> (n, classes), or a Victim"
+    )
+
+
+class FunctionVictim:
+    """A plain function `list of inputs -> (n, classes)` as a victim; its answers are checked by whoever asks."""
+
+    label_names: tuple[str, ...] = ()
+    random = False
+
+    def __init__(self, function: Callable[[list[Input]], Any], name: str | None = None) -> None:
+        self.function = function
+        self.name = name or str(getattr(function, "__qualname__", type(function).__name__))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits of the function's name and its source file's bytes: what a plain function lets us see."""
+        kind = self.function if hasattr(self.function, "__qualname__") else type(self.function)
+        try:
+            source = Path(inspect.getsourcefile(kind) or "").read_bytes()
+        except (TypeError, OSError):
+            source = getattr(getattr(kind, "__code__", None), "co_code", b"")
+        return content_hash("function", kind.__module__, kind.__qualname__, hashlib.sha256(source).hexdigest())[:16]
+
+    def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
+        answer: Probabilities = np.asarray(self.function(list(inputs)), dtype=np.float32)
+        return answer

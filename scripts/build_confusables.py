@@ -16,7 +16,6 @@ from pathlib import Path
 OUTPUT = Path(__file__).parents[1] / "robustbench_nlp" / "lexicon" / "confusables.tsv"
 FIRST = 0x250
 """Latin letters below are those of living alphabets (é, ø, ı, þ); from here on come phonetic ones and other scripts."""
-LONGEST = 3
 
 
 def ascii_of(source: str, target: str) -> str:
@@ -25,10 +24,10 @@ def ascii_of(source: str, target: str) -> str:
 
 
 def groups(table: dict[str, list[dict[str, str]]]) -> dict[str, list[str]]:
-    """By ASCII letters: the single foreign letters that look like them and that NFKC leaves as they are."""
+    """By ASCII letter: the foreign letters that look like it and that NFKC leaves as they are."""
     found: dict[str, set[str]] = defaultdict(set)
     for target, shapes in table.items():
-        if not (target.isascii() and target.isalpha() and len(target) <= LONGEST):
+        if not (target.isascii() and target.isalpha() and len(target) == 1):
             continue
         for shape in shapes:
             source = shape["c"].strip("\u200e")
@@ -36,7 +35,7 @@ def groups(table: dict[str, list[dict[str, str]]]) -> dict[str, list[str]]:
                 len(source) == 1
                 and ord(source) >= FIRST
                 and unicodedata.category(source) in ("Lu", "Ll", "Lo")
-                and not unicodedata.normalize("NFKC", source).isascii()
+                and unicodedata.normalize("NFKC", source) == source
             ):
                 found[ascii_of(source, target)].add(source)
     return {target: sorted(sources) for target, sources in sorted(found.items())}
@@ -46,7 +45,7 @@ def main(file: Path) -> None:
     content = file.read_bytes()
     lines = [
         "# From Unicode's confusables (UTS 39). Copyright 1991-2022 Unicode, Inc. Terms: UNICODE_LICENSE.txt",
-        "# changed: letters only, only those that look like ASCII letters; made by scripts/build_confusables.py",
+        "# changed: only single letters that look like one ASCII letter; made by scripts/build_confusables.py",
         f"# from confusables.json of the sha256 {hashlib.sha256(content).hexdigest()}",
     ]
     lines += [f"{target}\t{''.join(sources)}" for target, sources in groups(json.loads(content)).items()]

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from robustbench_nlp import cache
 from robustbench_nlp.data.example import Dataset, Example, content_hash
+from robustbench_nlp.data.hub import fetch
 from robustbench_nlp.data.splits import RECIPE, SPLITS, split_examples
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.progress import note
@@ -103,8 +104,6 @@ def _from_package(corpus: Corpus) -> _Origin | None:
 
 
 def _from_hub(corpus: Corpus) -> _Origin:
-    from robustbench_nlp.data.sources.hf import fetch
-
     try:
         train = fetch(corpus.on_hub)["train"]
     except UsageError as problem:

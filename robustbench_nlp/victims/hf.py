@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.errors import UsageError, VictimError
-from robustbench_nlp.victim import Probabilities, VictimOptions
+from robustbench_nlp.victim import DEFAULT_OPTIONS, Probabilities, VictimOptions
 from robustbench_nlp.victims._reader import Reader, batches
 
 __all__ = ["load", "HFVictim", "TokenGradients", "device_of", "files_hash", "local_folder", "quiet"]  # noqa: RUF022 (the factory first)
@@ -40,7 +40,7 @@ class TokenGradients(NamedTuple):
     fields: list[int]
 
 
-def load(argument: str, options: VictimOptions = VictimOptions()) -> HFVictim:
+def load(argument: str, options: VictimOptions = DEFAULT_OPTIONS) -> HFVictim:
     """Open a model by hub id or folder. Raises `UsageError` where there is no such classifier."""
     if not argument:
         raise UsageError("hf: needs a model; write hf:ID or hf:FOLDER")
@@ -62,7 +62,7 @@ class HFVictim:
         tokenizer: Any,
         *,
         name: str,
-        options: VictimOptions = VictimOptions(),
+        options: VictimOptions = DEFAULT_OPTIONS,
         folder: Path | None = None,
     ) -> None:
         import torch
@@ -85,7 +85,7 @@ class HFVictim:
         self.label_names = tuple(str(names[i]) for i in sorted(names))
 
     @classmethod
-    def from_folder(cls, folder: Path, options: VictimOptions = VictimOptions(), *, name: str) -> HFVictim:
+    def from_folder(cls, folder: Path, options: VictimOptions = DEFAULT_OPTIONS, *, name: str) -> HFVictim:
         """Load a saved classifier. Raises `UsageError` where the folder holds none."""
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -201,7 +201,7 @@ def longest_input(tokenizer: Any, config: Any) -> int:
     return int(min(tokenizer.model_max_length, positions))
 
 
-def local_folder(argument: str, options: VictimOptions = VictimOptions()) -> Path:
+def local_folder(argument: str, options: VictimOptions = DEFAULT_OPTIONS) -> Path:
     """The folder itself, or a hub model's files fetched into the hub's cache. Raises `UsageError`."""
     folder = Path(argument).expanduser()
     if folder.is_dir():

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from robustbench_nlp.data.example import Dataset
+from robustbench_nlp.data.hub import fetch
 from robustbench_nlp.data.tables import Columns, Row, Table, to_dataset
 from robustbench_nlp.errors import UsageError
 
-__all__ = ["fetch", "load"]
+__all__ = ["load"]
 
 _SAME_SPLIT = {"dev": ("dev", "validation", "valid", "val")}
 """What hub datasets call our splits, where the names differ."""
@@ -59,26 +59,3 @@ def load(
         source=f"hub dataset {argument}" + (f", revision {revision}" if revision else ""),
         note=f"{unlabelled} unlabelled rows are left out." if unlabelled else "",
     )
-
-
-def fetch(argument: str, revision: str | None = None) -> Mapping[str, Any]:
-    """The splits by name of a hub dataset or a saved folder; {"all": …} for a folder saved without splits.
-
-    Raises `UsageError` without the `datasets` library, and for whatever keeps the dataset from being loaded.
-    """
-    try:
-        import datasets
-    except ImportError:
-        raise UsageError("hub datasets need the `datasets` library: pip install 'robustbench-nlp[hub]'") from None
-    try:
-        if any((Path(argument) / name).is_file() for name in ("dataset_dict.json", "state.json")):
-            found = datasets.load_from_disk(argument)
-        else:
-            identifier, _, config = (argument, "", "") if Path(argument).exists() else argument.partition(":")
-            found = datasets.load_dataset(identifier, config or None, revision=revision)
-    except Exception as problem:  # the hub client raises its transport's errors too
-        reason = " ".join(str(problem).split())[:300]
-        raise UsageError(
-            f"cannot load hf:{argument} ({type(problem).__name__}: {reason}); check name and connection"
-        ) from problem
-    return found if isinstance(found, Mapping) else {"all": found}

@@ -1,0 +1,170 @@
+"""`evaluate`: the whole path from selectors to a table, for scripts, notebooks, the command line and pytest gates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from robustbench_nlp.attack import Attack
+from robustbench_nlp.data import Dataset, from_pairs, load_dataset, match_labels
+from robustbench_nlp.data.example import Input, content_hash
+from robustbench_nlp.encoder import EMBEDDED, embedded_folder, encoder
+from robustbench_nlp.errors import UsageError
+from robustbench_nlp.grid import Benchmark, grid_of
+from robustbench_nlp.plugins import parse
+from robustbench_nlp.records import Record, read
+from robustbench_nlp.report.table import incomplete
+from robustbench_nlp.runner import Runner
+from robustbench_nlp.victim import Victim, VictimOptions, as_victim, open_victim
+
+__all__ = ["Run", "evaluate"]
+
+Pairs = Sequence[tuple[Input, int | str]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: `table` has the columns of `table.csv`, `folder` the run folder."""
+
+    table: pd.DataFrame
+    folder: Path
+
+    @property
+    def complete(self) -> bool:
+        """False where more than one example in a hundred of a row ended in an error."""
+        return not incomplete(self.table)
+
+    @property
+    def records(self) -> dict[tuple[str, str], list[Record]]:
+        """Every cell's records by (defense, attack), read from the run folder, in the table's order."""
+        cells = {}
+        for path in sorted((self.folder / "records").glob("*.jsonl")):
+            found = read(path)
+            if found is not None:
+                cells[found.header["defense"], found.header["attack"]] = list(found.records.values())
+        order = {key: i for i, key in enumerate(zip(self.table["defense"], self.table["attack"], strict=True))}
+        return {key: cells[key] for key in sorted(cells, key=lambda key: order.get(key, len(order))) if key in order}
+
+
+def evaluate(
+    *,
+    victim: str | Victim | Callable[[list[str]], Any],
+    dataset: str | Dataset | Pairs,
+    attacks: Sequence[str | Attack] | str,
+    defenses: Sequence[str] | str = ("none",),
+    task: str = "classification",
+    split: str = "test",
+    limit: int | None = None,
+    seed: int = 0,
+    max_queries: int | None = None,
+    batch_size: int | str = "auto",
+    dtype: str = "float32",
+    device: str = "auto",
+    mode: str = "adaptive",
+    draws: int = 1,
+    deterministic: bool = False,
+    similarity: str = "auto",
+    cascade: bool = False,
+    train: str | None = None,
+    label_map: Mapping[str, str] | None = None,
+    output: str | Path | None = None,
+    resume: bool = True,
+    on_table: Callable[[pd.DataFrame], None] | None = None,
+) -> Run:
+    """Attack a victim, with and without defenses, and table the accuracy that is left.
+
+    `victim`, `dataset`, `attacks` and `defenses` are selectors as on the command line; a victim may be a callable (texts to
+    (n, classes) probabilities), a dataset (text, label) pairs, an attack an object. The run is kept in `output` (default: a
+    folder in `runs/` named after the benchmark), and the same call goes on where an interrupted one stopped. Raises
+    `UsageError` for bad use or input, in one line.
+    """
+    attacks = [attacks] if isinstance(attacks, str) else list(attacks)
+    defenses = (defenses,) if isinstance(defenses, str) else tuple(defenses)
+    benchmark = Benchmark.of(
+        {
+            "task": task,
+            "dataset": dataset
+            if isinstance(dataset, str)
+            else "pairs"
+            if not isinstance(dataset, Dataset)
+            else dataset.name,
+            "split": split,
+            "train": train,
+            "victim": victim
+            if isinstance(victim, str)
+            else getattr(victim, "name", getattr(victim, "__name__", "callable")),
+            "defenses": defenses,
+            "attacks": tuple(attack if isinstance(attack, str) else repr(attack) for attack in attacks),
+            "limit": limit,
+            "seed": seed,
+            "max_queries": max_queries,
+            "draws": draws,
+            "mode": mode,
+            "cascade": cascade,
+            "dtype": dtype,
+            "similarity": _similarity(similarity),
+            "label_map": dict(label_map) if label_map else None,
+            "deterministic": deterministic,
+        }
+    )
+    grid = grid_of(attacks, cascade=cascade)
+    data = _dataset(dataset, split)
+    if deterministic:
+        _fix_arithmetic()
+    options = VictimOptions(device=device, dtype="float32" if deterministic else dtype)
+    target = open_victim(victim, options) if isinstance(victim, str) else as_victim(victim)
+    wanted = {member.attack.threat.similarity_model for member in grid.members} | {benchmark.similarity}
+    runner = Runner(
+        benchmark,
+        match_labels(data, target.label_names, label_map),
+        target,
+        grid,
+        {name: encoder(name) for name in wanted if name not in (None, "none")},
+        Path(output) if output is not None else _folder(benchmark),
+        resume,
+        _batch_size(batch_size),
+        on_table,
+    )
+    return Run(runner.run(), runner.folder)
+
+
+def _dataset(dataset: str | Dataset | Pairs, split: str) -> Dataset:
+    if isinstance(dataset, str):
+        return load_dataset(dataset, split)
+    return dataset if isinstance(dataset, Dataset) else from_pairs(dataset)
+
+
+def _similarity(name: str) -> str:
+    if name == "auto":
+        return EMBEDDED if embedded_folder() is not None else "none"
+    return name
+
+
+def _batch_size(value: int | str) -> int | None:
+    if value == "auto":
+        return None
+    try:
+        number = int(value)
+        if number < 1:
+            raise ValueError
+    except ValueError:
+        raise UsageError(f"batch-size is {value!r}; give 'auto' or a whole number of at least 1") from None
+    return number
+
+
+def _folder(benchmark: Benchmark) -> Path:
+    """`runs/<dataset>-<victim>-<hash of the benchmark>`: the same benchmark finds its own folder again."""
+    parts = [parse(name).name.replace("_", "-") for name in (benchmark.dataset, benchmark.victim)]
+    return Path("runs") / f"{'-'.join(parts)}-{content_hash(benchmark.settings())[:8]}"
+
+
+def _fix_arithmetic() -> None:
+    """One thread and deterministic kernels: equal bits on one machine."""
+    import torch
+
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)

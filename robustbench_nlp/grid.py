@@ -1,0 +1,129 @@
+"""A benchmark as its user writes it becomes a grid of cells: defenses × attacks, and the worst case over them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from robustbench_nlp.attack import Attack
+from robustbench_nlp.errors import UsageError, unknown
+from robustbench_nlp.plugins import create, parse, plugin_names, selector_of
+
+__all__ = ["WORST_CASE", "Benchmark", "Grid", "Member", "grid_of"]
+
+WORST_CASE = "worst_case"
+STANDARD = ("random_typos", "deepwordbug", "pruthi", "pwws")
+"""The members of a worst case that is asked for alone, cheapest first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """Everything that decides a run's results, as selectors and numbers; `run.yaml` holds it."""
+
+    task: Literal["classification"] = "classification"
+    dataset: str
+    split: str = "test"
+    train: str | None = None
+    victim: str
+    defenses: tuple[str, ...] = ("none",)
+    attacks: tuple[str, ...]
+    limit: int | None = None
+    seed: int = 0
+    max_queries: int | None = None
+    draws: int = 1
+    mode: Literal["adaptive"] = "adaptive"
+    cascade: bool = False
+    dtype: str = "float32"
+    similarity: str = "auto"
+    label_map: Mapping[str, str] | None = None
+    deterministic: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises `UsageError` for a value that no run can have."""
+        if self.task != "classification":
+            raise unknown("task", self.task, ["classification"])
+        if self.mode != "adaptive":
+            raise unknown("mode", self.mode, ["adaptive"])
+        if self.dtype not in ("float32", "bfloat16", "float16"):
+            raise unknown("dtype", self.dtype, ["float32", "bfloat16", "float16"])
+        for name, least in (("limit", 1), ("max_queries", 0), ("draws", 1)):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < least):
+                raise UsageError(f"{name.replace('_', '-')} is {value!r}; give a whole number of at least {least}")
+        for name in ("defenses", "attacks"):
+            if not getattr(self, name):
+                raise UsageError(
+                    f"no {name} were named; give at least one, for example --{name} {plugin_names('attack' if name == 'attacks' else 'defense')[0]}"
+                )
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Benchmark:
+        """A benchmark from a file's or a call's values. Raises `UsageError` for unknown or missing keys."""
+        known = [field.name for field in fields(cls)]
+        for key in values:
+            if key not in known:
+                raise unknown("benchmark setting", key, known)
+        for key in ("dataset", "victim", "attacks"):
+            if not values.get(key):
+                raise UsageError(f"no {key} was named; give --{key} NAME, or '{key}:' in the benchmark file")
+        plain: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+        return cls(**plain)
+
+    def settings(self) -> dict[str, Any]:
+        """Plain values for YAML and JSON."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class Member:
+    """One attack of the grid: its object and the name that tables print."""
+
+    name: str
+    attack: Attack
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The attacks to run, and the worst cases over them by name: each lists its members' names in order."""
+
+    members: tuple[Member, ...]
+    worst_cases: tuple[tuple[str, ...], ...]
+    cascade: bool
+
+
+def grid_of(attacks: Sequence[str | Attack], *, cascade: bool) -> Grid:
+    """Make the attacks and sort out worst cases: `worst_case` stands for all others of the list (alone: a standard set),
+    `worst_case:a+b` names its members, which are run in full unless the list has nothing else; then it is a cascade.
+
+    Raises `UsageError` for unknown names and for an attack that is named twice.
+    """
+    views = [item for item in attacks if isinstance(item, str) and parse(item).name == WORST_CASE]
+    named = [item for item in attacks if item not in views]
+    wanted: list[tuple[str, ...]] = []
+    members: dict[str, Member] = {}
+    for item in named:
+        member = _member(item)
+        if member.name in members:
+            raise UsageError(f"attack '{member.name}' is named twice; name it once, or with other settings")
+        members[member.name] = member
+    for view in views:
+        argument = parse(view).argument
+        parts = argument.split("+") if argument else [str(member.name) for member in members.values()] or [*STANDARD]
+        added = [members.get(part.replace("-", "_")) or _member(part) for part in parts]
+        members |= {member.name: member for member in added if member.name not in members}
+        wanted.append(tuple(member.name for member in added))
+    if not members:
+        raise UsageError("no attacks were named; see `robustbench-nlp list attacks`")
+    return Grid(tuple(members.values()), tuple(wanted), cascade or not named)
+
+
+def _member(item: str | Attack) -> Member:
+    if not isinstance(item, str):
+        return Member(selector_of("attack", item), item)
+    name, argument, settings = parse(item)
+    attack: Attack = create("attack", item)
+    shown = f"{name}({', '.join(f'{key}={value!r}' for key, value in settings.items())})" if settings else name
+    return Member(f"{shown}:{argument}" if argument else shown, attack)

@@ -1,0 +1,262 @@
+"""Runs the cells of a grid: defended victim by defended victim, attack by attack, record by record.
+
+The run folder holds `run.yaml` (running it again reproduces the run), `manifest.json`, `records/<cell>.jsonl`,
+`table.csv` and `table.md`. A run that was interrupted anywhere goes on from its records.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from robustbench_nlp import progress
+from robustbench_nlp.data import Dataset, Example, load_dataset, match_labels
+from robustbench_nlp.data.example import content_hash
+from robustbench_nlp.defense import compose
+from robustbench_nlp.engine import Engine
+from robustbench_nlp.environment import environment
+from robustbench_nlp.errors import UsageError
+from robustbench_nlp.grid import Benchmark, Grid, Member
+from robustbench_nlp.plugins import parse
+from robustbench_nlp.records import SCHEMA, Record, RecordFile
+from robustbench_nlp.referee import Encoder
+from robustbench_nlp.report.table import row, table, write
+from robustbench_nlp.report.worst_case import worst_case_row
+from robustbench_nlp.tasks import classification
+from robustbench_nlp.victim import Victim
+
+__all__ = ["HOPELESS", "Runner"]
+
+HOPELESS = 20
+"""After this many errors and nothing else the run stops: the victim is broken, not an example."""
+
+Header = dict[str, Any]
+OnTable = Callable[[pd.DataFrame], None]
+
+
+@dataclass
+class Runner:
+    """One benchmark with everything it needs at hand: the dataset, the victim, the grid of attacks, helper models."""
+
+    benchmark: Benchmark
+    dataset: Dataset
+    victim: Victim
+    grid: Grid
+    encoders: Mapping[str, Encoder]
+    folder: Path
+    resume: bool = True
+    batch_size: int | None = None
+    on_table: OnTable | None = None
+
+    def run(self) -> pd.DataFrame:
+        """Run every cell that isn't on record yet; the table, written after each cell."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _replace(
+            self.folder / "run.yaml", yaml.safe_dump(self.benchmark.settings(), sort_keys=False, allow_unicode=True)
+        )
+        done: list[dict[str, Any]] = []
+        cells: list[tuple[Header, Counter[str]]] = []
+        frame = table([])
+        total = len(self.benchmark.defenses) * len(self.grid.members)
+        for defense in self.benchmark.defenses:
+            defended = self._defend(defense)
+            members: dict[str, tuple[Header, list[Record]]] = {}
+            for member in self.grid.members:
+                label = f"[{len(cells) + 1}/{total}] {_plain(defense)} × {member.name}"
+                header, records = self._cell(defended, defense, member, list(members.values()), label)
+                members[member.name] = header, records
+                cells.append((header, Counter(record.outcome for record in records)))
+                done.append(row(header, records))
+                frame = self._publish(done, cells)
+            for names in self.grid.worst_cases:
+                header, records = worst_case_row([members[name] for name in names])
+                done.append(row(header, records))
+            frame = self._publish(done, cells)
+        return frame
+
+    @cached_property
+    def examples(self) -> tuple[Example, ...]:
+        """The examples under attack, in content order."""
+        return self.dataset.head(self.benchmark.limit)
+
+    @cached_property
+    def train(self) -> tuple[Example, ...]:
+        """The training split for defenses; empty where the dataset has none and no other is named."""
+        chosen = self.benchmark.train or self.benchmark.dataset
+        if self.benchmark.train is None and parse(chosen).name in ("csv", "jsonl", "pairs"):
+            return ()
+        train = load_dataset(chosen, "train")
+        return match_labels(train, self.victim.label_names, self.benchmark.label_map).examples
+
+    def _defend(self, defense: str) -> Victim:
+        plain = _plain(defense)
+        train = () if plain == "none" else self.train
+        rng = Random(int(content_hash(self.benchmark.seed, plain)[:16], 16))
+        return compose(defense)(self.victim, train, rng)
+
+    def _cell(
+        self, victim: Victim, defense: str, member: Member, before: Sequence[tuple[Header, list[Record]]], label: str
+    ) -> tuple[Header, list[Record]]:
+        """One cell's header and records, from the file as far as it goes; earlier cells settle examples in a cascade."""
+        header = self._header(victim, defense, member)
+        settled = self._settled(before)
+        path = self.folder / "records" / f"{_file_name(header['defense'])}__{_file_name(member.name)}.jsonl"
+        with RecordFile(path, header, resume=self.resume) as file:
+            kept = {identity for identity, record in file.records.items() if record.outcome != "error"}
+            missing = [example for example in self.examples if example.id not in kept]
+            start = time.perf_counter()
+            with progress.task(label, len(self.examples), len(self.examples) - len(missing)) as step:
+                right = sum(record.outcome == "failed" for record in file.records.values())
+                judged = len(kept)
+                for record in self._attack(victim, member, missing, settled):
+                    file.append(record)
+                    right += record.outcome == "failed"
+                    judged += 1
+                    step(1, f"robust {right / judged:.1%}")
+                    _stop_if_hopeless(file, len(self.examples))
+            header["seconds"] = time.perf_counter() - start
+            return header, [file.records[example.id] for example in self.examples]
+
+    def _settled(self, before: Sequence[tuple[Header, list[Record]]]) -> dict[str, str]:
+        """In a cascade, which examples an earlier member broke, and the winner; empty otherwise."""
+        if not self.grid.cascade:
+            return {}
+        return {
+            r.example_id: r.winner or ""
+            for _, records in before
+            for r in records
+            if r.outcome in ("success", "settled")
+        }
+
+    def _attack(
+        self, victim: Victim, member: Member, examples: Sequence[Example], settled: Mapping[str, str]
+    ) -> Iterator[Record]:
+        seed = self.benchmark.seed
+        for example in examples:
+            if example.id in settled:
+                yield Record(
+                    example_id=example.id,
+                    label=example.label,
+                    original=example.input,
+                    outcome="settled",
+                    winner=settled[example.id],
+                    seed=seed,
+                )
+        engine = Engine(
+            member.attack,
+            victim,
+            name=member.name,
+            seed=seed,
+            max_queries=self.benchmark.max_queries,
+            draws=self.benchmark.draws,
+            batch_size=self.batch_size,
+            encoders=self.encoders,
+            similarity=None if self.benchmark.similarity == "none" else self.benchmark.similarity,
+        )
+        yield from engine.run(example for example in examples if example.id not in settled)
+
+    def _header(self, victim: Victim, defense: str, member: Member) -> Header:
+        """What stands in a cell's first line: the table's columns, the whole `spec` and its fingerprint, the environment."""
+        benchmark = self.benchmark
+        threat = member.attack.threat
+        if benchmark.max_queries is not None:
+            threat = replace(threat, max_queries=benchmark.max_queries)
+        mode = "cascade" if self.grid.cascade else getattr(member.attack, "mode", benchmark.mode)
+        spec = {
+            "dataset": self.dataset.fingerprint,
+            "examples": content_hash([example.id for example in self.examples])[:16],
+            "victim": victim.fingerprint,
+            "defense": _plain(defense),
+            "attack": [member.name, repr(member.attack), getattr(member.attack, "version", 1)],
+            "threat": asdict(threat),
+            "task": [benchmark.task, classification.VERSION],
+            "seed": benchmark.seed,
+            "draws": benchmark.draws if victim.random else 1,
+            "mode": mode,
+            "members before": [m.name for m in self.grid.members[: self.grid.members.index(member)]]
+            if self.grid.cascade
+            else [],
+            "dtype": benchmark.dtype,
+            "similarity": benchmark.similarity,
+        }
+        return {
+            "task": benchmark.task,
+            "dataset": self.dataset.name,
+            "split": self.dataset.split,
+            "victim": victim.name,
+            "defense": _plain(defense),
+            "attack": member.name,
+            "mode": mode,
+            "threat": str(threat),
+            "max_queries": threat.max_queries,
+            "n": len(self.examples),
+            "seed": benchmark.seed,
+            "schema": SCHEMA,
+            "label_names": list(self.dataset.label_names),
+            "note": self.dataset.note,
+            "fingerprint": content_hash(SCHEMA, spec)[:16],
+            "spec": spec,
+            "environment": environment(),
+        }
+
+    def _publish(self, rows: list[dict[str, Any]], cells: Sequence[tuple[Header, Counter[str]]]) -> pd.DataFrame:
+        """Write the table and the manifest, and show the table to who listens."""
+        frame = table(rows)
+        write(frame, self.folder, note=self.dataset.note)
+        manifest = {
+            "command": sys.argv,
+            "environment": environment(),
+            "dataset": {"name": self.dataset.name, "source": self.dataset.source, "licence": self.dataset.licence},
+            "cells": [
+                {
+                    "defense": h["defense"],
+                    "attack": h["attack"],
+                    "fingerprint": h["fingerprint"],
+                    "seconds": round(h["seconds"], 3),
+                    "outcomes": dict(c),
+                }
+                for h, c in cells
+            ],
+        }
+        _replace(self.folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+        if self.on_table is not None:
+            self.on_table(frame)
+        return frame
+
+
+def _stop_if_hopeless(file: RecordFile, n: int) -> None:
+    """Raise `UsageError` once the first `HOPELESS` examples (or all of fewer) all failed."""
+    if len(file.records) >= min(HOPELESS, n) and all(r.outcome == "error" for r in file.records.values()):
+        first = next(iter(file.records.values()))
+        raise UsageError(f"every one of the first {len(file.records)} examples failed: {first.error}")
+
+
+def _plain(defense: str) -> str:
+    """A defense as tables print it: file names, `-` as `_`."""
+    return "+".join(part.replace("-", "_") if "(" not in part else part for part in defense.split("+"))
+
+
+def _file_name(name: str) -> str:
+    """A name as a file name; what had to be replaced is told apart by a short hash."""
+    safe = re.sub(r"[^\w+.-]+", "-", name, flags=re.ASCII).strip("-")
+    return safe if safe == name else f"{safe[:80]}-{content_hash(name)[:6]}"
+
+
+def _replace(path: Path, content: str) -> None:
+    """Write a file whole or not at all."""
+    scratch = path.with_name(f".{path.name}.part")
+    scratch.write_text(content, encoding="utf-8")
+    os.replace(scratch, path)
