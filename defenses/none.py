@@ -1,4 +1,4 @@
-"""No defense: the victim as it is."""
+"""No defense: the victim as it is, bit for bit."""
 
 from __future__ import annotations
 

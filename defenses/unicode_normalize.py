@@ -42,7 +42,9 @@ class UnicodeNormalize:
     lookalikes: bool = True
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
-        return Rewritten(victim, self.rewrite, ["unicode_normalize", self.version, unicodedata.unidata_version, asdict(self)])
+        return Rewritten(
+            victim, self.rewrite, ["unicode_normalize", self.version, unicodedata.unidata_version, asdict(self)]
+        )
 
     def rewrite(self, string: str) -> str:
         """The normalised string, which a second pass leaves as it is."""

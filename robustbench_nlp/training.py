@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from robustbench_nlp import progress
-from robustbench_nlp.data.example import Input
+from robustbench_nlp import cache, progress
+from robustbench_nlp.data.example import Example, Input
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.victim import VictimOptions
+from robustbench_nlp.victim import Victim, VictimOptions
 from robustbench_nlp.victims._reader import Reader
-from robustbench_nlp.victims.hf import HFVictim, device_of, longest_input, quiet
+from robustbench_nlp.victims.hf import HFVictim, device_of, files_hash, longest_input, quiet
 
-__all__ = ["Augment", "More", "Recipe", "TrainingCollapsed", "fine_tune"]
+__all__ = ["Augment", "More", "Recipe", "TrainingCollapsed", "continue_training", "fine_tune"]
 
 Augment = Callable[[list[Input], Random], list[Input]]
 """Changes one batch of inputs before the model learns from them; called anew at each step."""
@@ -194,3 +194,50 @@ def _check(victim: HFVictim, inputs: Sequence[Input], labels: Sequence[int], min
             f"{constant:.1%}; lower the learning rate or the strength of the defense"
         )
     return accuracy
+
+
+def continue_training(
+    victim: Victim,
+    train: Sequence[Example],
+    seed: int,
+    *,
+    kind: str,
+    settings: object,
+    recipe: Recipe,
+    augment: Augment | None = None,
+    more: More | None = None,
+) -> HFVictim:
+    """The victim fine-tuned further from its own weights, cached under everything that decides the result.
+
+    `settings` (JSON-able) stand for what `augment` and `more` do. Raises `UsageError` for a victim without a folder of
+    weights.
+    """
+    folder = getattr(victim, "folder", None)
+    if not isinstance(victim, HFVictim) or folder is None:
+        raise UsageError(f"{kind} trains the victim's weights, and {victim.name} has none to train; take an hf: victim")
+
+    def build(target: Path) -> None:
+        fine_tune(
+            target,
+            folder,
+            [example.input for example in train],
+            [example.label for example in train],
+            label_names=victim.label_names,
+            seed=seed,
+            recipe=recipe,
+            augment=augment,
+            more=more,
+            device=victim.options.device,
+            title=kind,
+        )
+
+    identity = [
+        kind,
+        settings,
+        asdict(recipe),
+        seed,
+        files_hash(folder),
+        victim.options.max_length,
+        [e.id for e in train],
+    ]
+    return HFVictim.from_folder(cache.built(kind, identity, build), victim.options, name=victim.name)

