@@ -75,5 +75,5 @@ def _by_textattack(sample: Sample, rng: Random) -> Steps:
     numbers = content_words(sample.text)
     if not numbers:
         return None
-    clean, scores = yield from masked_scores(sample, numbers)
-    return (yield from in_order(sample.text, clean, [numbers[i] for i in descending(scores)], candidates))
+    scores = yield from masked_scores(sample.text, numbers)
+    return (yield from in_order(sample.text, sample.score, [numbers[i] for i in descending(scores)], candidates))

@@ -50,20 +50,20 @@ class PWWS:
         numbers = [number for number, words in choices.items() if words or not paper]
         if not numbers:
             return None
-        clean, saliency = yield from masked_scores(sample, numbers)
+        saliency = yield from masked_scores(sample.text, numbers)
         scores = yield from probed(sample.text.swap(number, word) for number in numbers for word in choices[number])
         chosen: dict[int, str] = {}
         gains, answers = [], iter(scores)
         for number in numbers:
             reached = [next(answers) for _ in choices[number]]
             best = max(reached, default=0.0)
-            gains.append(best - clean if paper else best)
+            gains.append(best - sample.score if paper else best)
             if reached:
                 chosen[number] = choices[number][reached.index(best)]
         order = [numbers[i] for i in descending([exp(s) * gain for s, gain in zip(saliency, gains, strict=True)])]
         if paper:
             return (yield from _substitute(sample.text, order, chosen))
-        return (yield from in_order(sample.text, clean, order, with_synonyms))
+        return (yield from in_order(sample.text, sample.score, order, with_synonyms))
 
 
 def _substitute(text: Text, order: Sequence[int], chosen: dict[int, str]) -> Steps:

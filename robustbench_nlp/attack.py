@@ -19,10 +19,10 @@ __all__ = ["Attack", "Encode", "Gradient", "Gradients", "Probe", "Request", "Sam
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What an attack sees of one example: the text it may edit, the label and the threat.
+    """What an attack sees of one example: the text it may edit, its score, the label and the threat.
 
     `text` is the field under attack (`field`), cut to what the victim reads. An attempted example is classified right,
-    so `label` is no secret.
+    so `label` is no secret; `score` is what query 1, the clean text, scored (0.0 under a decision threat).
     """
 
     example: Example
@@ -30,6 +30,7 @@ class Sample:
     field: str
     label: int
     threat: Threat
+    score: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

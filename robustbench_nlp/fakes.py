@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import NamedTuple
 
@@ -57,7 +57,8 @@ def sample_of(attack: Attack, string: str, label: int = 1) -> Sample:
 def drive(attack: Attack, sample: Sample, rng: Random, victim: Victim, max_queries: int | None = None) -> Driven:
     """Run one attack by itself, unbatched and uncached. The clean prediction is query 1; a request is cut where
     `max_queries` end, and the attack is closed. Raises `UsageError` for requests other than `Score` and `Probe`."""
-    steps = attack.run(sample, rng)
+    clean = victim.predict([sample.example.with_field(sample.field, str(sample.text))])[0]
+    steps = attack.run(replace(sample, score=round(1.0 - float(clean[sample.label]), 5)), rng)
     answer: Scores | None = None
     best: tuple[bool, float, Text | None] = (False, -1.0, None)
     queries = 1

@@ -129,6 +129,7 @@ class Live:
             field=self.field,
             label=self.example.label,
             threat=self.engine.threat,
+            score=0.0 if self.engine.threat.knowledge == "decision" else clean.score,
         )
         seed = int(content_hash(self.engine.seed, self.engine.name, self.example.id)[:16], 16)
         self._steps = self.engine.attack.run(sample, Random(seed))

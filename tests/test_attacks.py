@@ -24,8 +24,6 @@ from robustbench_nlp.threat import violations
 
 VICTIM = KeywordVictim()
 KEYWORDS = "This is a good movie with a great cast"
-CLEAN_PROBE = 1
-"""Attacks that need the clean text's score ask for it."""
 
 
 def native_attacks() -> Iterator[Attack]:
@@ -197,7 +195,7 @@ def test_pwws_textattack_counts_as_textattack_does() -> None:
     tried = [len(synonyms(text.word(number))) for number in numbers]
     searched = sum(len(synonyms(word)) for word in ("good", "great"))
     queries = drive(attack, sample_of(attack, KEYWORDS), Random(0), VICTIM).queries
-    assert queries == 1 + CLEAN_PROBE + len(numbers) + sum(tried) + searched
+    assert queries == 1 + len(numbers) + sum(tried) + searched
 
 
 def test_deepwordbug_textattack_spares_stop_words_and_edits_a_word_once() -> None:

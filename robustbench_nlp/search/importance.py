@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from itertools import chain, islice
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any
 
 from robustbench_nlp.attack import Probe, Request, Sample, Scores
 from robustbench_nlp.text import Text
 
-__all__ = ["MASK", "Masked", "descending", "masked_scores", "probed", "temporal_scores"]
+__all__ = ["MASK", "descending", "masked_scores", "probed", "temporal_scores"]
 
 MASK = "[UNK]"
 EMPTY = 0.5
@@ -18,13 +18,6 @@ EMPTY = 0.5
 
 _CHUNK = 256
 """The most texts of one request: enough to fill batches, and few enough for texts of ten thousand words."""
-
-
-class Masked(NamedTuple):
-    """The clean text's score, and the score with each asked word masked; higher fools the victim better."""
-
-    clean: float
-    scores: list[float]
 
 
 def descending(values: Sequence[float]) -> list[int]:
@@ -42,11 +35,9 @@ def probed(texts: Iterable[Text]) -> Generator[Request, Any, list[float]]:
     return scores
 
 
-def masked_scores(sample: Sample, numbers: Sequence[int]) -> Generator[Request, Any, Masked]:
-    """Probe the text, and the text with each numbered word masked: one query each."""
-    masked = (sample.text.swap(number, MASK) for number in numbers)
-    clean, *scores = yield from probed(chain([sample.text], masked))
-    return Masked(clean, scores)
+def masked_scores(text: Text, numbers: Sequence[int]) -> Generator[Request, Any, list[float]]:
+    """The score with each numbered word masked; higher fools the victim better. One query each."""
+    return (yield from probed(text.swap(number, MASK) for number in numbers))
 
 
 def temporal_scores(sample: Sample) -> Generator[Request, Any, list[float]]:

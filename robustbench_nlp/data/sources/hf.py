@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from robustbench_nlp.data.example import Dataset
@@ -37,13 +37,11 @@ def load(
         raise UsageError(f"hf:{argument} has no split '{split}'; it has: {', '.join(splits)}; ask for one of them")
     data = splits[name]
     class_names: Sequence[str] = getattr(data.features.get(label), "names", ())
-    rows, unlabelled = [], 0
-    for number, cells in enumerate(data, 1):
-        if class_names and cells[label] == -1:
-            unlabelled += 1
-        else:
-            named = {**cells, label: class_names[cells[label]]} if class_names and cells[label] is not None else cells
-            rows.append(Row(f"row {number}", named))
+    labelled = [(number, cells) for number, cells in enumerate(data, 1) if cells.get(label) != -1 or not class_names]
+    unlabelled = len(data) - len(labelled)
+    if unlabelled and not labelled:
+        raise UsageError(f"hf:{argument} has no labels in split '{name}'; ask for another of {', '.join(splits)}")
+    rows = [Row(f"row {number}", _with_name(cells, label, class_names)) for number, cells in labelled]
     table = Table(
         kind="hf",
         origin=argument,
@@ -56,6 +54,12 @@ def load(
         Columns(text=text, label=label, label_names=label_names or class_names),
         split="all" if name == "all" else split,
         licence=str(data.info.license or "unknown"),
-        source=f"hub dataset {argument}" + (f", revision {revision}" if revision else ""),
+        source=f"hf:{argument}" + (f" at revision {revision}" if revision else ""),
         note=f"{unlabelled} unlabelled rows are left out." if unlabelled else "",
     )
+
+
+def _with_name(cells: Mapping[str, object], label: str, class_names: Sequence[str]) -> Mapping[str, object]:
+    """The cells with a class number spelled out, where the dataset names its classes."""
+    number = cells.get(label)
+    return {**cells, label: class_names[number]} if class_names and isinstance(number, int) else cells

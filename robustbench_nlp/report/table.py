@@ -1,0 +1,236 @@
+"""The results table: one row per cell, computed from its records; written as CSV and Markdown, shown on the terminal."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from math import nan
+from pathlib import Path
+from statistics import mean, median
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from robustbench_nlp.records import Record
+from robustbench_nlp.stats import wilson
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["COLUMNS", "INCOMPLETE", "caption", "incomplete", "render", "robust_if_errors_right", "row", "table", "write"]
+
+_COUNTS = ("max_queries", "n", "skipped", "attempted", "successes", "errors", "seed", "schema")
+COLUMNS = (
+    *("task", "dataset", "split", "victim", "defense", "attack", "mode", "threat", "max_queries"),
+    *("n", "skipped", "attempted", "successes", "errors"),
+    *("clean_accuracy", "clean_low", "clean_high", "robust_accuracy", "robust_low", "robust_high"),
+    *("attack_success_rate", "asr_low", "asr_high"),
+    *("queries_mean", "queries_median", "forwards_mean", "words_changed_mean", "similarity_mean"),
+    *("seconds", "seed", "schema", "fingerprint"),
+)
+"""The columns of table.csv, in order."""
+INCOMPLETE = 0.01
+"""The share of errors above which a row is incomplete."""
+WORST_CASE = "worst_case:"
+FLOOR = "floor"
+"""What a constant answer would score: travels beside the columns, in the frame's `attrs`, for the caption."""
+
+
+def row(cell: Mapping[str, Any], records: Sequence[Record]) -> dict[str, Any]:
+    """One row of the table from a cell's header and records.
+
+    Rates are fractions in [0, 1] with 95 % Wilson intervals; NaN where there is nothing to count. In a cascade
+    `robust_accuracy` is the share still right after this member.
+    """
+    n = len(records)
+    outcomes = Counter(record.outcome for record in records)
+    attempted = [record for record in records if record.outcome in ("success", "failed")]
+    successes = [record for record in attempted if record.outcome == "success"]
+    clean_right = sum(
+        record.clean_prediction == record.label if record.outcome == "error" else record.outcome != "skipped"
+        for record in records
+    )
+    values = {
+        **{name: cell.get(name) for name in COLUMNS[:9]},
+        "n": n,
+        "skipped": outcomes["skipped"],
+        "attempted": len(attempted),
+        "successes": len(successes),
+        "errors": outcomes["error"],
+        **_rate(("clean_accuracy", "clean_low", "clean_high"), clean_right, n),
+        **_rate(("robust_accuracy", "robust_low", "robust_high"), outcomes["failed"], n),
+        **_rate(("attack_success_rate", "asr_low", "asr_high"), len(successes), len(attempted)),
+        "queries_mean": _mean(record.queries for record in attempted),
+        "queries_median": float(median(record.queries for record in attempted)) if attempted else nan,
+        "forwards_mean": _mean(record.forwards for record in attempted),
+        "words_changed_mean": _mean(record.words_changed for record in successes),
+        "similarity_mean": _mean(record.similarity for record in successes),
+        "seconds": sum(record.seconds for record in records),
+        **{name: cell.get(name) for name in COLUMNS[-3:]},
+    }
+    return values | {FLOOR: max(Counter(record.label for record in records).values(), default=0) / n if n else nan}
+
+
+def _rate(names: tuple[str, str, str], successes: int, n: int) -> dict[str, float]:
+    return dict(zip(names, (successes / n if n else nan, *wilson(successes, n)), strict=True))
+
+
+def _mean(numbers: Iterable[float | None]) -> float:
+    known = [float(number) for number in numbers if number is not None]
+    return mean(known) if known else nan
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The rows as a frame with `COLUMNS`, then whatever metrics the rows add."""
+    extra = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in COLUMNS]
+    frame = pd.DataFrame(
+        [[row.get(name) for name in (*COLUMNS, *extra)] for row in rows], columns=[*COLUMNS, *extra]
+    ).astype({name: "Int64" for name in _COUNTS})
+    if FLOOR in extra:
+        frame.attrs[FLOOR] = dict(zip(frame["dataset"], frame.pop(FLOOR), strict=True))
+    return frame
+
+
+def robust_if_errors_right(frame: pd.DataFrame) -> pd.Series[float]:
+    """The robust accuracy that each row would have, had every errored example stayed right."""
+    return frame["robust_accuracy"] + frame["errors"].astype(float) / frame["n"].astype(float)
+
+
+def incomplete(frame: pd.DataFrame) -> list[str]:
+    """The rows in which more than `INCOMPLETE` of the examples ended in an error, each in a phrase."""
+    return [
+        f"{row['defense']} × {row['attack']}: {row['errors']} of {row['n']} examples ended in an error"
+        for _, row in frame.iterrows()
+        if row["errors"] > INCOMPLETE * row["n"]
+    ]
+
+
+def write(frame: pd.DataFrame, folder: Path, *, note: str = "") -> None:
+    """Write table.csv (every digit) and table.md (percent, for reading) into the run folder, each whole or not at all."""
+    _replace(folder / "table.csv", frame.to_csv(index=False, lineterminator="\n"))
+    _replace(folder / "table.md", _markdown(frame, note))
+
+
+def caption(frame: pd.DataFrame, note: str = "") -> list[str]:
+    """What a reader needs to know beside the numbers, a sentence or two a line."""
+    from importlib.metadata import version
+
+    lines = []
+    for (dataset, split), part in frame.groupby(["dataset", "split"], sort=False):
+        floor = frame.attrs.get(FLOOR, {}).get(dataset)
+        constant = "" if floor is None else f"; a constant answer scores {_percent(floor)} %, clean and under attack"
+        lines.append(f"{dataset}, {split} split, n = {_listed(part['n'])}, seed {_listed(part['seed'])}{constant}.")
+    if note:
+        lines.append(note if note.endswith(".") else f"{note}.")
+    attacks = frame[~frame["attack"].str.startswith(WORST_CASE)].drop_duplicates(["attack", "threat", "max_queries"])
+    threats = [
+        f"{row['attack']} {row['threat']}" + ("" if pd.isna(row["max_queries"]) else f", {row['max_queries']} queries")
+        for _, row in attacks.iterrows()
+    ]
+    if threats:
+        lines.append(f"Threats: {'; '.join(threats)}.")
+    if (frame["mode"] == "cascade").any():
+        lines.append("Cascade: each attack met only what the ones before it left; robust = still right after it.")
+    lines.append(
+        "Intervals: 95 % Wilson; robust = right under attack / n; ASR = successes / attempted. "
+        f"robustbench-nlp {version('robustbench-nlp')}, records schema {_listed(frame['schema'])}."
+    )
+    return lines
+
+
+def _listed(values: pd.Series[Any]) -> str:
+    return ", ".join(str(value) for value in values.dropna().unique()) or "-"
+
+
+class _Line:
+    """One row as it is read: cells of text, what is best and what is the headline."""
+
+    def __init__(self, values: Mapping[str, Any], best: bool, with_errors: bool) -> None:
+        self.group = (values["dataset"], values["victim"], values["defense"])
+        self.headline = str(values["attack"]).startswith(WORST_CASE)
+        self.best = best
+        members = str(values["attack"]).removeprefix(WORST_CASE).count("+") + 1
+        self.attack = f"worst case of {members}" if self.headline else str(values["attack"])
+        self.robust = (
+            f"{_percent(values['robust_accuracy'])} [{_percent(values['robust_low'])}–{_percent(values['robust_high'])}]"
+        )
+        self.before = [str(values["victim"]), str(values["defense"])]
+        self.middle = [str(values["n"]), _percent(values["clean_accuracy"])]
+        self.after = [
+            _percent(values["attack_success_rate"]),
+            _number(values["queries_mean"]),
+            _number(values["words_changed_mean"]),
+        ]
+        if with_errors:
+            mark = " (incomplete)" if values["errors"] > INCOMPLETE * values["n"] else ""
+            self.after += [f"{values['errors']}{mark}", _percent(values["robust_if_errors_right"])]
+
+
+_ROBUST = 5
+"""The place of the robust accuracy among the cells that are read."""
+
+
+def _lines(frame: pd.DataFrame) -> tuple[list[str], list[_Line]]:
+    """The headings and lines in reading order: worst cases end each defense's block."""
+    heads = ["victim", "defense", "attack", "n", "clean %", "robust % [95 %]", "ASR %", "queries", "words changed"]
+    with_errors = bool((frame["errors"] > 0).any())
+    if with_errors:
+        heads += ["errors", "robust % if errors right"]
+    frame = frame.assign(robust_if_errors_right=robust_if_errors_right(frame))
+    by_attack = frame.groupby(["dataset", "victim", "attack"])["robust_accuracy"]
+    best = (by_attack.transform("size") > 1) & (frame["robust_accuracy"] == by_attack.transform("max"))
+    lines = [_Line(row, bool(best[i]), with_errors) for i, row in frame.iterrows()]
+    order = {group: i for i, group in enumerate(dict.fromkeys(line.group for line in lines))}
+    return heads, sorted(lines, key=lambda line: (order[line.group], line.headline))
+
+
+def _percent(share: float) -> str:
+    return "-" if pd.isna(share) else f"{100 * share:.1f}"
+
+
+def _number(value: float) -> str:
+    return "-" if pd.isna(value) else f"{value:.1f}"
+
+
+def render(frame: pd.DataFrame, *, note: str = "") -> Table:
+    """The table for the terminal: the best robust accuracy under each attack is bold, worst cases are the headline."""
+    from rich.table import Table
+    from rich.text import Text
+
+    heads, lines = _lines(frame)
+    shown = Table(caption="\n".join(caption(frame, note)), caption_justify="left", header_style="bold")
+    for i, head in enumerate(heads):
+        shown.add_column(head, justify="left" if i < 3 else "right", no_wrap=i == _ROBUST, overflow="fold")
+    for i, line in enumerate(lines):
+        if i and line.group != lines[i - 1].group:
+            shown.add_section()
+        robust = Text(line.robust, style="bold" if line.best else "")
+        cells = [*map(Text, (*line.before, line.attack, *line.middle)), robust, *map(Text, line.after)]
+        shown.add_row(*cells, style="cyan" if line.headline else "")
+    return shown
+
+
+def _markdown(frame: pd.DataFrame, note: str) -> str:
+    heads, lines = _lines(frame)
+    rows = []
+    for line in lines:
+        attack = f"*{_escaped(line.attack)}*" if line.headline else _escaped(line.attack)
+        robust = f"**{line.robust}**" if line.best else line.robust
+        rows.append([*map(_escaped, line.before), attack, *line.middle, robust, *line.after])
+    marks = [":--" if i < 3 else "--:" for i in range(len(heads))]
+    body = "\n".join(f"| {' | '.join(cells)} |" for cells in [heads, marks, *rows])
+    notes = "\n".join(f"- {_escaped(line)}" for line in [*caption(frame, note), *map("Incomplete: {}.".format, incomplete(frame))])
+    return f"{body}\n\n{notes}\n"
+
+
+def _escaped(text: str) -> str:
+    for mark in "\\|*_<`[":
+        text = text.replace(mark, "\\" + mark)
+    return text
+
+
+def _replace(path: Path, content: str) -> None:
+    scratch = path.with_name(f".{path.name}.part")
+    scratch.write_bytes(content.encode("utf-8", "backslashreplace"))
+    os.replace(scratch, path)

@@ -1,0 +1,163 @@
+"""Fine-tuning learns, repeats and is cached; the defenses that train go through it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+import tiny_bert
+
+from robustbench_nlp import training
+from robustbench_nlp.data.example import Example, Input
+from robustbench_nlp.defenses.adversarial_training import AdversarialTraining
+from robustbench_nlp.defenses.none import NoDefense
+from robustbench_nlp.defenses.typo_augmentation import TypoAugmentation
+from robustbench_nlp.errors import UsageError
+from robustbench_nlp.fakes import KeywordVictim
+from robustbench_nlp.training import Recipe, TrainingCollapsed, fine_tune
+from robustbench_nlp.victims.hf import HFVictim
+
+LABELS = ("negative", "positive")
+QUICK = Recipe(epochs=4, learning_rate=5e-3, freeze_embeddings=False)
+
+
+def toy(count: int = 300) -> tuple[list[Input], list[int]]:
+    """Texts are positive where they say good and negative where they say bad."""
+    rng = Random(0)
+    labels = [rng.randrange(2) for _ in range(count)]
+    filler = ["the", "film", "a", "is"]
+    return [" ".join([*rng.choices(filler, k=rng.randrange(1, 6)), ("bad", "good")[label]]) for label in labels], labels
+
+
+def examples() -> list[Example]:
+    return [Example(fields={"text": str(text)}, label=label) for text, label in zip(*toy(), strict=True)]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_bert.save(tmp_path_factory.mktemp("base"), head=False)
+
+
+@pytest.fixture(scope="module")
+def trained(base: Path, tmp_path_factory: pytest.TempPathFactory) -> HFVictim:
+    target = tmp_path_factory.mktemp("trained")
+    assert fine_tune(target, base, *toy(), label_names=LABELS, seed=0, recipe=QUICK) >= 0.95
+    return HFVictim.from_folder(target, name="toy")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROBUSTBENCH_NLP_CACHE", str(tmp_path / "cache"))
+
+
+def test_fine_tuning_learns_a_rule_and_saves_it(trained: HFVictim) -> None:
+    assert trained.label_names == LABELS
+    assert trained.predict(["a bad film", "a good film"]).argmax(axis=1).tolist() == [0, 1]
+
+
+def test_same_seed_same_bits_and_the_global_generator_stays(base: Path, tmp_path: Path) -> None:
+    import torch
+
+    weights, recipe = {}, dataclasses.replace(QUICK, epochs=1, held_out=0)
+    state = torch.get_rng_state()
+    for name, seed in [("first", 3), ("again", 3), ("other", 4)]:
+        torch.manual_seed(len(weights))
+        before = torch.get_rng_state()
+        fine_tune(tmp_path / name, base, *toy(64), label_names=LABELS, seed=seed, recipe=recipe)
+        assert torch.equal(torch.get_rng_state(), before)
+        weights[name] = (tmp_path / name / "model.safetensors").read_bytes()
+    torch.set_rng_state(state)
+    assert weights["first"] == weights["again"] != weights["other"]
+
+
+def test_frozen_embeddings_stay(trained: HFVictim, tmp_path: Path) -> None:
+    assert trained.folder is not None
+    recipe = dataclasses.replace(QUICK, epochs=1, freeze_embeddings=True)
+    fine_tune(tmp_path, trained.folder, *toy(64), label_names=LABELS, seed=0, recipe=recipe)
+    after = HFVictim.from_folder(tmp_path, name="after")
+    first, second = (v._model.get_input_embeddings().weight.numpy() for v in (trained, after))
+    np.testing.assert_array_equal(first, second)
+    assert trained.fingerprint != after.fingerprint
+
+
+def test_a_collapsed_training_is_an_error_and_saves_nothing(base: Path, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(QUICK, epochs=1, learning_rate=1e-9)
+    with pytest.raises(TrainingCollapsed, match="constant answer"):
+        fine_tune(tmp_path / "out", base, *toy(), label_names=LABELS, seed=0, recipe=recipe)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_base_is_not_changed_and_pairs_train(base: Path, tmp_path: Path) -> None:
+    before = (base / "model.safetensors").read_bytes()
+    texts, labels = toy(64)
+    fine_tune(
+        tmp_path,
+        base,
+        [("film", str(t)) for t in texts],
+        labels,
+        label_names=LABELS,
+        seed=0,
+        recipe=dataclasses.replace(QUICK, epochs=1, held_out=0),
+    )
+    assert (base / "model.safetensors").read_bytes() == before
+
+
+def test_none_is_the_identity() -> None:
+    victim = KeywordVictim()
+    assert NoDefense()(victim, [], Random(0)) is victim
+
+
+def test_typo_augmentation_trains_once_with_fresh_typos(trained: HFVictim, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[Input]] = []
+    noisy = TypoAugmentation._with_typos
+
+    def spying(self: TypoAugmentation, inputs: list[Input], rng: Random) -> list[Input]:
+        seen.append(noisy(self, inputs, rng))
+        assert sum(a != b for a, b in zip(inputs, seen[-1], strict=True)) in range(1, len(inputs) // 2 + 1)
+        return seen[-1]
+
+    monkeypatch.setattr(TypoAugmentation, "_with_typos", spying)
+    defense = TypoAugmentation(epochs=2)
+    defended = defense(trained, examples(), Random(0))
+    assert defended.name == trained.name
+    assert defended.fingerprint != trained.fingerprint
+    assert len(seen) == 2 * 9  # 270 of 300 examples, 32 a batch
+    monkeypatch.setattr(training, "fine_tune", None)  # a second training would fail
+    again = defense(trained, examples(), Random(0))
+    assert again.fingerprint == defended.fingerprint
+
+
+def test_the_cache_tells_settings_seeds_and_data_apart(trained: HFVictim, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(
+        training, "fine_tune", lambda target, base, *_, **__: (calls.append(target), tiny_bert.save(target))
+    )
+    data = examples()
+    for defense, train, seed in [
+        (TypoAugmentation(), data, 0),
+        (TypoAugmentation(), data, 0),
+        (TypoAugmentation(share=0.1), data, 0),
+        (TypoAugmentation(), data[1:], 0),
+        (TypoAugmentation(), data, 1),
+        (AdversarialTraining(), data, 0),
+    ]:
+        defense(trained, train, Random(seed))
+    assert len(calls) == 5
+
+
+def test_adversarial_training_attacks_the_current_model_each_epoch(trained: HFVictim) -> None:
+    defense = AdversarialTraining(attacks=("deepwordbug",), sample=20, max_queries=30, epochs=2)
+    inputs, labels = defense._adversarial(trained, examples(), 0)
+    assert 0 < len(inputs) == len(labels) <= 20
+    assert (trained.predict(inputs).argmax(axis=1) != labels).all()
+    assert defense._adversarial(trained, examples(), 0) == (inputs, labels)
+    assert defense(trained, examples(), Random(0)).fingerprint != trained.fingerprint
+
+
+@pytest.mark.parametrize("defense", [TypoAugmentation(), AdversarialTraining()])
+def test_training_needs_weights(defense: TypoAugmentation | AdversarialTraining) -> None:
+    with pytest.raises(UsageError, match="trains the victim's weights"):
+        defense(KeywordVictim(), examples(), Random(0))

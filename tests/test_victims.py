@@ -1,0 +1,405 @@
+"""Every kind of victim: answers, capabilities, fingerprints, and one clear line for what can't be opened."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_bert
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from robustbench_nlp.data import load_dataset
+from robustbench_nlp.errors import UsageError, VictimError
+from robustbench_nlp.fakes import KeywordVictim
+from robustbench_nlp.victim import FunctionVictim, Victim, VictimOptions, as_victim, open_victim
+from robustbench_nlp.victims._reader import batches
+from robustbench_nlp.victims.hf import HFVictim
+from robustbench_nlp.victims.http import HttpVictim
+
+TEXTS = [
+    "the good film",
+    "",
+    "bad",
+    "the film is a very bad one",
+    "\U0001f600",
+    "a\x00b",
+    "x \ud800 y",
+    "שלום",
+    "good " * 200,
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_bert.save(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def victim(folder: Path) -> HFVictim:
+    opened = open_victim(f"hf:{folder}", VictimOptions(device="cpu"))
+    assert isinstance(opened, HFVictim)
+    return opened
+
+
+# batches
+
+
+@given(st.lists(st.integers(2, 600), max_size=80), st.integers(1, 2000), st.integers(0, 100))
+def test_batches_hold_every_row_once_within_the_budget(lengths: list[int], budget: int, overhead: int) -> None:
+    plan = batches(lengths, budget, overhead)
+    assert sorted(row for batch in plan for row in batch) == list(range(len(lengths)))
+    for batch in plan:
+        inside = [lengths[row] for row in batch]
+        assert len(batch) == 1 or max(inside) * len(batch) <= budget
+        assert sum(max(inside) - length for length in inside) <= overhead
+
+
+# hf
+
+
+def test_hf_fits_the_protocol_and_its_rows_are_probabilities(victim: HFVictim) -> None:
+    assert isinstance(victim, Victim)
+    assert victim.label_names == ("negative", "positive")
+    answer = victim.predict(TEXTS)
+    assert answer.dtype == np.float32
+    assert answer.shape == (len(TEXTS), 2)
+    np.testing.assert_allclose(answer.sum(axis=1), 1.0, atol=1e-6)
+    assert victim.predict([]).shape == victim.predict_exact([]).shape == (0, 2)
+
+
+def test_hf_batched_equals_alone_in_the_given_order(victim: HFVictim) -> None:
+    np.testing.assert_allclose(victim.predict(TEXTS), victim.predict_exact(TEXTS), atol=1e-5)
+    np.testing.assert_allclose(victim.predict(TEXTS[::-1]), victim.predict(TEXTS)[::-1], atol=1e-5)
+    assert np.ptp(victim.predict(TEXTS)[:, 0]) > 1e-3  # the texts do differ
+
+
+@settings(max_examples=50, deadline=None)
+@given(strings=st.lists(st.text(st.characters(codec=None), max_size=60), min_size=1, max_size=6))
+def test_hf_reads_any_string(victim: HFVictim, strings: list[str]) -> None:
+    np.testing.assert_allclose(victim.predict(strings), victim.predict_exact(strings), atol=1e-5)
+
+
+def test_hf_reads_pairs(victim: HFVictim) -> None:
+    pairs = [("the good film", "bad"), ("bad", "the good film"), ("", "film")]
+    answer = victim.predict(pairs)
+    np.testing.assert_allclose(answer, victim.predict_exact(pairs), atol=1e-5)
+    assert abs(answer[0, 0] - answer[1, 0]) > 1e-4  # the order of the fields matters
+
+
+def test_hf_agrees_with_the_library(victim: HFVictim, folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    texts = TEXTS[:4]
+    with torch.inference_mode():
+        tokens = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
+        expected = model(**tokens).logits.softmax(-1).numpy()
+    np.testing.assert_allclose(victim.predict(texts), expected, atol=1e-5)
+
+
+def test_hf_counts_its_work(victim: HFVictim) -> None:
+    count, seconds = victim.forward_count, victim.forward_seconds
+    victim.predict(TEXTS)
+    victim.predict_exact(TEXTS[:2])
+    assert victim.forward_count == count + len(TEXTS) + 2
+    assert victim.forward_seconds > seconds
+
+
+def test_hf_truncates_where_the_model_stops_reading(victim: HFVictim) -> None:
+    assert victim.truncate("the good film") == "the good film"
+    text = "good  film " * 40
+    read = victim.truncate(text)
+    assert read == ("good  film " * 15).rstrip()  # 32 tokens less [CLS] and [SEP]
+    np.testing.assert_array_equal(victim.predict_exact([read]), victim.predict_exact([text]))
+
+
+def test_hf_max_length_is_an_option_and_part_of_the_fingerprint(victim: HFVictim, folder: Path) -> None:
+    short = open_victim(f"hf(max_length=6):{folder}", VictimOptions(device="cpu"))
+    assert short.fingerprint != victim.fingerprint
+    np.testing.assert_array_equal(short.predict(["good bad film the good"]), short.predict(["good bad film the bad"]))
+
+
+def test_hf_fingerprint_follows_weights_and_precision_not_the_place(victim: HFVictim, tmp_path: Path) -> None:
+    same = HFVictim.from_folder(tiny_bert.save(tmp_path / "same"), name="same")
+    other = HFVictim.from_folder(tiny_bert.save(tmp_path / "other", seed=1), name="other")
+    low = HFVictim.from_folder(tmp_path / "same", VictimOptions(dtype="bfloat16"), name="low")
+    assert same.fingerprint == victim.fingerprint
+    assert len({victim.fingerprint, other.fingerprint, low.fingerprint}) == 3
+
+
+def test_hf_low_precision_is_for_the_search_only(victim: HFVictim, folder: Path) -> None:
+    low = HFVictim.from_folder(folder, VictimOptions(device="cpu", dtype="bfloat16"), name="low")
+    np.testing.assert_array_equal(low.predict_exact(TEXTS), victim.predict_exact(TEXTS))
+    difference = np.abs(low.predict(TEXTS) - victim.predict(TEXTS)).max()
+    assert 0 < difference < 0.1
+    np.testing.assert_allclose(low.predict(TEXTS).sum(axis=1), 1.0, atol=1e-6)
+
+
+def test_hf_halves_its_batches_when_memory_ends(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    victim = HFVictim.from_folder(folder, VictimOptions(device="cpu"), name="small")
+    expected = victim.predict(["good film"] * 40)
+    forward, sizes = victim._forward, []
+
+    def limited(model: object, encodings: list[object]) -> object:
+        sizes.append(len(encodings))
+        if len(encodings) > 10:
+            raise torch.cuda.OutOfMemoryError
+        return forward(model, encodings)
+
+    monkeypatch.setattr(victim, "_forward", limited)
+    np.testing.assert_allclose(victim.predict(["good film"] * 40), expected, atol=1e-6)
+    assert sizes[0] == 40
+    assert max(sizes[-4:]) <= 10
+
+
+def test_hf_gradients_match_finite_differences(victim: HFVictim) -> None:
+    import torch
+
+    text, label, width = "the bad film", 1, 1e-2
+    (found,) = victim.gradients([text], [label])
+    assert found.loss == pytest.approx(-np.log(victim.predict_exact([text])[0, label]), abs=1e-4)
+    assert found.gradient.shape == (5, 16)  # [CLS] the bad film [SEP]
+    assert [text[start:end] for start, end in found.offsets] == ["", "the", "bad", "film", ""]
+    assert found.fields == [-1, 0, 0, 0, -1]
+    rows = victim._model.get_input_embeddings().weight
+    ids = victim._reader([text])[0].ids
+    for token, dimension in [(1, 0), (2, 7), (3, 15)]:
+        losses = []
+        for sign in (1, -1):
+            with torch.no_grad():
+                rows[ids[token], dimension] += sign * width
+                losses.append(-np.log(float(victim.predict_exact([text])[0, label])))
+                rows[ids[token], dimension] -= sign * width
+        assert found.gradient[token, dimension] == pytest.approx((losses[0] - losses[1]) / (2 * width), abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path / "nowhere", "no folder"),
+        (lambda path: _without(tiny_bert.save(path), "model.safetensors"), "safetensors"),
+        (lambda path: tiny_bert.save(path, head=False), "no classification head"),
+        (lambda path: tiny_bert.edit_config(tiny_bert.save(path), model_type="no-such-model"), "cannot open"),
+        (lambda path: tiny_bert.save(path, labels=("score",)), "regression"),
+        (
+            lambda path: tiny_bert.edit_config(tiny_bert.save(path), problem_type="multi_label_classification"),
+            "several labels",
+        ),
+    ],
+)
+def test_hf_says_why_it_cannot_open(make: Callable[[Path], Path], message: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        open_victim(f"hf:{make(tmp_path)}")
+    assert "\n" not in str(caught.value)
+
+
+def _without(folder: Path, name: str) -> Path:
+    (folder / name).unlink()
+    return folder
+
+
+def test_hf_offline_hub_id_and_missing_device(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(UsageError, match="can't be reached"):
+        open_victim("hf:nobody/no-such-model")
+    with pytest.raises(UsageError, match="no device 'cuda:99'"):
+        open_victim(f"hf:{folder}", VictimOptions(device="cuda:99"))
+
+
+# selectors, callables, python:
+
+
+def test_as_victim_keeps_victims_wraps_callables_and_refuses_the_rest() -> None:
+    keywords = KeywordVictim()
+    assert as_victim(keywords) is keywords
+    wrapped = as_victim(keywords.predict)
+    assert isinstance(wrapped, Victim)
+    np.testing.assert_array_equal(wrapped.predict(["good"]), keywords.predict(["good"]))
+    with pytest.raises(UsageError, match="a float is no victim"):
+        as_victim(1.0)
+
+
+def test_a_function_fingerprint_follows_its_name_and_source() -> None:
+    first, second = FunctionVictim(_halves), FunctionVictim(_thirds)
+    assert first.fingerprint == FunctionVictim(_halves).fingerprint != second.fingerprint
+    assert FunctionVictim(len).fingerprint  # a builtin has no source
+
+
+def _halves(texts: list[object]) -> list[list[float]]:
+    return [[0.5, 0.5]] * len(texts)
+
+
+def _thirds(texts: list[object]) -> list[list[float]]:
+    return [[1 / 3] * 3] * len(texts)
+
+
+def test_open_victim_names_what_it_does_not_know() -> None:
+    with pytest.raises(UsageError, match="did you mean 'tfidf_mr'"):
+        open_victim("tfidf-rm")
+    with pytest.raises(UsageError, match="no victim setting 'max_len'; did you mean 'max_length'"):
+        open_victim("tfidf-mr(max_len=3)")
+    with pytest.raises(UsageError, match="takes no argument"):
+        open_victim("tfidf-mr:3")
+
+
+def test_python_victims_come_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    Path("my_model_here.py").write_text(
+        "class Model:\n    def predict(self, texts):\n        return [[1, 0] for _ in texts]\nmodel = Model()\nnumber = 3\n"
+    )
+    Path("broken_here.py").write_text("import no_such_library\n")
+    opened = open_victim("python:my_model_here:model.predict")
+    assert opened.name == "python:my_model_here:model.predict"
+    assert opened.predict(["a", "b"]).tolist() == [[1.0, 0.0], [1.0, 0.0]]
+    for selector, message in [
+        ("python:no_such_module_here:predict", "no module 'no_such_module_here'"),
+        ("python:my_model_here:nothing", "has no 'nothing'"),
+        ("python:my_model_here:number", "no callable"),
+        ("python:my_model_here", "write python:MODULE:CALLABLE"),
+        ("python:broken_here:predict", "importing 'broken_here' failed: ModuleNotFoundError"),
+    ]:
+        with pytest.raises(UsageError, match=message):
+            open_victim(selector)
+
+
+# http
+
+
+Answer = Callable[[list[str]], tuple[int, bytes]]
+
+
+@contextmanager
+def serving(answer: Answer) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """A real server on a free port; the URL, and the headers of every request so far."""
+    seen: list[dict[str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            seen.append(dict(self.headers))
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            status, content = answer(body["inputs"])
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/predict", seen
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def lengths(inputs: list[str]) -> tuple[int, bytes]:
+    return 200, json.dumps(
+        {"probabilities": [[1 / (1 + len(text)), len(text) / (1 + len(text))] for text in inputs]}
+    ).encode()
+
+
+def test_http_asks_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROBUSTBENCH_NLP_HTTP_TOKEN", "hush")
+    with serving(lengths) as (url, seen):
+        victim = open_victim(f"http:{url}")
+        assert isinstance(victim, Victim)
+        np.testing.assert_allclose(
+            victim.predict(["", "abc", "x\ud800"]), [[1, 0], [0.25, 0.75], [1 / 3, 2 / 3]], rtol=1e-6
+        )
+        assert open_victim(url).fingerprint == victim.fingerprint
+    assert seen[0]["Authorization"] == "Bearer hush"
+    assert "hush" not in repr(vars(victim)["name"]) + victim.fingerprint
+
+
+def test_http_takes_a_bare_list_and_tries_a_busy_server_again() -> None:
+    failures = [503, 429]
+
+    def busy(inputs: list[str]) -> tuple[int, bytes]:
+        return (failures.pop(), b"") if failures else (200, json.dumps([[0.5, 0.5] for _ in inputs]).encode())
+
+    with serving(busy) as (url, seen):
+        assert HttpVictim(url, backoff=0.01).predict(["a", "b"]).tolist() == [[0.5, 0.5], [0.5, 0.5]]
+    assert len(seen) == 3
+
+
+def test_http_gives_up_on_a_server_that_is_too_slow() -> None:
+    gate = threading.Event()
+
+    def slow(inputs: list[str]) -> tuple[int, bytes]:
+        gate.wait(5)
+        return lengths(inputs)
+
+    with serving(slow) as (url, _):
+        with pytest.raises(VictimError, match=r"failed 2 times.*ReadTimeout"):
+            HttpVictim(url, timeout=0.1, retries=1, backoff=0.01).predict(["a"])
+        gate.set()
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "message"),
+    [
+        (200, b"<html>", "no JSON"),
+        (200, b'{"scores": [[1, 0]]}', "no table of numbers"),
+        (200, b'{"probabilities": [["a", "b"]]}', "no table of numbers"),
+        (200, b'{"probabilities": [[1], [1, 0]]}', "no table of numbers"),
+        (404, b"", "status 404"),
+    ],
+)
+def test_http_junk_is_an_error_at_once(status: int, content: bytes, message: str) -> None:
+    with serving(lambda _: (status, content)) as (url, seen):
+        with pytest.raises(VictimError, match=message):
+            HttpVictim(url).predict(["a"])
+    assert len(seen) == 1
+
+
+def test_http_nobody_there_and_no_url() -> None:
+    with serving(lengths) as (url, _):
+        pass
+    with pytest.raises(VictimError, match="ConnectError"):
+        HttpVictim(url, retries=1, backoff=0.01).predict(["a"])
+    with pytest.raises(UsageError, match="is no URL"):
+        open_victim("http:somewhere")
+    assert HttpVictim("https://me:secret@example.org/p?key=secret").name == "http:https://example.org/p"
+
+
+# embedded
+
+
+def test_tfidf_mr_is_right_three_times_in_four_and_repeatable() -> None:
+    first, second = open_victim("tfidf-mr"), open_victim("tfidf-mr")
+    test = load_dataset("mr", "test")
+    texts = [example.input for example in test.examples]
+    answer = first.predict(texts)
+    assert (answer.argmax(axis=1) == [example.label for example in test.examples]).mean() >= 0.75
+    assert first.label_names == ("negative", "positive")
+    assert first.fingerprint == second.fingerprint
+    np.testing.assert_array_equal(answer, second.predict(texts))
+    np.testing.assert_array_equal(answer[:1], first.predict(texts[:1]))
+
+
+@pytest.mark.slow
+def test_minilm_mr_reaches_its_accuracy() -> None:
+    victim = open_victim("minilm-mr")
+    test = load_dataset("mr", "test")
+    answer = victim.predict([example.input for example in test.examples])
+    assert (answer.argmax(axis=1) == [example.label for example in test.examples]).mean() >= 0.82
