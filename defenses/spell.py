@@ -61,7 +61,9 @@ class Spell:
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
         """Raises `UsageError` without training examples: there would be no word to correct to."""
         if not train:
-            raise UsageError("defense spell takes its words from a training split, and there is none; name one with --train")
+            raise UsageError(
+                "defense spell takes its words from a training split, and there is none; name one with --train"
+            )
         counts = vocabulary(string for example in train for string in example.fields.values())
         libraries = [installed("symspellpy"), installed("wordfreq")]
         parts = ["spell", self.version, asdict(self), libraries, content_hash(sorted(counts.items()))]

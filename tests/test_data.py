@@ -6,10 +6,12 @@ import json
 import sys
 import types
 from collections.abc import Callable, Mapping
+from fractions import Fraction
+from itertools import combinations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robustbench_nlp.data import Dataset, Example, from_pairs, load_dataset, match_labels, movie_reviews
@@ -130,6 +132,7 @@ def test_label_names(write: Write) -> None:
     assert "line 3: no label 'negative'; did you mean 'negativ'?" in line
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(ANY_TEXT, st.sampled_from(["x", "y"])), min_size=1, unique_by=lambda pair: pair[0]))
 def test_any_unicode_string_loads_and_has_an_id(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]
@@ -251,18 +254,15 @@ def brute_force(texts: list[str], threshold: float, size: int) -> set[tuple[int,
         words = words_of(text.casefold())
         words += [""] * (size - len(words))
         sets.append({tuple(words[i : i + size]) for i in range(len(words) - size + 1)})
-    return {
-        (i, j)
-        for i, a in enumerate(sets)
-        for j, b in enumerate(sets[:i])
-        if len(a & b) >= threshold * len(a | b)
-        for i, j in [(j, i)]
-    }
+    exact = Fraction(str(threshold))
+    pairs = combinations(range(len(texts)), 2)
+    return {(i, j) for i, j in pairs if len(sets[i] & sets[j]) >= exact * len(sets[i] | sets[j])}
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.lists(st.sampled_from("abcd"), max_size=9).map(" ".join), max_size=12),
-    st.sampled_from([0.3, 0.6, 0.8, 1.0]),
+    st.sampled_from([0.3, 0.6, 0.7, 0.8, 1.0]),
     st.integers(1, 3),
 )
 def test_near_pairs_are_exactly_those_of_brute_force(texts: list[str], threshold: float, size: int) -> None:
@@ -276,8 +276,9 @@ def test_the_split_of_a_text_is_its_words(text: str) -> None:
 
 
 def test_splits_do_not_change() -> None:
-    texts = [f"film number {i}" for i in range(12)]
-    assert [split_of(text)[1] for text in texts] == list("rrererrerree")  # tRain, dEv or tEst
+    found = [split_of(f"film number {i}") for i in range(40)]
+    assert [i for i, split in enumerate(found) if split == "test"] == [8, 9, 14, 17, 26, 27, 30, 32]
+    assert [i for i, split in enumerate(found) if split == "dev"] == [7, 21, 33]
 
 
 def test_splitting_drops_empty_texts_repeats_and_what_resembles_another_split() -> None:
@@ -323,7 +324,7 @@ def test_no_near_duplicate_across_the_splits_of_mr(reviews: dict[str, Dataset]) 
         ]
         for split, d in reviews.items()
     }
-    for test in shingles["test"][:300]:
+    for test in shingles["test"][:100]:
         assert all(len(test & other) < 0.6 * len(test | other) for other in shingles["train"] + shingles["dev"])
 
 

@@ -68,5 +68,5 @@ def test_mean_difference_by_hand():
 
 @pytest.mark.parametrize("function", [mcnemar, paired_difference, mean_difference])
 def test_unequal_lengths_are_refused(function):
-    with pytest.raises(ValueError, match="shorter|longer"):
+    with pytest.raises(ValueError, match=r"shorter|longer"):
         function([True, False, True], [True])

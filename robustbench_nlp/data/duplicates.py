@@ -17,6 +17,9 @@ __all__ = ["near_pairs", "normalise"]
 CHUNK = 20_000
 """How many candidate pairs are compared at once: bounds the memory."""
 
+ROUNDING = 1e-9
+"""Keeps 0.7 * 10 from being more than 7."""
+
 
 def normalise(text: str) -> str:
     """The words alone, case folded; a text without words stands for itself."""
@@ -43,7 +46,7 @@ def near_pairs(texts: Sequence[str], threshold: float = 0.6, shingle: int = 3) -
     for start in range(0, candidates.nnz, CHUNK):
         i, j = candidates.row[start : start + CHUNK], candidates.col[start : start + CHUNK]
         shared = shingles[i].multiply(shingles[j]).sum(axis=1)
-        near = shared >= threshold * (sizes[i] + sizes[j] - shared)
+        near = shared >= threshold * (sizes[i] + sizes[j] - shared) - ROUNDING
         found.append(np.stack([i[near], j[near]], axis=1))
     pairs: NDArray[np.int64] = np.concatenate(found or [np.empty((0, 2))]).astype(np.int64)
     return pairs
@@ -86,6 +89,6 @@ def _rare_part(shingles: Any, threshold: float) -> Any:
     order = np.lexsort((column, frequency[column], row))
     row, column = row[order], column[order]
     rank = np.arange(len(row)) - np.repeat(shingles.indptr[:-1], sizes)
-    kept = (rank <= sizes[row] - np.ceil(threshold * sizes[row])) & (frequency[column] > 1)
+    kept = (rank <= sizes[row] - np.ceil(threshold * sizes[row] - ROUNDING)) & (frequency[column] > 1)
     ones = np.ones(np.count_nonzero(kept), dtype=np.int32)
     return sparse.csr_array((ones, (row[kept], column[kept])), shape=shingles.shape)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from math import nan
 from pathlib import Path
 from statistics import mean, median
@@ -18,7 +19,17 @@ from robustbench_nlp.stats import wilson
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["COLUMNS", "INCOMPLETE", "caption", "incomplete", "render", "robust_if_errors_right", "row", "table", "write"]
+__all__ = [
+    "COLUMNS",
+    "INCOMPLETE",
+    "caption",
+    "incomplete",
+    "render",
+    "robust_if_errors_right",
+    "row",
+    "table",
+    "write",
+]
 
 _COUNTS = ("max_queries", "n", "skipped", "attempted", "successes", "errors", "seed", "schema")
 COLUMNS = (
@@ -86,7 +97,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     extra = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in COLUMNS]
     frame = pd.DataFrame(
         [[row.get(name) for name in (*COLUMNS, *extra)] for row in rows], columns=[*COLUMNS, *extra]
-    ).astype({name: "Int64" for name in _COUNTS})
+    ).astype(dict.fromkeys(_COUNTS, "Int64"))
     if FLOOR in extra:
         frame.attrs[FLOOR] = dict(zip(frame["dataset"], frame.pop(FLOOR), strict=True))
     return frame
@@ -101,9 +112,12 @@ def incomplete(frame: pd.DataFrame) -> list[str]:
     """The rows in which more than `INCOMPLETE` of the examples ended in an error, each in a phrase."""
     return [
         f"{row['defense']} × {row['attack']}: {row['errors']} of {row['n']} examples ended in an error"
-        for _, row in frame.iterrows()
-        if row["errors"] > INCOMPLETE * row["n"]
+        for row in frame[_incomplete(frame)].to_dict("records")
     ]
+
+
+def _incomplete(frame: pd.DataFrame) -> pd.Series[bool]:
+    return frame["errors"] > INCOMPLETE * frame["n"]
 
 
 def write(frame: pd.DataFrame, folder: Path, *, note: str = "") -> None:
@@ -116,7 +130,7 @@ def caption(frame: pd.DataFrame, note: str = "") -> list[str]:
     """What a reader needs to know beside the numbers, a sentence or two a line."""
     from importlib.metadata import version
 
-    lines = []
+    lines: list[str] = []
     for (dataset, split), part in frame.groupby(["dataset", "split"], sort=False):
         floor = frame.attrs.get(FLOOR, {}).get(dataset)
         constant = "" if floor is None else f"; a constant answer scores {_percent(floor)} %, clean and under attack"
@@ -126,7 +140,7 @@ def caption(frame: pd.DataFrame, note: str = "") -> list[str]:
     attacks = frame[~frame["attack"].str.startswith(WORST_CASE)].drop_duplicates(["attack", "threat", "max_queries"])
     threats = [
         f"{row['attack']} {row['threat']}" + ("" if pd.isna(row["max_queries"]) else f", {row['max_queries']} queries")
-        for _, row in attacks.iterrows()
+        for row in attacks.to_dict("records")
     ]
     if threats:
         lines.append(f"Threats: {'; '.join(threats)}.")
@@ -143,46 +157,55 @@ def _listed(values: pd.Series[Any]) -> str:
     return ", ".join(str(value) for value in values.dropna().unique()) or "-"
 
 
+@dataclass(frozen=True)
 class _Line:
-    """One row as it is read: cells of text, what is best and what is the headline."""
+    """One row as it is read; `best` tells of its robust accuracy, `headline` of a worst case."""
 
-    def __init__(self, values: Mapping[str, Any], best: bool, with_errors: bool) -> None:
-        self.group = (values["dataset"], values["victim"], values["defense"])
-        self.headline = str(values["attack"]).startswith(WORST_CASE)
-        self.best = best
-        members = str(values["attack"]).removeprefix(WORST_CASE).count("+") + 1
-        self.attack = f"worst case of {members}" if self.headline else str(values["attack"])
-        self.robust = (
-            f"{_percent(values['robust_accuracy'])} [{_percent(values['robust_low'])}–{_percent(values['robust_high'])}]"
-        )
-        self.before = [str(values["victim"]), str(values["defense"])]
-        self.middle = [str(values["n"]), _percent(values["clean_accuracy"])]
-        self.after = [
-            _percent(values["attack_success_rate"]),
-            _number(values["queries_mean"]),
-            _number(values["words_changed_mean"]),
-        ]
-        if with_errors:
-            mark = " (incomplete)" if values["errors"] > INCOMPLETE * values["n"] else ""
-            self.after += [f"{values['errors']}{mark}", _percent(values["robust_if_errors_right"])]
+    group: tuple[str, str, str]
+    cells: list[str]
+    best: bool
+    headline: bool
 
 
-_ROBUST = 5
-"""The place of the robust accuracy among the cells that are read."""
+_HEADS = ("victim", "defense", "attack", "n", "clean %", "robust % [95 %]", "ASR %", "queries", "words changed")
+_ATTACK, _ROBUST = 2, 5
 
 
 def _lines(frame: pd.DataFrame) -> tuple[list[str], list[_Line]]:
-    """The headings and lines in reading order: worst cases end each defense's block."""
-    heads = ["victim", "defense", "attack", "n", "clean %", "robust % [95 %]", "ASR %", "queries", "words changed"]
-    with_errors = bool((frame["errors"] > 0).any())
-    if with_errors:
-        heads += ["errors", "robust % if errors right"]
-    frame = frame.assign(robust_if_errors_right=robust_if_errors_right(frame))
+    """The headings and the lines in reading order: worst cases end each defense's block."""
     by_attack = frame.groupby(["dataset", "victim", "attack"])["robust_accuracy"]
-    best = (by_attack.transform("size") > 1) & (frame["robust_accuracy"] == by_attack.transform("max"))
-    lines = [_Line(row, bool(best[i]), with_errors) for i, row in frame.iterrows()]
+    frame = frame.assign(
+        best=(by_attack.transform("size") > 1) & (frame["robust_accuracy"] == by_attack.transform("max")),
+        incomplete=_incomplete(frame),
+        robust_if_errors_right=robust_if_errors_right(frame),
+    )
+    with_errors = bool((frame["errors"] > 0).any())
+    lines = [_line(row, with_errors) for row in frame.to_dict("records")]
     order = {group: i for i, group in enumerate(dict.fromkeys(line.group for line in lines))}
+    heads = [*_HEADS, "errors", "robust % if errors right"] if with_errors else [*_HEADS]
     return heads, sorted(lines, key=lambda line: (order[line.group], line.headline))
+
+
+def _line(row: Mapping[Hashable, Any], with_errors: bool) -> _Line:
+    attack = str(row["attack"])
+    headline = attack.startswith(WORST_CASE)
+    cells = [
+        str(row["victim"]),
+        str(row["defense"]),
+        f"worst case of {attack.count('+') + 1}" if headline else attack,
+        str(row["n"]),
+        _percent(row["clean_accuracy"]),
+        f"{_percent(row['robust_accuracy'])} [{_percent(row['robust_low'])}–{_percent(row['robust_high'])}]",
+        _percent(row["attack_success_rate"]),
+        _number(row["queries_mean"]),
+        _number(row["words_changed_mean"]),
+    ]
+    if with_errors:
+        cells += [
+            f"{row['errors']}{' (incomplete)' if row['incomplete'] else ''}",
+            _percent(row["robust_if_errors_right"]),
+        ]
+    return _Line((row["dataset"], row["victim"], row["defense"]), cells, bool(row["best"]), headline)
 
 
 def _percent(share: float) -> str:
@@ -201,12 +224,11 @@ def render(frame: pd.DataFrame, *, note: str = "") -> Table:
     heads, lines = _lines(frame)
     shown = Table(caption="\n".join(caption(frame, note)), caption_justify="left", header_style="bold")
     for i, head in enumerate(heads):
-        shown.add_column(head, justify="left" if i < 3 else "right", no_wrap=i == _ROBUST, overflow="fold")
+        shown.add_column(head, justify="left" if i <= _ATTACK else "right", no_wrap=i == _ROBUST, overflow="fold")
     for i, line in enumerate(lines):
         if i and line.group != lines[i - 1].group:
             shown.add_section()
-        robust = Text(line.robust, style="bold" if line.best else "")
-        cells = [*map(Text, (*line.before, line.attack, *line.middle)), robust, *map(Text, line.after)]
+        cells = [Text(cell, "bold" if line.best and j == _ROBUST else "") for j, cell in enumerate(line.cells)]
         shown.add_row(*cells, style="cyan" if line.headline else "")
     return shown
 
@@ -215,17 +237,22 @@ def _markdown(frame: pd.DataFrame, note: str) -> str:
     heads, lines = _lines(frame)
     rows = []
     for line in lines:
-        attack = f"*{_escaped(line.attack)}*" if line.headline else _escaped(line.attack)
-        robust = f"**{line.robust}**" if line.best else line.robust
-        rows.append([*map(_escaped, line.before), attack, *line.middle, robust, *line.after])
-    marks = [":--" if i < 3 else "--:" for i in range(len(heads))]
+        cells = [_escaped(cell) for cell in line.cells]
+        if line.headline:
+            cells[_ATTACK] = f"*{cells[_ATTACK]}*"
+        if line.best:
+            cells[_ROBUST] = f"**{cells[_ROBUST]}**"
+        rows.append(cells)
+    marks = [":--" if i <= _ATTACK else "--:" for i in range(len(heads))]
     body = "\n".join(f"| {' | '.join(cells)} |" for cells in [heads, marks, *rows])
-    notes = "\n".join(f"- {_escaped(line)}" for line in [*caption(frame, note), *map("Incomplete: {}.".format, incomplete(frame))])
+    notes = "\n".join(
+        f"- {_escaped(line)}" for line in [*caption(frame, note), *map("Incomplete: {}.".format, incomplete(frame))]
+    )
     return f"{body}\n\n{notes}\n"
 
 
 def _escaped(text: str) -> str:
-    for mark in "\\|*_<`[":
+    for mark in "\\|*_<`":
         text = text.replace(mark, "\\" + mark)
     return text
 

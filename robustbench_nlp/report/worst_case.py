@@ -40,20 +40,19 @@ def worst_case_row(cells: Sequence[Cell]) -> tuple[dict[str, Any], list[Record]]
     merged = {
         **headers[0],
         "attack": f"worst_case:{names}",
-        "mode": "cascade" if "cascade" in modes else "+".join(sorted(searching)),
+        "mode": "cascade" if "cascade" in modes else min(searching),
         "threat": "+".join(dict.fromkeys(str(header["threat"]) for header in headers)),
         "max_queries": budgets.pop() if len(budgets) == 1 else None,
         "fingerprint": content_hash("worst_case", [header["fingerprint"] for header in headers])[:16],
     }
-    return merged, [
-        _worst(headers, [records[record.example_id] for records in members]) for record in cells[0][1]
-    ]
+    return merged, [_worst(headers, [records[record.example_id] for records in members]) for record in cells[0][1]]
 
 
 def _worst(headers: Sequence[Mapping[str, Any]], records: Sequence[Record]) -> Record:
     """One example's record: that of the member that decided it, with the costs of all."""
     outcome: Outcome = next(
-        (name for name in ("success", "error", "skipped") if any(record.outcome == name for record in records)), "failed"
+        (name for name in ("success", "error", "skipped") if any(record.outcome == name for record in records)),
+        "failed",
     )
     decided = [i for i, record in enumerate(records) if record.outcome == outcome]
     first = min(decided, key=lambda i: _margin(records[i])) if outcome == "failed" else decided[0]

@@ -168,7 +168,7 @@ class HFVictim:
         loss = torch.nn.functional.cross_entropy(logits, torch.tensor([label], device=self._device))
         (gradient,) = torch.autograd.grad(loss, embedded)
         fields = [-1 if number is None else number for number in encoding.sequence_ids]
-        return TokenGradients(float(loss), gradient[0].float().cpu().numpy(), list(encoding.offsets), fields)
+        return TokenGradients(float(loss.detach()), gradient[0].float().cpu().numpy(), list(encoding.offsets), fields)
 
     @contextmanager
     def _counted(self, inputs: int) -> Iterator[None]:

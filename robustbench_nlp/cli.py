@@ -1,0 +1,252 @@
+"""The command `robustbench-nlp`. Commands import their work when they run: `-h` and `list` load neither torch nor pandas.
+
+Exit codes: 0 done, 1 incomplete, 2 bad use or input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from robustbench_nlp import __version__, plugins
+from robustbench_nlp.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["main"]
+
+INCOMPLETE, BAD_USE, INTERRUPTED = 1, 2, 130
+RESUMES = "what was recorded is kept, and the same command goes on from there"
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR})
+KINDS = {f"{kind}s": kind for kind in get_args(plugins.Kind)}
+WORST_CASE = ("worst_case", "The worst over the other attacks, example by example; worst_case:a+b names its members.")
+FETCHED = {"mr": "dataset", "imdb": "dataset", "minilm-mr": "victim"}
+"""What is prepared once and cached, in the order in which it is built."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code. What a user can mend is told in one line on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # texts may hold what the terminal's encoding can't
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        return app.main(arguments, prog_name="robustbench-nlp", standalone_mode=False) or 0
+    except UsageError as problem:
+        return _complain(str(problem))
+    except click.ClickException as problem:
+        context = getattr(problem, "ctx", None)
+        return _complain(f"{problem.format_message()} See {context.command_path if context else 'robustbench-nlp'} -h.")
+    except (click.Abort, KeyboardInterrupt):
+        return _complain(f"interrupted; {RESUMES}", INTERRUPTED)
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return INCOMPLETE
+    except OSError as problem:
+        if problem.errno not in NO_ROOM:
+            raise
+        where = f" ({problem.filename})" if problem.filename else ""
+        return _complain(f"cannot write: {problem.strerror}{where}; {RESUMES} once that is mended")
+
+
+def _complain(message: str, code: int = BAD_USE) -> int:
+    click.echo(f"robustbench-nlp: {' '.join(message.split())}", err=True)
+    return code
+
+
+class Listed(click.ParamType):
+    """Selectors separated by commas, where commas in parentheses separate nothing; in a file also a list."""
+
+    name = "a,b"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        return plugins.split_list(value) if isinstance(value, str) else [str(item) for item in value]
+
+
+class Pairs(click.ParamType):
+    """NAME=NAME,…; in a file also a mapping."""
+
+    name = "A=B,.."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, str]:
+        if isinstance(value, Mapping):
+            return {str(key): str(name) for key, name in value.items()}
+        pairs = [item.partition("=") for item in str(value).split(",")]
+        if not all(key.strip() and name.strip() for key, _, name in pairs):
+            self.fail(f"cannot read '{value}'; write VICTIM_LABEL=DATASET_LABEL,…", param, ctx)
+        return {key.strip(): name.strip() for key, _, name in pairs}
+
+
+def _read_file(context: click.Context, parameter: click.Parameter, path: str | None) -> None:
+    """The benchmark file's values become the defaults of the flags."""
+    if path is None:
+        return
+    import yaml
+
+    try:
+        content = yaml.safe_load(Path(path).read_text("utf-8"))
+    except OSError as problem:
+        raise UsageError(f"cannot read the benchmark file '{path}': {problem.strerror}") from problem
+    except (UnicodeDecodeError, yaml.YAMLError) as problem:
+        raise UsageError(f"the benchmark file '{path}' is not YAML: {problem}") from problem
+    if not isinstance(content, dict):
+        raise UsageError(f"the benchmark file '{path}' holds no settings; write lines such as 'dataset: mr'")
+    known = [option.name for option in context.command.params if option.name and option is not parameter]
+    values = {str(key).replace("-", "_"): value for key, value in content.items()}
+    for key in values:
+        if key not in known:
+            raise unknown("benchmark setting", key, known)
+    context.default_map = {key: value for key, value in values.items() if value is not None}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, message="%(version)s")
+def app() -> None:
+    """How well do language models hold up when their input is attacked, and how much does each defense help?
+
+    Try: robustbench-nlp run --victim tfidf-mr --dataset mr --attacks deepwordbug --limit 50
+    """
+
+
+@app.command()
+@click.argument("file", metavar="[BENCHMARK.yaml]", required=False, is_eager=True, expose_value=False, callback=_read_file)
+@click.option("--task", metavar="TASK", help="classification (the default).")
+@click.option("--dataset", metavar="DATASET", help="mr, imdb, csv:PATH, jsonl:PATH, hf:ID, …")
+@click.option("--split", metavar="SPLIT", help="test (the default), dev or train.")
+@click.option("--victim", metavar="VICTIM", help="minilm-mr, tfidf-mr, hf:ID_OR_FOLDER, python:MODULE:CALLABLE, http:URL, …")
+@click.option("--defenses", type=Listed(), help="Defenses, each run by itself; a+b puts a before b. Default: none.")
+@click.option("--attacks", type=Listed(), help="Attacks; worst-case adds the worst over all of them.")
+@click.option("--limit", type=int, help="Use the first N examples; 100 are a subset of 200. Default: all.")
+@click.option("--seed", type=int, help="Seed of every random choice. Default: 0.")
+@click.option("--max-queries", type=int, help="Queries that an attack may spend on an example, the clean one included.")
+@click.option("--batch-size", metavar="auto|N", help="Inputs of one call of the victim. Default: auto.")
+@click.option("--dtype", metavar="DTYPE", help="Precision of the search: float32 (default), bfloat16 or float16; successes are rechecked in float32.")
+@click.option("--device", metavar="DEVICE", help="auto (default), cpu, cuda, …")
+@click.option("--mode", metavar="MODE", help="adaptive (the default): attacks meet the defended victim.")
+@click.option("--draws", type=int, help="Draws of a random victim that are averaged. Default: 1.")
+@click.option("--deterministic", is_flag=True, default=None, help="Equal bits on one machine: float32, one thread.")
+@click.option("--similarity", metavar="NAME", help="auto (default), embedded or none: the encoder that measures how similar successes are.")
+@click.option("--cascade", is_flag=True, default=None, help="Attack only what the attacks before left standing.")
+@click.option("--train", metavar="DATASET", help="Training data for defenses, where the dataset has no train split.")
+@click.option("--label-map", type=Pairs(), help="Which of the victim's labels is which of the dataset's.")
+@click.option("--output", metavar="DIR", help="Run folder. Default: one in runs/ named after the benchmark.")
+@click.option("--resume/--no-resume", default=None, help="Go on from the folder's records (default), or start anew.")
+@click.option("--quiet", is_flag=True, default=None, help="Print nothing but the run folder.")
+def run(quiet: bool | None, **settings: Any) -> int:
+    """Attack a victim, without and with defenses, and table the accuracy that is left.
+
+    BENCHMARK.yaml holds the same settings (max_queries for --max-queries); flags win over it. A run folder's run.yaml is
+    such a file.
+    """
+    from robustbench_nlp import api
+
+    def evaluate(**more: Any) -> api.Run:
+        return api.evaluate(**{"victim": "", "dataset": "", "attacks": [], **given, **more})
+
+    given = {name: value for name, value in settings.items() if value is not None}
+    finished = evaluate() if quiet else _shown(evaluate)
+    click.echo(finished.folder)
+    if not finished.complete:
+        _complain(
+            "incomplete: more than one example in a hundred of a row ended in an error "
+            f"(see {finished.folder / 'records'}); the same command tries them again"
+        )
+        return INCOMPLETE
+    return 0
+
+
+def _shown(evaluate: Callable[..., Any]) -> Any:
+    """Evaluate with progress and a growing table on the terminal."""
+    from rich.console import Console
+
+    from robustbench_nlp import progress
+    from robustbench_nlp.report.table import render
+
+    def show(table: pd.DataFrame) -> None:
+        progress.note(render(table))
+
+    with progress.listening(Console()):
+        return evaluate(on_table=show)
+
+
+@app.command("list")
+@click.argument("kind", type=click.Choice(list(KINDS)))
+def list_(kind: str) -> None:
+    """Names of attacks, defenses, victims or datasets, with a line on each."""
+    known = KINDS[kind]
+    rows = [(name, plugins.describe(known, name)) for name in plugins.plugin_names(known)]
+    if kind == "attacks":
+        rows = sorted([*rows, WORST_CASE])
+    _aligned(rows)
+
+
+def _aligned(rows: Sequence[tuple[str, str]]) -> None:
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, line in rows:
+        click.echo(f"{name:{width}}  {line}".rstrip())
+
+
+@app.command()
+@click.argument("text")
+@click.option("--victim", default="minilm-mr", show_default=True, help="The victim's selector.")
+@click.option("--attack", "attack_name", metavar="ATTACK", default="deepwordbug", show_default=True, help="The attack's selector.")
+@click.option("--defense", default="none", show_default=True, help="A defense, or several: a+b.")
+@click.option("--label", help="The text's true label. Default: what the victim says.")
+@click.option("--train", metavar="DATASET", default="mr", show_default=True, help="Training data for the defense.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
+@click.option("--max-queries", type=int, help="Queries that the attack may spend.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …")
+def attack(text: str, **settings: Any) -> int:
+    """Try an attack on one sentence: the text and the prediction before and after."""
+    from rich.console import Console
+
+    from robustbench_nlp import progress, trial
+
+    with progress.listening(Console(stderr=True)):
+        result = trial.attack_text(text, **settings)
+    _aligned(result.lines)
+    return INCOMPLETE if result.failed else 0
+
+
+@app.command()
+def doctor() -> int:
+    """What is installed, what is missing and how to get it, and where the cache is."""
+    from robustbench_nlp import diagnosis
+
+    result = diagnosis.diagnose()
+    _aligned(result.lines)
+    return 0 if result.healthy else INCOMPLETE
+
+
+@app.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--all", "everything", is_flag=True, help=f"All of: {', '.join(FETCHED)}.")
+def fetch(names: Sequence[str], everything: bool) -> None:
+    """Prepare what is otherwise built at first use: mr and imdb split, minilm-mr trained."""
+    from rich.console import Console
+
+    from robustbench_nlp import progress
+    from robustbench_nlp.data import load_dataset
+    from robustbench_nlp.victim import open_victim
+
+    wanted = [name.replace("_", "-") for name in names]
+    for name in wanted:
+        if name not in FETCHED:
+            raise unknown("resource", name, FETCHED)
+    if not wanted and not everything:
+        raise UsageError(f"nothing was named; give --all, or some of {', '.join(FETCHED)}")
+    with progress.listening(Console()):
+        for name, kind in FETCHED.items():
+            if everything or name in wanted:
+                made = load_dataset(name) if kind == "dataset" else open_victim(name)
+                progress.note(f"{name}: ready (fingerprint {made.fingerprint})")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
