@@ -14,7 +14,17 @@ if TYPE_CHECKING:
     from robustbench_nlp.errors import UsageError
     from robustbench_nlp.victim import Victim, open_victim
 
-__all__ = ["Dataset", "Example", "Run", "UsageError", "Victim", "__version__", "evaluate", "load_dataset", "open_victim"]
+__all__ = [
+    "Dataset",
+    "Example",
+    "Run",
+    "UsageError",
+    "Victim",
+    "__version__",
+    "evaluate",
+    "load_dataset",
+    "open_victim",
+]
 
 __version__ = "0.1.0"
 

@@ -112,11 +112,11 @@ def evaluate(
         }
     )
     grid = grid_of(attacks, cascade=cascade)
-    data = _dataset(dataset, split)
     if deterministic:
         _fix_arithmetic()
     options = VictimOptions(device=device, dtype="float32" if deterministic else dtype)
     target = open_victim(victim, options) if isinstance(victim, str) else as_victim(victim)
+    data = _dataset(dataset, split, target)
     wanted = {member.attack.threat.similarity_model for member in grid.members} | {benchmark.similarity}
     runner = Runner(
         benchmark,
@@ -132,10 +132,10 @@ def evaluate(
     return Run(runner.run(), runner.folder)
 
 
-def _dataset(dataset: str | Dataset | Pairs, split: str) -> Dataset:
+def _dataset(dataset: str | Dataset | Pairs, split: str, victim: Victim) -> Dataset:
     if isinstance(dataset, str):
         return load_dataset(dataset, split)
-    return dataset if isinstance(dataset, Dataset) else from_pairs(dataset)
+    return dataset if isinstance(dataset, Dataset) else from_pairs(dataset, class_names=victim.label_names)
 
 
 def _similarity(name: str) -> str:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from robustbench_nlp import __version__, plugins
 from robustbench_nlp.errors import UsageError, unknown
+from robustbench_nlp.flags import listed, pairs, read_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +24,11 @@ __all__ = ["main"]
 
 INCOMPLETE, BAD_USE, INTERRUPTED = 1, 2, 130
 RESUMES = "what was recorded is kept, and the same command goes on from there"
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR})
+_REFUSALS = ("ENOSPC", "EDQUOT", "EFBIG", "EACCES", "EPERM", "EROFS", "EEXIST", "ENOTDIR", "ENAMETOOLONG")
+REFUSED = frozenset(getattr(errno, name) for name in _REFUSALS if hasattr(errno, name))
+"""A full disk, missing permission, and what else a file system says to a user."""
+PIPED_WIDTH = 160
+"""Columns of a table that goes to a file or a pipe: enough to break no name."""
 KINDS = {f"{kind}s": kind for kind in get_args(plugins.Kind)}
 WORST_CASE = ("worst_case", "The worst over the other attacks, example by example; worst_case:a+b names its members.")
 FETCHED = {"mr": "dataset", "imdb": "dataset", "minilm-mr": "victim"}
@@ -37,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):  # texts may hold what the terminal's encoding can't
             stream.reconfigure(errors="backslashreplace")
     try:
-        return app.main(arguments, prog_name="robustbench-nlp", standalone_mode=False) or 0
+        given = sys.argv[1:] if arguments is None else list(arguments)
+        code: int | None = app.main(given or ["-h"], prog_name="robustbench-nlp", standalone_mode=False)
+        return code or 0
     except UsageError as problem:
         return _complain(str(problem))
     except click.ClickException as problem:
@@ -49,60 +55,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return INCOMPLETE
     except OSError as problem:
-        if problem.errno not in NO_ROOM:
+        if problem.errno not in REFUSED:
             raise
         where = f" ({problem.filename})" if problem.filename else ""
-        return _complain(f"cannot write: {problem.strerror}{where}; {RESUMES} once that is mended")
+        return _complain(f"{problem.strerror}{where}; mend that: {RESUMES}")
 
 
 def _complain(message: str, code: int = BAD_USE) -> int:
     click.echo(f"robustbench-nlp: {' '.join(message.split())}", err=True)
     return code
-
-
-class Listed(click.ParamType):
-    """Selectors separated by commas, where commas in parentheses separate nothing; in a file also a list."""
-
-    name = "a,b"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
-        return plugins.split_list(value) if isinstance(value, str) else [str(item) for item in value]
-
-
-class Pairs(click.ParamType):
-    """NAME=NAME,…; in a file also a mapping."""
-
-    name = "A=B,.."
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, str]:
-        if isinstance(value, Mapping):
-            return {str(key): str(name) for key, name in value.items()}
-        pairs = [item.partition("=") for item in str(value).split(",")]
-        if not all(key.strip() and name.strip() for key, _, name in pairs):
-            self.fail(f"cannot read '{value}'; write VICTIM_LABEL=DATASET_LABEL,…", param, ctx)
-        return {key.strip(): name.strip() for key, _, name in pairs}
-
-
-def _read_file(context: click.Context, parameter: click.Parameter, path: str | None) -> None:
-    """The benchmark file's values become the defaults of the flags."""
-    if path is None:
-        return
-    import yaml
-
-    try:
-        content = yaml.safe_load(Path(path).read_text("utf-8"))
-    except OSError as problem:
-        raise UsageError(f"cannot read the benchmark file '{path}': {problem.strerror}") from problem
-    except (UnicodeDecodeError, yaml.YAMLError) as problem:
-        raise UsageError(f"the benchmark file '{path}' is not YAML: {problem}") from problem
-    if not isinstance(content, dict):
-        raise UsageError(f"the benchmark file '{path}' holds no settings; write lines such as 'dataset: mr'")
-    known = [option.name for option in context.command.params if option.name and option is not parameter]
-    values = {str(key).replace("-", "_"): value for key, value in content.items()}
-    for key in values:
-        if key not in known:
-            raise unknown("benchmark setting", key, known)
-    context.default_map = {key: value for key, value in values.items() if value is not None}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -115,31 +76,63 @@ def app() -> None:
 
 
 @app.command()
-@click.argument("file", metavar="[BENCHMARK.yaml]", required=False, is_eager=True, expose_value=False, callback=_read_file)
+@click.argument(
+    "file", metavar="[BENCHMARK.yaml]", required=False, is_eager=True, expose_value=False, callback=read_file
+)
 @click.option("--task", metavar="TASK", help="classification (the default).")
 @click.option("--dataset", metavar="DATASET", help="mr, imdb, csv:PATH, jsonl:PATH, hf:ID, …")
 @click.option("--split", metavar="SPLIT", help="test (the default), dev or train.")
-@click.option("--victim", metavar="VICTIM", help="minilm-mr, tfidf-mr, hf:ID_OR_FOLDER, python:MODULE:CALLABLE, http:URL, …")
-@click.option("--defenses", type=Listed(), help="Defenses, each run by itself; a+b puts a before b. Default: none.")
-@click.option("--attacks", type=Listed(), help="Attacks; worst-case adds the worst over all of them.")
+@click.option(
+    "--victim", metavar="VICTIM", help="minilm-mr, tfidf-mr, hf:ID_OR_FOLDER, python:MODULE:CALLABLE, http:URL, …"
+)
+@click.option(
+    "--defenses",
+    metavar="A,B+C",
+    type=click.UNPROCESSED,
+    callback=listed,
+    help="Defenses, each run by itself; a+b puts a before b. Default: none.",
+)
+@click.option(
+    "--attacks",
+    metavar="A,B,worst-case",
+    type=click.UNPROCESSED,
+    callback=listed,
+    help="Attacks; worst-case adds the worst over all of them.",
+)
 @click.option("--limit", type=int, help="Use the first N examples; 100 are a subset of 200. Default: all.")
 @click.option("--seed", type=int, help="Seed of every random choice. Default: 0.")
 @click.option("--max-queries", type=int, help="Queries that an attack may spend on an example, the clean one included.")
 @click.option("--batch-size", metavar="auto|N", help="Inputs of one call of the victim. Default: auto.")
-@click.option("--dtype", metavar="DTYPE", help="Precision of the search: float32 (default), bfloat16 or float16; successes are rechecked in float32.")
+@click.option(
+    "--dtype",
+    metavar="DTYPE",
+    help="Precision of the search: float32 (default), bfloat16 or float16; successes are rechecked in float32.",
+)
 @click.option("--device", metavar="DEVICE", help="auto (default), cpu, cuda, …")
 @click.option("--mode", metavar="MODE", help="adaptive (the default): attacks meet the defended victim.")
 @click.option("--draws", type=int, help="Draws of a random victim that are averaged. Default: 1.")
 @click.option("--deterministic", is_flag=True, default=None, help="Equal bits on one machine: float32, one thread.")
-@click.option("--similarity", metavar="NAME", help="auto (default), embedded or none: the encoder that measures how similar successes are.")
+@click.option(
+    "--similarity",
+    metavar="NAME",
+    help="auto (default), embedded or none: the encoder that measures how similar successes are.",
+)
 @click.option("--cascade", is_flag=True, default=None, help="Attack only what the attacks before left standing.")
 @click.option("--train", metavar="DATASET", help="Training data for defenses, where the dataset has no train split.")
-@click.option("--label-map", type=Pairs(), help="Which of the victim's labels is which of the dataset's.")
+@click.option(
+    "--label-map",
+    metavar="A=B,..",
+    type=click.UNPROCESSED,
+    callback=pairs,
+    help="Which of the victim's labels is which of the dataset's.",
+)
 @click.option("--output", metavar="DIR", help="Run folder. Default: one in runs/ named after the benchmark.")
 @click.option("--resume/--no-resume", default=None, help="Go on from the folder's records (default), or start anew.")
 @click.option("--quiet", is_flag=True, default=None, help="Print nothing but the run folder.")
 def run(quiet: bool | None, **settings: Any) -> int:
-    """Attack a victim, without and with defenses, and table the accuracy that is left.
+    """Table the accuracy that attacks leave.
+
+    Every attack meets the victim without and with each defense.
 
     BENCHMARK.yaml holds the same settings (max_queries for --max-queries); flags win over it. A run folder's run.yaml is
     such a file.
@@ -171,14 +164,14 @@ def _shown(evaluate: Callable[..., Any]) -> Any:
     def show(table: pd.DataFrame) -> None:
         progress.note(render(table))
 
-    with progress.listening(Console()):
+    with progress.listening(Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)):
         return evaluate(on_table=show)
 
 
 @app.command("list")
-@click.argument("kind", type=click.Choice(list(KINDS)))
+@click.argument("kind", metavar="|".join(KINDS), type=click.Choice(list(KINDS)))
 def list_(kind: str) -> None:
-    """Names of attacks, defenses, victims or datasets, with a line on each."""
+    """Attacks, defenses, victims or datasets, a line on each."""
     known = KINDS[kind]
     rows = [(name, plugins.describe(known, name)) for name in plugins.plugin_names(known)]
     if kind == "attacks":
@@ -192,18 +185,21 @@ def _aligned(rows: Sequence[tuple[str, str]]) -> None:
         click.echo(f"{name:{width}}  {line}".rstrip())
 
 
-@app.command()
+@app.command("attack")
 @click.argument("text")
 @click.option("--victim", default="minilm-mr", show_default=True, help="The victim's selector.")
-@click.option("--attack", "attack_name", metavar="ATTACK", default="deepwordbug", show_default=True, help="The attack's selector.")
+@click.option("--attack", metavar="ATTACK", default="deepwordbug", show_default=True, help="The attack's selector.")
 @click.option("--defense", default="none", show_default=True, help="A defense, or several: a+b.")
 @click.option("--label", help="The text's true label. Default: what the victim says.")
 @click.option("--train", metavar="DATASET", default="mr", show_default=True, help="Training data for the defense.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
 @click.option("--max-queries", type=int, help="Queries that the attack may spend.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …")
-def attack(text: str, **settings: Any) -> int:
-    """Try an attack on one sentence: the text and the prediction before and after."""
+def attack_(text: str, **settings: Any) -> int:
+    """Attack one sentence.
+
+    Shows the text and the prediction before and after.
+    """
     from rich.console import Console
 
     from robustbench_nlp import progress, trial
@@ -216,7 +212,7 @@ def attack(text: str, **settings: Any) -> int:
 
 @app.command()
 def doctor() -> int:
-    """What is installed, what is missing and how to get it, and where the cache is."""
+    """What is installed, how to get the rest, where the cache is."""
     from robustbench_nlp import diagnosis
 
     result = diagnosis.diagnose()
@@ -228,7 +224,7 @@ def doctor() -> int:
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--all", "everything", is_flag=True, help=f"All of: {', '.join(FETCHED)}.")
 def fetch(names: Sequence[str], everything: bool) -> None:
-    """Prepare what is otherwise built at first use: mr and imdb split, minilm-mr trained."""
+    """Build now what is otherwise built at first use."""
     from rich.console import Console
 
     from robustbench_nlp import progress

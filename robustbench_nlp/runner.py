@@ -30,7 +30,6 @@ from robustbench_nlp.engine import Engine
 from robustbench_nlp.environment import environment
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import Benchmark, Grid, Member
-from robustbench_nlp.plugins import parse
 from robustbench_nlp.records import SCHEMA, Record, RecordFile
 from robustbench_nlp.referee import Encoder
 from robustbench_nlp.report.table import row, table, write
@@ -95,10 +94,9 @@ class Runner:
     @cached_property
     def train(self) -> tuple[Example, ...]:
         """The training split for defenses; empty where the dataset has none and no other is named."""
-        chosen = self.benchmark.train or self.benchmark.dataset
-        if self.benchmark.train is None and parse(chosen).name in ("csv", "jsonl", "pairs"):
+        if self.benchmark.train is None and self.dataset.split == "all":
             return ()
-        train = load_dataset(chosen, "train")
+        train = load_dataset(self.benchmark.train or self.benchmark.dataset, "train")
         return match_labels(train, self.victim.label_names, self.benchmark.label_map).examples
 
     def _defend(self, defense: str) -> Victim:
@@ -175,7 +173,7 @@ class Runner:
         if benchmark.max_queries is not None:
             threat = replace(threat, max_queries=benchmark.max_queries)
         mode = "cascade" if self.grid.cascade else getattr(member.attack, "mode", benchmark.mode)
-        spec = {
+        spec: dict[str, Any] = {
             "dataset": self.dataset.fingerprint,
             "examples": content_hash([example.id for example in self.examples])[:16],
             "victim": victim.fingerprint,
@@ -192,6 +190,7 @@ class Runner:
             "dtype": benchmark.dtype,
             "similarity": benchmark.similarity,
         }
+        spec = json.loads(json.dumps(spec))  # as it will be read back
         return {
             "task": benchmark.task,
             "dataset": self.dataset.name,
@@ -215,7 +214,7 @@ class Runner:
     def _publish(self, rows: list[dict[str, Any]], cells: Sequence[tuple[Header, Counter[str]]]) -> pd.DataFrame:
         """Write the table and the manifest, and show the table to who listens."""
         frame = table(rows)
-        write(frame, self.folder, note=self.dataset.note)
+        write(frame, self.folder)
         manifest = {
             "command": sys.argv,
             "environment": environment(),

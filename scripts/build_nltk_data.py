@@ -50,13 +50,18 @@ def write_exceptions(target: Path) -> None:
 
 def write_wordnet(source: Path, target: Path) -> None:
     """The files of WordNet that NLTK reads; a file in numbered parts is joined."""
-    for name in ("lexnames", "index.sense", *(f"{kind}.{suffix}" for kind in ("data", "index") for suffix in PARTS.values())):
+    for name in (
+        "lexnames",
+        "index.sense",
+        *(f"{kind}.{suffix}" for kind in ("data", "index") for suffix in PARTS.values()),
+    ):
         pieces = [source / name] if (source / name).exists() else sorted(source.glob(f"{name}[0-9]"))
         if not pieces:
             raise SystemExit(f"{source} has no {name}; give the dict folder of WordNet 3.0, or none to download it")
-        with (target / name).open("wb") as joined:
-            for piece in pieces:
-                joined.write(piece.read_bytes())
+        lines = [
+            piece.read_bytes().removesuffix(b"\n") for piece in pieces
+        ]  # byte offsets are addresses in these files
+        (target / name).write_bytes(b"\n".join(lines) + b"\n")
     if (source / "noun.exc").exists():
         for suffix in PARTS.values():
             shutil.copy(source / f"{suffix}.exc", target)

@@ -27,15 +27,15 @@ PAIRS = [
     (f"the {word} film number {i} was made for the cinema", int(i % 6 < 3 or i % 11 == 0))
     for i, word in enumerate(ADJECTIVES * 8)
 ]
-VICTIM = KeywordVictim(keywords=(("bad", "awful", "dull"), ("good", "great", "fine")))
+VICTIM = KeywordVictim(keywords=(("bad", "awful", "dull", "cinema"), ("good", "great", "fine", "made")))
 COSTS = ["seconds"]
 
 SLOW_VICTIM = """
 import time
 from robustbench_nlp.fakes import KeywordVictim
-inner = KeywordVictim()
+inner = KeywordVictim(keywords=(("bad", "cinema"), ("good", "made")))
 def predict(texts):
-    time.sleep(0.02)
+    time.sleep(0.01)
     return inner.predict(texts)
 """
 SLOW_RUN = """
@@ -43,7 +43,7 @@ import sys
 sys.path.insert(0, {folder!r})
 import slow_victim
 from robustbench_nlp.api import evaluate
-pairs = [("the %s film number %d was made for the cinema" % (w, i), i % 2) for i, w in enumerate(["bad", "good"] * 30)]
+pairs = [("the %s film number %d was made for the cinema" % (w, i), i % 2) for i, w in enumerate(["bad", "good"] * 100)]
 evaluate(victim="python:slow_victim:predict", dataset=pairs, attacks=["deepwordbug", "pwws", "worst-case"], similarity="none", output={output!r})
 """
 
@@ -150,7 +150,7 @@ def test_identity_defense_is_no_defense(tmp_path: Path) -> None:
         assert plain.loc[("none", attack), "robust_accuracy"] == double.loc[("none+none", attack), "robust_accuracy"]
 
 
-@pytest.mark.parametrize("records", [1, 25, 70])
+@pytest.mark.parametrize("records", [1, 120, 230])
 def test_a_killed_run_resumes_to_the_same_table(tmp_path: Path, records: int) -> None:
     (tmp_path / "slow_victim.py").write_text(SLOW_VICTIM)
 
@@ -169,7 +169,7 @@ def test_a_killed_run_resumes_to_the_same_table(tmp_path: Path, records: int) ->
     os.kill(killed.pid, signal.SIGKILL)
     killed.communicate()
     kept = count(f"killed{records}")
-    assert records <= kept < 120
+    assert records <= kept < 400
     for output in (f"killed{records}", "whole"):
         process = start(output)
         assert (process.communicate(timeout=300)[1], process.returncode) == (b"", 0)
@@ -217,7 +217,7 @@ def test_errors_mark_the_row_and_resuming_retries_them(tmp_path: Path) -> None:
 
 
 def test_a_victim_that_always_fails_stops_the_run_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="first 20 examples failed: .*softmax"):
+    with pytest.raises(UsageError, match=r"first 20 examples failed: .*softmax"):
         go(tmp_path, victim=lambda texts: np.array([[2.0, -1.0]] * len(texts)))
 
 

@@ -300,8 +300,13 @@ def serving(answer: Answer) -> Iterator[tuple[str, list[dict[str, str]]]]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_: object) -> None:
+            """A client that gave up waiting is what some tests want."""
+
+    server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -366,9 +371,8 @@ def test_http_gives_up_on_a_server_that_is_too_slow() -> None:
     ],
 )
 def test_http_junk_is_an_error_at_once(status: int, content: bytes, message: str) -> None:
-    with serving(lambda _: (status, content)) as (url, seen):
-        with pytest.raises(VictimError, match=message):
-            HttpVictim(url).predict(["a"])
+    with serving(lambda _: (status, content)) as (url, seen), pytest.raises(VictimError, match=message):
+        HttpVictim(url).predict(["a"])
     assert len(seen) == 1
 
 

@@ -103,11 +103,20 @@ def to_dataset(
     )
 
 
-def from_pairs(pairs: Sequence[tuple[str | tuple[str, ...], int | str]], name: str = "pairs") -> Dataset:
+def from_pairs(
+    pairs: Sequence[tuple[str | tuple[str, ...], int | str]],
+    name: str = "pairs",
+    class_names: Sequence[str] = (),
+) -> Dataset:
     """A dataset from (input, label) pairs, for tests and scripts; a tuple input has the fields `text1`, `text2`, ….
 
-    Integer labels are class numbers, named "0", "1", …; string labels are names, in sorted order.
+    String labels are names, in sorted order. Integer labels are class numbers: of `class_names` where there are any
+    (a victim's, say), else named "0", "1", ….
     """
+    if class_names and all(isinstance(label, int) and 0 <= label < len(class_names) for _, label in pairs):
+        pairs = [(given, class_names[int(label)]) for given, label in pairs]
+    else:
+        class_names = ()
     first = pairs[0][0] if pairs else ""
     fields = [f"text{i}" for i in range(1, len(first) + 1)] if isinstance(first, tuple) else ["text"]
     rows = []
@@ -119,7 +128,8 @@ def from_pairs(pairs: Sequence[tuple[str | tuple[str, ...], int | str]], name: s
             )
         rows.append(Row(f"pair {number}", {**dict(zip(fields, texts, strict=True)), "label": label}))
     table = Table(kind="python", origin=name, name=name, columns=[*fields, "label"], rows=rows)
-    return to_dataset(table, Columns(text=fields), split="all", source="pairs given in Python")
+    columns = Columns(text=fields, label_names=tuple(class_names))
+    return to_dataset(table, columns, split="all", source="pairs given in Python")
 
 
 def read_utf8(path: str, kind: str) -> str:

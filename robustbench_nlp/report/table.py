@@ -44,8 +44,8 @@ COLUMNS = (
 INCOMPLETE = 0.01
 """The share of errors above which a row is incomplete."""
 WORST_CASE = "worst_case:"
-FLOOR = "floor"
-"""What a constant answer would score: travels beside the columns, in the frame's `attrs`, for the caption."""
+_BESIDE = ("floor", "note")
+"""For the caption, by dataset in the frame's `attrs`: what a constant answer would score, and the dataset's note."""
 
 
 def row(cell: Mapping[str, Any], records: Sequence[Record]) -> dict[str, Any]:
@@ -80,7 +80,8 @@ def row(cell: Mapping[str, Any], records: Sequence[Record]) -> dict[str, Any]:
         "seconds": sum(record.seconds for record in records),
         **{name: cell.get(name) for name in COLUMNS[-3:]},
     }
-    return values | {FLOOR: max(Counter(record.label for record in records).values(), default=0) / n if n else nan}
+    largest = max(Counter(record.label for record in records).values(), default=0)
+    return values | {"floor": largest / n if n else nan, "note": cell.get("note") or ""}
 
 
 def _rate(names: tuple[str, str, str], successes: int, n: int) -> dict[str, float]:
@@ -94,12 +95,12 @@ def _mean(numbers: Iterable[float | None]) -> float:
 
 def table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """The rows as a frame with `COLUMNS`, then whatever metrics the rows add."""
-    extra = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in COLUMNS]
-    frame = pd.DataFrame(
-        [[row.get(name) for name in (*COLUMNS, *extra)] for row in rows], columns=[*COLUMNS, *extra]
-    ).astype(dict.fromkeys(_COUNTS, "Int64"))
-    if FLOOR in extra:
-        frame.attrs[FLOOR] = dict(zip(frame["dataset"], frame.pop(FLOOR), strict=True))
+    extra = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in (*COLUMNS, *_BESIDE)]
+    names = [*COLUMNS, *extra]
+    frame = pd.DataFrame([[row.get(name) for name in names] for row in rows], columns=names)
+    frame = frame.astype(dict.fromkeys(_COUNTS, "Int64"))
+    for name in _BESIDE:
+        frame.attrs[name] = {row["dataset"]: row[name] for row in rows if name in row}
     return frame
 
 
@@ -120,23 +121,23 @@ def _incomplete(frame: pd.DataFrame) -> pd.Series[bool]:
     return frame["errors"] > INCOMPLETE * frame["n"]
 
 
-def write(frame: pd.DataFrame, folder: Path, *, note: str = "") -> None:
+def write(frame: pd.DataFrame, folder: Path) -> None:
     """Write table.csv (every digit) and table.md (percent, for reading) into the run folder, each whole or not at all."""
     _replace(folder / "table.csv", frame.to_csv(index=False, lineterminator="\n"))
-    _replace(folder / "table.md", _markdown(frame, note))
+    _replace(folder / "table.md", _markdown(frame))
 
 
-def caption(frame: pd.DataFrame, note: str = "") -> list[str]:
+def caption(frame: pd.DataFrame) -> list[str]:
     """What a reader needs to know beside the numbers, a sentence or two a line."""
     from importlib.metadata import version
 
     lines: list[str] = []
     for (dataset, split), part in frame.groupby(["dataset", "split"], sort=False):
-        floor = frame.attrs.get(FLOOR, {}).get(dataset)
+        floor, note = (frame.attrs.get(name, {}).get(dataset) for name in _BESIDE)
         constant = "" if floor is None else f"; a constant answer scores {_percent(floor)} %, clean and under attack"
         lines.append(f"{dataset}, {split} split, n = {_listed(part['n'])}, seed {_listed(part['seed'])}{constant}.")
-    if note:
-        lines.append(note if note.endswith(".") else f"{note}.")
+        if note:
+            lines.append(f"{note.rstrip('.')}.")
     attacks = frame[~frame["attack"].str.startswith(WORST_CASE)].drop_duplicates(["attack", "threat", "max_queries"])
     threats = [
         f"{row['attack']} {row['threat']}" + ("" if pd.isna(row["max_queries"]) else f", {row['max_queries']} queries")
@@ -174,8 +175,9 @@ _ATTACK, _ROBUST = 2, 5
 def _lines(frame: pd.DataFrame) -> tuple[list[str], list[_Line]]:
     """The headings and the lines in reading order: worst cases end each defense's block."""
     by_attack = frame.groupby(["dataset", "victim", "attack"])["robust_accuracy"]
+    highest, lowest = by_attack.transform("max"), by_attack.transform("min")
     frame = frame.assign(
-        best=(by_attack.transform("size") > 1) & (frame["robust_accuracy"] == by_attack.transform("max")),
+        best=(frame["robust_accuracy"] == highest) & (highest > lowest),
         incomplete=_incomplete(frame),
         robust_if_errors_right=robust_if_errors_right(frame),
     )
@@ -216,13 +218,13 @@ def _number(value: float) -> str:
     return "-" if pd.isna(value) else f"{value:.1f}"
 
 
-def render(frame: pd.DataFrame, *, note: str = "") -> Table:
+def render(frame: pd.DataFrame) -> Table:
     """The table for the terminal: the best robust accuracy under each attack is bold, worst cases are the headline."""
     from rich.table import Table
     from rich.text import Text
 
     heads, lines = _lines(frame)
-    shown = Table(caption="\n".join(caption(frame, note)), caption_justify="left", header_style="bold")
+    shown = Table(caption="\n".join(caption(frame)), caption_justify="left", header_style="bold")
     for i, head in enumerate(heads):
         shown.add_column(head, justify="left" if i <= _ATTACK else "right", no_wrap=i == _ROBUST, overflow="fold")
     for i, line in enumerate(lines):
@@ -233,7 +235,7 @@ def render(frame: pd.DataFrame, *, note: str = "") -> Table:
     return shown
 
 
-def _markdown(frame: pd.DataFrame, note: str) -> str:
+def _markdown(frame: pd.DataFrame) -> str:
     heads, lines = _lines(frame)
     rows = []
     for line in lines:
@@ -246,7 +248,7 @@ def _markdown(frame: pd.DataFrame, note: str) -> str:
     marks = [":--" if i <= _ATTACK else "--:" for i in range(len(heads))]
     body = "\n".join(f"| {' | '.join(cells)} |" for cells in [heads, marks, *rows])
     notes = "\n".join(
-        f"- {_escaped(line)}" for line in [*caption(frame, note), *map("Incomplete: {}.".format, incomplete(frame))]
+        f"- {_escaped(line)}" for line in [*caption(frame), *map("Incomplete: {}.".format, incomplete(frame))]
     )
     return f"{body}\n\n{notes}\n"
 

@@ -1,0 +1,69 @@
+# Everything below sets itself up: a virtual environment in .venv, pinned packages, and no step twice.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH := 2.13.0
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+READY := $(VENV)/.ready
+RECIPE := pyproject.toml constraints.txt | $(READY)
+
+.PHONY: help quickstart test test-slow lint bench constraints clean
+
+help:  ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+quickstart: $(READY)-quickstart  ## a robustness table: a real transformer on real movie reviews, in minutes, offline
+	$(BIN)/robustbench-nlp run --dataset mr --victim minilm-mr --defenses none,spell,typo-augmentation \
+	    --attacks random-typos,deepwordbug,pwws,worst-case --limit 200 --output runs/quickstart
+
+test: $(READY)-test  ## the tests that take minutes
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-slow: $(READY)-test  ## the tests that train models or run other libraries at length
+	$(BIN)/python -m pytest -q -m slow
+
+lint: $(READY)-lint  ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY)-test  ## timings beside TextAttack, as ratios
+	$(BIN)/python benchmarks/vs_textattack.py
+
+$(READY):
+	@command -v $(PYTHON) > /dev/null || { echo "no $(PYTHON) here: install Python 3.11 or newer, or name one: make PYTHON=/path/to/python" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$$($(PYTHON) --version) is too old: Python 3.11 or newer is needed; name one: make PYTHON=python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# The constraints pin everything, torch to a release that is a CPU build where only a package index is reachable.
+$(READY)-quickstart: $(RECIPE)
+	$(INSTALL) -c constraints.txt -e '.[embedded,spell]'
+	@touch $@
+
+$(READY)-test: $(RECIPE)
+	$(INSTALL) -c constraints.txt -e '.[test]'
+	@touch $@
+
+$(READY)-lint: $(RECIPE)
+	$(INSTALL) -c constraints.txt -e '.[lint,test]'
+	@touch $@
+
+constraints:  ## constraints.txt anew, from the newest releases that go together
+	rm -rf $(VENV)-constraints
+	$(PYTHON) -m venv $(VENV)-constraints
+	$(VENV)-constraints/bin/python -m pip install --quiet torch==$(TORCH) -e '.[all,lint,test,textattack]'
+	$(VENV)-constraints/bin/python -m pip check
+	{ echo '# Every package of [all,lint,test,textattack], pinned for CPython 3.11; made by `make constraints`.'; \
+	  $(VENV)-constraints/bin/python -m pip freeze --all --exclude-editable | sed -E '/^pip==/d; s/\+cpu$$//'; } > constraints.part
+	mv constraints.part constraints.txt
+	rm -rf $(VENV)-constraints
+
+clean:  ## remove the environment and what tools left behind; runs/ and the cache folder stay
+	rm -rf $(VENV) $(VENV)-constraints build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis constraints.part
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

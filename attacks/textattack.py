@@ -1,0 +1,181 @@
+"""textattack:RECIPE: a recipe of the TextAttack library (Morris et al., 2020), run by the library itself.
+
+The library keeps its own search and caches; its victim is the engine, and the referee judges the text that it returns.
+Its answer cache is off, so that every query it makes counts; the first one repeats the clean prediction.
+"""
+
+from __future__ import annotations
+
+import ast
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from io import StringIO
+from pathlib import Path
+from random import Random
+from typing import Any, ClassVar, NamedTuple
+
+from robustbench_nlp import cache as cache_folder
+from robustbench_nlp.attack import Probe, Sample, Scores, Steps
+from robustbench_nlp.attacks.deepwordbug import DeepWordBug
+from robustbench_nlp.attacks.pruthi import Pruthi
+from robustbench_nlp.attacks.pwws import PWWS
+from robustbench_nlp.bridge import Ask, blocking
+from robustbench_nlp.errors import UsageError, unknown
+from robustbench_nlp.text import Text
+from robustbench_nlp.threat import Threat
+
+__all__ = ["TextAttack"]
+
+GENERIC = Threat(name="textattack")
+THREATS = {
+    "deepwordbug": DeepWordBug().threat,
+    "pruthi": Pruthi().threat,
+    "pwws": PWWS().threat,
+    "leap": PWWS().threat,
+}
+"""Recipes whose limits can be checked from the two strings; the others get an unlimited threat named after them."""
+NLTK_DATA = (
+    "run scripts/build_nltk_data.py (stop words and WordNet, without NLTK's server) or python -m nltk.downloader {what}"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextAttack:
+    """`recipe` is a name of TextAttack's command line (`deepwordbug`, `pwws`, …); `-` and `_` are the same."""
+
+    recipe: str
+    threat: Threat = GENERIC
+    version: ClassVar[int] = 1
+    one_at_a_time: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        recipe = self.recipe.replace("_", "-")
+        if recipe not in _recipes():
+            raise unknown("TextAttack recipe", self.recipe, _recipes())
+        object.__setattr__(self, "recipe", recipe)
+        if self.threat == GENERIC:
+            generic = Threat(name=f"textattack_{recipe.replace('-', '_')}")
+            object.__setattr__(self, "threat", THREATS.get(recipe, generic))
+
+    def run(self, sample: Sample, rng: Random) -> Steps:
+        attack, victim = _built(self.recipe)
+
+        def search(ask: Ask) -> Text:
+            victim.open(ask, sample.label)
+            with _mended(self.recipe, OSError, LookupError):
+                result = attack.attack(str(sample.text), sample.label)
+            return Text(result.perturbed_text())
+
+        return (yield from blocking(search, rng))
+
+
+class Built(NamedTuple):
+    """A TextAttack `Attack` and the victim that it was built around."""
+
+    attack: Any
+    victim: Any
+
+
+@cache
+def _recipes() -> dict[str, str]:
+    """The library's recipes by name, read from its source: importing it takes many seconds."""
+    spec = find_spec("textattack")
+    if spec is None or not spec.submodule_search_locations:
+        raise UsageError("textattack: needs the library; install robustbench-nlp[textattack]")
+    source = Path(spec.submodule_search_locations[0], "attack_args.py").read_text("utf-8")
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ATTACK_RECIPE_NAMES":
+            names: dict[str, str] = ast.literal_eval(node.value)
+            return names
+    raise UsageError("this release of textattack has no list of recipes; install textattack 0.3.11")
+
+
+@cache
+def _built(recipe: str) -> Built:
+    """Build a recipe once per process. Raises `UsageError` where it can't be or needs more than class scores."""
+    with _silent(), _mended(recipe, Exception):
+        _find_nltk_data()
+        import textattack
+
+        class Victim(textattack.models.wrappers.ModelWrapper):  # type: ignore[misc]
+            """Class probabilities from the engine, for the example that `open` names."""
+
+            model = None
+
+            def open(self, ask: Ask, label: int) -> None:
+                self.ask, self.label = ask, label
+
+            def __call__(self, texts: Sequence[str]) -> Any:
+                answer: Scores = self.ask(Probe([Text(text) for text in texts]))
+                return _probabilities(answer, self.label)
+
+        victim = Victim()
+        attack = getattr(textattack.attack_recipes, _recipes()[recipe].rpartition(".")[2]).build(victim)
+        attack.goal_function.use_cache = False
+    goal = type(attack.goal_function).__name__
+    if goal != "UntargetedClassification":
+        raise UsageError(f"textattack:{recipe} has another goal ({goal}) than a wrong class; use another recipe")
+    if not attack.is_black_box:
+        raise UsageError(f"textattack:{recipe} needs gradients of a model of its own kind; use another recipe")
+    return Built(attack, victim)
+
+
+def _probabilities(answer: Scores, label: int) -> Any:
+    """Rows that sum to 1 in double precision and hold exactly the label's score: other sums the library softmaxes again."""
+    import torch
+
+    if answer.outputs is None:
+        raise UsageError("TextAttack's recipes search by scores; give them a threat of knowledge 'score'")
+    rows = torch.tensor([list(row) for row in answer.outputs], dtype=torch.float64)
+    scores = torch.tensor(answer.score, dtype=torch.float64)
+    rows[:, label] = 0.0
+    rows *= (scores / rows.sum(dim=1).clamp_min(1e-12)).unsqueeze(1)
+    rows[:, label] = 1.0 - rows.sum(dim=1)
+    return rows
+
+
+def _find_nltk_data() -> None:
+    """Let NLTK look into the cache too, where `scripts/build_nltk_data.py` puts its data."""
+    import nltk
+
+    folder = str(cache_folder.folder() / "nltk_data")
+    if folder not in nltk.data.path:
+        nltk.data.path.append(folder)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep the library's prints, logs and warnings away while it is imported and built."""
+    level = logging.root.manager.disable
+    with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        warnings.simplefilter("ignore")
+        logging.disable()
+        try:
+            yield
+        finally:
+            logging.disable(level)
+
+
+@contextmanager
+def _mended(recipe: str, *kinds: type[Exception]) -> Iterator[None]:
+    """Turn missing data and models into a `UsageError` that says how to get them."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except kinds as problem:
+        if isinstance(problem, IndexError | KeyError):  # look-up errors too, but the library's own faults
+            raise
+        first = str(problem).strip("* \n").partition("\n")[0]
+        if isinstance(problem, LookupError):
+            what = first.split("'")[1] if "'" in first else "all"
+            raise UsageError(f"textattack:{recipe} wants NLTK's {what}; {NLTK_DATA.format(what=what)}") from problem
+        raise UsageError(
+            f"textattack:{recipe} cannot be set up ({first or type(problem).__name__}); where that is a download, run "
+            "TextAttack once with a connection, or use deepwordbug, pruthi or pwws"
+        ) from problem

@@ -1,0 +1,59 @@
+"""How the values of `run` are read, from flags and from a benchmark file: one meaning for both.
+
+Each function is a click callback.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from robustbench_nlp.errors import UsageError, unknown
+from robustbench_nlp.plugins import split_list
+
+__all__ = ["listed", "pairs", "read_file"]
+
+
+def listed(context: click.Context, parameter: click.Parameter, value: Any) -> list[str] | None:
+    """Selectors separated by commas, where commas in parentheses separate nothing; in a file also a list."""
+    if value is None:
+        return None
+    if isinstance(value, list):
+        return [str(item) for item in value]
+    return split_list(str(value))
+
+
+def pairs(context: click.Context, parameter: click.Parameter, value: Any) -> dict[str, str] | None:
+    """NAME=NAME,…; in a file also a mapping."""
+    if value is None:
+        return None
+    if isinstance(value, dict):
+        return {str(key): str(name) for key, name in value.items()}
+    parts = [[part.strip() for part in item.partition("=")[::2]] for item in str(value).split(",")]
+    if not all(key and name for key, name in parts):
+        raise click.BadParameter(f"cannot read '{value}'; write VICTIM_LABEL=DATASET_LABEL,…")
+    return dict(parts)
+
+
+def read_file(context: click.Context, parameter: click.Parameter, path: str | None) -> None:
+    """The benchmark file's values become the defaults of the flags."""
+    if path is None:
+        return
+    import yaml
+
+    try:
+        content = yaml.safe_load(Path(path).read_text("utf-8"))
+    except OSError as problem:
+        raise UsageError(f"cannot read the benchmark file '{path}': {problem.strerror}") from problem
+    except (UnicodeDecodeError, yaml.YAMLError) as problem:
+        raise UsageError(f"the benchmark file '{path}' is not YAML: {problem}") from problem
+    if not isinstance(content, dict):
+        raise UsageError(f"the benchmark file '{path}' holds no settings; write lines such as 'dataset: mr'")
+    known = [option.name for option in context.command.params if option.name and option is not parameter]
+    values = {str(key).replace("-", "_"): value for key, value in content.items()}
+    for key in values:
+        if key not in known:
+            raise unknown("benchmark setting", key, known)
+    context.default_map = {key: value for key, value in values.items() if value is not None}
