@@ -216,7 +216,7 @@ class Runner:
         frame = table(rows)
         write(frame, self.folder)
         manifest = {
-            "command": sys.argv,
+            "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
             "environment": environment(),
             "dataset": {"name": self.dataset.name, "source": self.dataset.source, "licence": self.dataset.licence},
             "cells": [

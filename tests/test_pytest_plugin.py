@@ -12,13 +12,13 @@ import robustbench_nlp.api  # noqa: F401
 
 pytest_plugins = ["pytester"]
 
-VICTIM = """
+PARTS = """
     import pytest
-    from robustbench_nlp.fakes import KeywordVictim
 
-    VICTIM = KeywordVictim()  # without a keyword the tie goes to negative
-    DATA = [(f"a {word} film, number {i}", label)
-            for i in range(3) for word, label in (("good", "positive"), ("great", "positive"), ("awful and dull", "negative"))]
+    def predict(texts):
+        return [[0.1, 0.9] if {"good", "great"} & set(text.split()) else [0.9, 0.1] for text in texts]
+
+    DATA = [(f"a {word} film, number {i}", label) for i in range(3) for word, label in (("good", 1), ("great", 1), ("bad", 0))]
 """
 
 
@@ -26,10 +26,12 @@ VICTIM = """
 def gate(pytester, monkeypatch):
     """Runs the given body as a test module beside a victim that is right on `DATA` and falls to one typo."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # others' plug-ins take a second a run
-    pytester.makeini("[pytest]\naddopts = --strict-markers\nfilterwarnings = error\n")
+    pytester.makeini(
+        "[pytest]\naddopts = --strict-markers\nfilterwarnings =\n    error\n    ignore:Module already imported\n"
+    )
 
     def run(body: str, *options: str) -> pytest.RunResult:
-        pytester.makepyfile(VICTIM + body)
+        pytester.makepyfile(PARTS + body)
         return pytester.runpytest("-p", "robustbench_nlp.pytest_plugin", *options)
 
     return run
@@ -39,11 +41,11 @@ def test_a_kept_bound_passes_and_returns_the_run(gate):
     result = gate("""
     @pytest.mark.robustness(attack="random-typos", min_accuracy=0.0, max_drop=1.0, limit=4)
     def test_gate(robustness):
-        run = robustness.check(victim=VICTIM, data=DATA)
+        run = robustness.check(victim=predict, data=DATA)
         assert list(run.table["attack"]) == ["random_typos"]
         assert run.table["n"][0] == 4
         assert (run.folder / "table.csv").exists()
-        again = robustness.check(victim=VICTIM, data=DATA, limit=2, seed=1)
+        again = robustness.check(victim=predict, data=DATA, limit=2, seed=1)
         assert again.folder != run.folder
     """)
     result.assert_outcomes(passed=1)
@@ -51,12 +53,9 @@ def test_a_kept_bound_passes_and_returns_the_run(gate):
 
 def test_the_readme_form_with_a_callable_and_numbered_labels(gate):
     result = gate("""
-    def predict(texts):
-        return [[0.1, 0.9] if "fine" in text else [0.9, 0.1] for text in texts]
-
     @pytest.mark.robustness(attack="deepwordbug", min_accuracy=0.5)
     def test_gate(robustness):
-        robustness.check(victim=predict, data=[("a fine film", 1), ("a dull film", 0)])
+        robustness.check(victim=predict, data=[("a good film", 1), ("a dull film", 0)])
     """)
     result.assert_outcomes(passed=1)
 
@@ -65,7 +64,7 @@ def test_a_planted_regression_fails_and_shows_the_flips(gate):
     result = gate("""
     @pytest.mark.robustness(attack=["random-typos", "deepwordbug", "worst-case"], min_accuracy=0.9, max_drop=0.05)
     def test_gate(robustness):
-        robustness.check(victim=VICTIM, data=DATA)
+        robustness.check(victim=predict, data=DATA)
     """)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(failed=1)
@@ -101,7 +100,7 @@ def test_wrong_use_is_told_in_one_line(gate, settings, message):
     result = gate(f"""
     @pytest.mark.robustness({settings})
     def test_gate(robustness):
-        robustness.check(victim=VICTIM, data=DATA)
+        robustness.check(victim=predict, data=DATA)
     """)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines([message])
@@ -110,14 +109,13 @@ def test_wrong_use_is_told_in_one_line(gate, settings, message):
 
 def test_errors_fail_the_gate(gate):
     result = gate("""
-    def predict(texts):
+    def fragile(texts):
         if any("number 1" in text for text in texts):
             raise RuntimeError("out of order")
-        return VICTIM.predict(texts)
+        return predict(texts)
 
     def test_gate(robustness):
-        robustness.check(victim=predict, data=[(text, int(label == "positive")) for text, label in DATA],
-                         attack="random-typos", min_accuracy=0.0)
+        robustness.check(victim=fragile, data=DATA, attack="random-typos", min_accuracy=0.0)
     """)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
@@ -130,7 +128,7 @@ def test_accuracies_reach_junit(gate, pytester):
         """
     @pytest.mark.robustness(attack="random-typos", min_accuracy=0.0)
     def test_gate(robustness):
-        robustness.check(victim=VICTIM, data=DATA)
+        robustness.check(victim=predict, data=DATA)
     """,
         "--junit-xml=report.xml",
     )

@@ -1,0 +1,319 @@
+"""The bridge to blocking libraries, and the adapters to TextAttack and nlpaug on the real libraries."""
+
+from __future__ import annotations
+
+import random
+import sys
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import nltk_folder
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from robustbench_nlp.attack import Attack, Probe, Score, Scores
+from robustbench_nlp.attacks import nlpaug as nlpaug_adapter
+from robustbench_nlp.attacks import textattack as textattack_adapter
+from robustbench_nlp.bridge import Ask, GlobalGenerators, blocking
+from robustbench_nlp.data.example import Example
+from robustbench_nlp.engine import Engine
+from robustbench_nlp.errors import UsageError
+from robustbench_nlp.fakes import KeywordVictim
+from robustbench_nlp.plugins import create
+from robustbench_nlp.records import Record
+from robustbench_nlp.text import Text
+from robustbench_nlp.threat import Threat
+
+ODD = ["", " ", "🙂", "a", "\x00", "\ud800", "שלום עולם", "…!?", "x" * 300, "good\x00fine", "a_b-c * d@e"]
+
+
+def threads() -> int:
+    return sum(thread.name == "blocking" for thread in threading.enumerate())
+
+
+# The bridge
+
+
+def test_calls_become_requests_and_answers_come_back() -> None:
+    def function(ask: Ask) -> Text:
+        first = ask(Probe([Text("a")]))
+        second = ask(Score([Text("b")]))
+        return Text(first + second)
+
+    steps = blocking(function, Random(0))
+    assert isinstance(next(steps), Probe)
+    assert isinstance(steps.send("x"), Score)
+    with pytest.raises(StopIteration) as end:
+        steps.send("y")
+    assert str(end.value.value) == "xy"
+    assert threads() == 0
+
+
+def test_exceptions_reach_the_caller() -> None:
+    def function(ask: Ask) -> None:
+        ask(Probe([]))
+        raise ValueError("the library's own")
+
+    steps = blocking(function, Random(0))
+    next(steps)
+    with pytest.raises(ValueError, match="the library's own"):
+        steps.send(None)
+    assert threads() == 0
+
+
+def test_closing_ends_the_thread_even_if_the_library_goes_on_asking() -> None:
+    unwound = []
+
+    def function(ask: Ask) -> None:
+        for _ in range(3):
+            try:
+                ask(Probe([]))
+            except Exception:  # what libraries do
+                unwound.append("swallowed")
+            finally:
+                unwound.append("left")
+
+    steps = blocking(function, Random(0))
+    next(steps)
+    assert threads() == 1
+    steps.close()
+    assert threads() == 0
+    assert unwound == ["left"]
+
+
+def test_an_unstarted_or_forgotten_attack_leaves_nothing_behind() -> None:
+    blocking(lambda ask: None, Random(0)).close()
+    steps = blocking(lambda ask: ask(Probe([])), Random(0))
+    next(steps)
+    del steps
+    assert threads() == 0
+
+
+def test_context_variables_are_seen() -> None:
+    variable: ContextVar[str] = ContextVar("variable")
+    variable.set("seen")
+    with pytest.raises(StopIteration) as end:
+        next(blocking(lambda ask: Text(variable.get()), Random(0)))
+    assert str(end.value.value) == "seen"
+
+
+def draw() -> list[float]:
+    return [random.random(), float(np.random.random()), float(torch.rand(1))]
+
+
+def test_global_generators_are_lent_and_given_back() -> None:
+    """The library's draws depend on `rng` alone, and nobody else's on the library: not between requests, nor at the end."""
+
+    def function(ask: Ask) -> None:
+        while True:
+            ask(draw())  # type: ignore[arg-type]
+
+    def interleaved() -> tuple[list[Any], list[Any]]:
+        random.seed(1)
+        np.random.seed(1)
+        torch.manual_seed(1)
+        steps = blocking(function, Random(5))
+        inside: list[Any] = [next(steps)]
+        outside = [draw()]
+        inside.append(steps.send(None))
+        outside.append(draw())
+        steps.close()
+        return inside, [*outside, draw()]
+
+    inside, outside = interleaved()
+    assert (inside, outside) == interleaved()
+    random.seed(1)
+    np.random.seed(1)
+    torch.manual_seed(1)
+    assert outside == [draw(), draw(), draw()]
+    with GlobalGenerators(Random(5)).installed():
+        assert inside == [draw(), draw()]
+
+
+# Both adapters
+
+
+def records(attack: Attack, victim: KeywordVictim, texts: list[str], label: int = 1, **settings: Any) -> list[Record]:
+    examples = [Example(fields={"text": text}, label=label) for text in texts]
+    found = {record.example_id: record for record in Engine(attack, victim, **settings).run(examples)}
+    return [found[example.id] for example in examples]
+
+
+class Tipping(KeywordVictim):
+    """Any text without its keywords is of the other class; so every odd text is attackable as class 0."""
+
+    def predict(self, inputs: Any, draw: int = 0) -> Any:
+        share = np.array([0.3 if "good" in text else 0.7 for text in inputs], dtype=np.float32)
+        return np.stack([share, 1 - share], axis=1)
+
+
+@pytest.fixture(scope="module")
+def nltk_data() -> Path:
+    return nltk_folder.ensure()
+
+
+# nlpaug
+
+
+@pytest.mark.parametrize("name", sorted(nlpaug_adapter.AUGMENTERS))
+def test_nlpaug_augmenters(name: str) -> None:
+    attack = create("attack", f"nlpaug:{name}")
+    texts = ["This movie has a good and surprising story because nobody would have known", *ODD]
+    first = records(attack, Tipping(), texts, label=1)
+    assert not [record.error for record in first if record.error]
+    again = records(attack, Tipping(), texts[::-1], label=1)[::-1]
+    assert [record.adversarial for record in first] == [record.adversarial for record in again]
+    assert attack.mode == "noise"
+    assert attack.threat.name == f"nlpaug_{name.lower()}"
+
+
+def test_more_draws_of_nlpaug_fool_more() -> None:
+    texts = [f"a fine film number {number} from a director of some renown" for number in range(30)]
+    victim = KeywordVictim(keywords=(("bad",), ("fine",)))
+    one, many = (
+        sum(record.margin is not None and record.margin < 0.1 for record in records(create("attack", selector), victim, texts))
+        for selector in ("nlpaug:RandomWordAug", "nlpaug(draws=12):RandomWordAug")
+    )
+    assert one < many
+
+
+@pytest.mark.parametrize(
+    ("selector", "message"),
+    [("nlpaug:KeybordAug", "did you mean 'KeyboardAug'"), ("nlpaug(draws=0):OcrAug", "draws"), ("nlpaug", "augmenter")],
+)
+def test_nlpaug_bad_use(selector: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        create("attack", selector)
+
+
+def test_nlpaug_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    nlpaug_adapter._augmenter.cache_clear()
+    monkeypatch.setitem(sys.modules, "nlpaug.augmenter", None)
+    with pytest.raises(UsageError, match=r"install robustbench-nlp\[nlpaug\]"):
+        records(create("attack", "nlpaug:OcrAug"), KeywordVictim(), ["a good film"])
+
+
+# TextAttack
+
+TEXTS = [
+    "This is a good movie with a great cast , and it is fine to see .",
+    "good films are great",
+    "a_b it's well-made* @home: great fun !",
+]
+
+
+@pytest.mark.usefixtures("nltk_data")
+@pytest.mark.parametrize("recipe", ["deepwordbug", "pruthi", "pwws"])
+def test_textattack_recipes(recipe: str) -> None:
+    attack = create("attack", f"textattack:{recipe}")
+    first = records(attack, KeywordVictim(), TEXTS, seed=3)
+    assert not [record.error for record in first if record.error]
+    assert any(record.outcome == "success" for record in first)
+    assert all(record.rejected_successes == 0 for record in first)
+    again = records(attack, KeywordVictim(), TEXTS[::-1], seed=3)[::-1]
+    assert [(r.adversarial, r.queries) for r in first] == [(r.adversarial, r.queries) for r in again]
+    assert attack.threat == create("attack", recipe).threat
+    assert threads() == 0
+
+
+@pytest.mark.usefixtures("nltk_data")
+def test_textattack_keeps_the_budget() -> None:
+    for record in records(create("attack", "textattack:pruthi"), KeywordVictim(), TEXTS, max_queries=7):
+        assert record.queries <= 7
+    assert threads() == 0
+
+
+@pytest.mark.usefixtures("nltk_data")
+def test_textattack_meets_more_than_two_classes() -> None:
+    victim = KeywordVictim(keywords=(("bad",), ("good", "great", "fine"), ("so",)), label_names=("a", "b", "c"))
+    found = records(create("attack", "textattack:deepwordbug"), victim, TEXTS)
+    assert {record.outcome for record in found} <= {"success", "failed"}
+    assert any(record.outcome == "success" for record in found)
+
+
+@given(
+    rows=st.lists(
+        st.lists(st.floats(0, 1, width=32), min_size=3, max_size=3).filter(lambda row: sum(row) > 0.1), min_size=1, max_size=5
+    ),
+    label=st.integers(0, 2),
+)
+def test_rows_sum_to_one_and_keep_the_score(rows: list[list[float]], label: int) -> None:
+    outputs = [[value / sum(row) for value in row] for row in rows]
+    scores = [round(1 - row[label], 5) for row in outputs]
+    made = textattack_adapter._probabilities(Scores(scores, [False] * len(rows), outputs), label)
+    assert made.dtype == torch.float64
+    assert torch.allclose(made.sum(dim=1), torch.ones(len(rows), dtype=torch.float64), atol=1e-9, rtol=0)
+    kept = [score if sum(row) - row[label] > 1e-6 else 0.0 for score, row in zip(scores, outputs, strict=True)]
+    assert np.allclose(1 - made[:, label].numpy(), kept, atol=1e-9)
+
+
+def test_textattack_wants_scores() -> None:
+    with pytest.raises(UsageError, match="knowledge 'score'"):
+        textattack_adapter._probabilities(Scores([1.0], [False], None), 0)
+
+
+def test_textattack_names() -> None:
+    assert create("attack", "textattack:bert_attack") == create("attack", "textattack:bert-attack")
+    assert create("attack", "textattack:bert_attack").threat == Threat(name="textattack_bert_attack")
+    with pytest.raises(UsageError, match="did you mean 'deepwordbug'"):
+        create("attack", "textattack:deepwordbgu")
+    with pytest.raises(UsageError, match="recipe"):
+        create("attack", "textattack")
+
+
+@pytest.mark.usefixtures("nltk_data")
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        ("input-reduction", "another goal"),
+        ("bad-characters", "cannot be set up"),
+        ("hotflip", "cannot be set up"),
+    ],
+)
+def test_textattack_recipes_that_cannot_serve(recipe: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as problem:
+        records(create("attack", f"textattack:{recipe}"), KeywordVictim(), TEXTS)
+    assert "\n" not in str(problem.value)
+
+
+def raising(problem: Exception) -> Callable[..., Any]:
+    def build(victim: object) -> None:
+        raise problem
+
+    return build
+
+
+@pytest.mark.usefixtures("nltk_data")
+@pytest.mark.parametrize(
+    ("problem", "message"),
+    [
+        (ConnectionError("no route"), r"cannot be set up \(no route\); .*connection"),
+        (LookupError("\n****\n  Resource 'wordnet' not found.\n ..."), "NLTK's wordnet; run scripts/build_nltk_data.py"),
+    ],
+)
+def test_textattack_downloads_that_fail(problem: Exception, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    textattack_adapter._built("deepwordbug")
+    recipes = sys.modules["textattack.attack_recipes"]
+    monkeypatch.setattr(recipes.TextFoolerJin2019, "build", staticmethod(raising(problem)))
+    with pytest.raises(UsageError, match=message):
+        textattack_adapter._built("textfooler")
+
+
+def test_textattack_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    textattack_adapter._recipes.cache_clear()
+    monkeypatch.setattr(textattack_adapter, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"install robustbench-nlp\[textattack\]"):
+        create("attack", "textattack:pwws")
+
+
+def test_nltk_data_from_an_incomplete_folder(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="has no lexnames"):
+        nltk_folder.script().build(tmp_path / "out", tmp_path)
+    assert not (tmp_path / "out").exists()
