@@ -29,7 +29,7 @@ from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat
 
-__all__ = ["TextAttack"]
+__all__ = ["TextAttack", "find_nltk_data", "silent"]
 
 GENERIC = Threat(name="textattack")
 THREATS = {
@@ -98,8 +98,8 @@ def _recipes() -> dict[str, str]:
 @cache
 def _built(recipe: str) -> Built:
     """Build a recipe once per process. Raises `UsageError` where it can't be or needs more than class scores."""
-    with _silent(), _mended(recipe, Exception):
-        _find_nltk_data()
+    with silent(), _mended(recipe, Exception):
+        find_nltk_data()
         import textattack
 
         class Victim(textattack.models.wrappers.ModelWrapper):  # type: ignore[misc]
@@ -115,7 +115,8 @@ def _built(recipe: str) -> Built:
                 return _probabilities(answer, self.label)
 
         victim = Victim()
-        attack = getattr(textattack.attack_recipes, _recipes()[recipe].rpartition(".")[2]).build(victim)
+        with _without_nltk_downloads():
+            attack = getattr(textattack.attack_recipes, _recipes()[recipe].rpartition(".")[2]).build(victim)
         attack.goal_function.use_cache = False
     goal = type(attack.goal_function).__name__
     if goal != "UntargetedClassification":
@@ -139,7 +140,7 @@ def _probabilities(answer: Scores, label: int) -> Any:
     return rows
 
 
-def _find_nltk_data() -> None:
+def find_nltk_data() -> None:
     """Let NLTK look into the cache too, where `scripts/build_nltk_data.py` puts its data."""
     import nltk
 
@@ -149,7 +150,19 @@ def _find_nltk_data() -> None:
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
+def _without_nltk_downloads() -> Iterator[None]:
+    """Recipes with WordNet ask NLTK's server for its translations each time, which English does without."""
+    import nltk
+
+    download, nltk.download = nltk.download, lambda *_, **__: True
+    try:
+        yield
+    finally:
+        nltk.download = download
+
+
+@contextmanager
+def silent() -> Iterator[None]:
     """Keep the library's prints, logs and warnings away while it is imported and built."""
     level = logging.root.manager.disable
     with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):

@@ -155,17 +155,24 @@ def run(quiet: bool | None, **settings: Any) -> int:
 
 
 def _shown(evaluate: Callable[..., Any]) -> Any:
-    """Evaluate with progress and a growing table on the terminal."""
+    """Evaluate with progress on the terminal: each row as soon as it is there, the whole table in the end."""
     from rich.console import Console
 
     from robustbench_nlp import progress
-    from robustbench_nlp.report.table import render
+    from robustbench_nlp.report.table import render, summary
+
+    rows = 0
 
     def show(table: pd.DataFrame) -> None:
-        progress.note(render(table))
+        nonlocal rows
+        for line in summary(table.iloc[rows:]):
+            progress.note(line)
+        rows = len(table)
 
     with progress.listening(Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)):
-        return evaluate(on_table=show)
+        finished = evaluate(on_table=show)
+        progress.note(render(finished.table))
+        return finished
 
 
 @app.command("list")

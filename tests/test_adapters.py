@@ -146,8 +146,16 @@ def records(attack: Attack, victim: KeywordVictim, texts: list[str], label: int 
     return [found[example.id] for example in examples]
 
 
+class Counting(KeywordVictim):
+    """Class 1 is the likeliest as long as one of its keywords is left."""
+
+    def predict(self, inputs: Any, draw: int = 0) -> Any:
+        outputs = super().predict(inputs) * np.array([1.2, *[1.0] * (len(self.keywords) - 1)], dtype=np.float32)
+        return outputs / outputs.sum(axis=1, keepdims=True)
+
+
 class Tipping(KeywordVictim):
-    """Any text without its keywords is of the other class; so every odd text is attackable as class 0."""
+    """Class 1 for texts that hold "good", else class 0."""
 
     def predict(self, inputs: Any, draw: int = 0) -> Any:
         share = np.array([0.3 if "good" in text else 0.7 for text in inputs], dtype=np.float32)
@@ -174,14 +182,13 @@ def test_nlpaug_augmenters(name: str) -> None:
     assert attack.threat.name == f"nlpaug_{name.lower()}"
 
 
-def test_more_draws_of_nlpaug_fool_more() -> None:
-    texts = [f"a fine film number {number} from a director of some renown" for number in range(30)]
-    victim = KeywordVictim(keywords=(("bad",), ("fine",)))
+def test_nlpaug_returns_a_draw_that_fools() -> None:
+    texts = [f"a good film number {number} from a director of some renown" for number in range(30)]
     one, many = (
-        sum(record.margin is not None and record.margin < 0.1 for record in records(create("attack", selector), victim, texts))
+        sum(record.outcome == "success" for record in records(create("attack", selector), Tipping(), texts))
         for selector in ("nlpaug:RandomWordAug", "nlpaug(draws=12):RandomWordAug")
     )
-    assert one < many
+    assert 0 < one < many
 
 
 @pytest.mark.parametrize(
@@ -205,6 +212,7 @@ def test_nlpaug_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 TEXTS = [
     "This is a good movie with a great cast , and it is fine to see .",
     "good films are great",
+    "never was a film so fine",
     "a_b it's well-made* @home: great fun !",
 ]
 
@@ -213,7 +221,7 @@ TEXTS = [
 @pytest.mark.parametrize("recipe", ["deepwordbug", "pruthi", "pwws"])
 def test_textattack_recipes(recipe: str) -> None:
     attack = create("attack", f"textattack:{recipe}")
-    first = records(attack, KeywordVictim(), TEXTS, seed=3)
+    first = records(attack, Counting(), TEXTS, seed=3)
     assert not [record.error for record in first if record.error]
     assert any(record.outcome == "success" for record in first)
     assert all(record.rejected_successes == 0 for record in first)
@@ -232,7 +240,7 @@ def test_textattack_keeps_the_budget() -> None:
 
 @pytest.mark.usefixtures("nltk_data")
 def test_textattack_meets_more_than_two_classes() -> None:
-    victim = KeywordVictim(keywords=(("bad",), ("good", "great", "fine"), ("so",)), label_names=("a", "b", "c"))
+    victim = Counting(keywords=(("bad",), ("good", "great", "fine"), ("dull",)), label_names=("a", "b", "c"))
     found = records(create("attack", "textattack:deepwordbug"), victim, TEXTS)
     assert {record.outcome for record in found} <= {"success", "failed"}
     assert any(record.outcome == "success" for record in found)
@@ -240,7 +248,9 @@ def test_textattack_meets_more_than_two_classes() -> None:
 
 @given(
     rows=st.lists(
-        st.lists(st.floats(0, 1, width=32), min_size=3, max_size=3).filter(lambda row: sum(row) > 0.1), min_size=1, max_size=5
+        st.lists(st.floats(0, 1, width=32), min_size=3, max_size=3).filter(lambda row: sum(row) > 0.1),
+        min_size=1,
+        max_size=5,
     ),
     label=st.integers(0, 2),
 )
@@ -295,7 +305,10 @@ def raising(problem: Exception) -> Callable[..., Any]:
     ("problem", "message"),
     [
         (ConnectionError("no route"), r"cannot be set up \(no route\); .*connection"),
-        (LookupError("\n****\n  Resource 'wordnet' not found.\n ..."), "NLTK's wordnet; run scripts/build_nltk_data.py"),
+        (
+            LookupError("\n****\n  Resource 'wordnet' not found.\n ..."),
+            "NLTK's wordnet; run scripts/build_nltk_data.py",
+        ),
     ],
 )
 def test_textattack_downloads_that_fail(problem: Exception, message: str, monkeypatch: pytest.MonkeyPatch) -> None:

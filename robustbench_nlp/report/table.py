@@ -27,6 +27,7 @@ __all__ = [
     "render",
     "robust_if_errors_right",
     "row",
+    "summary",
     "table",
     "write",
 ]
@@ -145,8 +146,14 @@ def caption(frame: pd.DataFrame) -> list[str]:
     ]
     if threats:
         lines.append(f"Threats: {'; '.join(threats)}.")
+    ensembles = dict.fromkeys(frame["attack"][frame["attack"].str.startswith(WORST_CASE)])
+    lines += [
+        f"Worst case: right under every one of {name.removeprefix(WORST_CASE).replace('+', ', ')}."
+        for name in ensembles
+    ]
     if (frame["mode"] == "cascade").any():
         lines.append("Cascade: each attack met only what the ones before it left; robust = still right after it.")
+    lines += [f"Incomplete (!): {line}." for line in incomplete(frame)]
     lines.append(
         "Intervals: 95 % Wilson; robust = right under attack / n; ASR = successes / attempted. "
         f"robustbench-nlp {version('robustbench-nlp')}, records schema {_listed(frame['schema'])}."
@@ -168,7 +175,7 @@ class _Line:
     headline: bool
 
 
-_HEADS = ("victim", "defense", "attack", "n", "clean %", "robust % [95 %]", "ASR %", "queries", "words changed")
+_HEADS = ("victim", "defense", "attack", "n", "clean\n%", "robust %\n[95 %]", "ASR\n%", "queries", "words\nchanged")
 _ATTACK, _ROBUST = 2, 5
 
 
@@ -184,7 +191,7 @@ def _lines(frame: pd.DataFrame) -> tuple[list[str], list[_Line]]:
     with_errors = bool((frame["errors"] > 0).any())
     lines = [_line(row, with_errors) for row in frame.to_dict("records")]
     order = {group: i for i, group in enumerate(dict.fromkeys(line.group for line in lines))}
-    heads = [*_HEADS, "errors", "robust % if errors right"] if with_errors else [*_HEADS]
+    heads = [*_HEADS, "errors", "robust %\nif errors\nright"] if with_errors else [*_HEADS]
     return heads, sorted(lines, key=lambda line: (order[line.group], line.headline))
 
 
@@ -194,7 +201,7 @@ def _line(row: Mapping[Hashable, Any], with_errors: bool) -> _Line:
     cells = [
         str(row["victim"]),
         str(row["defense"]),
-        f"worst case of {attack.count('+') + 1}" if headline else attack,
+        "worst case" if headline else attack,
         str(row["n"]),
         _percent(row["clean_accuracy"]),
         f"{_percent(row['robust_accuracy'])} [{_percent(row['robust_low'])}–{_percent(row['robust_high'])}]",
@@ -204,7 +211,7 @@ def _line(row: Mapping[Hashable, Any], with_errors: bool) -> _Line:
     ]
     if with_errors:
         cells += [
-            f"{row['errors']}{' (incomplete)' if row['incomplete'] else ''}",
+            f"{row['errors']}{' (!)' if row['incomplete'] else ''}",
             _percent(row["robust_if_errors_right"]),
         ]
     return _Line((row["dataset"], row["victim"], row["defense"]), cells, bool(row["best"]), headline)
@@ -220,18 +227,26 @@ def _number(value: float) -> str:
 
 def render(frame: pd.DataFrame) -> Table:
     """The table for the terminal: the best robust accuracy under each attack is bold, worst cases are the headline."""
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
     heads, lines = _lines(frame)
-    shown = Table(caption="\n".join(caption(frame)), caption_justify="left", header_style="bold")
-    for i, head in enumerate(heads):
-        shown.add_column(head, justify="left" if i <= _ATTACK else "right", no_wrap=i == _ROBUST, overflow="fold")
+    victims = frame["victim"].unique()
+    first = int(len(victims) == 1)  # one victim stands in the title: 80 columns are few
+    shown = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, header_style="bold", caption_justify="left")
+    shown.title = Text(f"victim {victims[0]}") if first else None
+    shown.caption = Text("\n".join(caption(frame)))
+    for i, head in enumerate(heads[first:], first):
+        left = i <= _ATTACK
+        shown.add_column(
+            head, justify="left" if left else "right", no_wrap=i >= _ATTACK, overflow="fold", min_width=9 * left
+        )
     for i, line in enumerate(lines):
         if i and line.group != lines[i - 1].group:
             shown.add_section()
         cells = [Text(cell, "bold" if line.best and j == _ROBUST else "") for j, cell in enumerate(line.cells)]
-        shown.add_row(*cells, style="cyan" if line.headline else "")
+        shown.add_row(*cells[first:], style="cyan" if line.headline else "")
     return shown
 
 
@@ -246,10 +261,9 @@ def _markdown(frame: pd.DataFrame) -> str:
             cells[_ROBUST] = f"**{cells[_ROBUST]}**"
         rows.append(cells)
     marks = [":--" if i <= _ATTACK else "--:" for i in range(len(heads))]
-    body = "\n".join(f"| {' | '.join(cells)} |" for cells in [heads, marks, *rows])
-    notes = "\n".join(
-        f"- {_escaped(line)}" for line in [*caption(frame), *map("Incomplete: {}.".format, incomplete(frame))]
-    )
+    flat = [head.replace("\n", " ") for head in heads]
+    body = "\n".join(f"| {' | '.join(cells)} |" for cells in [flat, marks, *rows])
+    notes = "\n".join(f"- {_escaped(line)}" for line in caption(frame))
     return f"{body}\n\n{notes}\n"
 
 

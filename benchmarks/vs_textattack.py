@@ -1,0 +1,171 @@
+"""Times our attacks beside TextAttack's: one process, one model, the same examples, order A B A B.
+
+A is TextAttack, (i) as it ships, which pads every query to the tokenizer's maximum length, and (ii) with a wrapper that
+pads to the longest only; its attacks are called directly, without its loggers. B is `evaluate` on the same weights with
+the referee and the records. Both in float32, both with TextAttack's variant of the algorithm.
+
+Usage: vs_textattack.py [--examples N] [--pairs K] [--only deepwordbug] [--baseline shipped] [--victim minilm-mr]
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+import robustbench_nlp as rb
+from robustbench_nlp.attacks.textattack import find_nltk_data, silent
+from robustbench_nlp.data import Dataset, load_dataset, match_labels
+from robustbench_nlp.victim import VictimOptions, open_victim
+from robustbench_nlp.victims.hf import HFVictim
+
+RECIPES = {"deepwordbug": "DeepWordBugGao2018", "pwws": "PWWSRen2019"}
+BARS = {
+    ("deepwordbug", "shipped"): 20.0,
+    ("deepwordbug", "trimmed"): 1.25,
+    ("pwws", "shipped"): 12.0,
+    ("pwws", "trimmed"): 1.15,
+}
+
+
+class Measured(NamedTuple):
+    """One side's run: seconds an example, mean queries of the attempted examples, successes, attempted examples, and the
+    share of the wall time in forward passes and tokenisation."""
+
+    seconds: float
+    queries: float
+    successes: int
+    attempted: int
+    forward_share: float
+
+
+def theirs(recipe: str, victim: HFVictim, data: Dataset, *, pad_to: int | None) -> Callable[[], Measured]:
+    """A run of the TextAttack recipe; `pad_to` None pads to the longest query of each call."""
+    with silent():
+        find_nltk_data()
+        import textattack
+        from textattack.models.wrappers import HuggingFaceModelWrapper
+        from transformers import AutoTokenizer
+
+        class Trimmed(HuggingFaceModelWrapper):  # type: ignore[misc]
+            """Tokenises and predicts like its parent, but pads to the longest."""
+
+            def __call__(self, texts: list[str]) -> Any:
+                inputs = self.tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
+                with torch.no_grad():
+                    return self.model(**inputs).logits
+
+        tokenizer = AutoTokenizer.from_pretrained(victim.folder, model_max_length=pad_to or victim._reader.max_length)
+        wrapper = (HuggingFaceModelWrapper if pad_to else Trimmed)(victim._model, tokenizer)
+        attack = getattr(textattack.attack_recipes, RECIPES[recipe]).build(wrapper)
+    spent = 0.0
+
+    def timed(call: Callable[[list[str]], Any]) -> Callable[[list[str]], Any]:
+        def predict(texts: list[str]) -> Any:
+            nonlocal spent
+            start = time.perf_counter()
+            answer = call(texts)
+            spent += time.perf_counter() - start
+            return answer
+
+        return predict
+
+    attack.goal_function.model = timed(wrapper)
+
+    def run() -> Measured:
+        nonlocal spent
+        spent = 0.0
+        random.seed(0)
+        np.random.seed(0)
+        torch.manual_seed(0)
+        start = time.perf_counter()
+        results = [attack.attack(example.input, example.label) for example in data.examples]
+        seconds = time.perf_counter() - start
+        kinds = [type(result).__name__ for result in results]
+        tried = [result for result, kind in zip(results, kinds, strict=True) if kind != "SkippedAttackResult"]
+        queries = sum(result.num_queries for result in tried) / len(tried)
+        successes = kinds.count("SuccessfulAttackResult")
+        return Measured(seconds / len(results), queries, successes, len(tried), spent / seconds)
+
+    return run
+
+
+def ours(recipe: str, victim: HFVictim, data: Dataset) -> Callable[[], Measured]:
+    """A run of `evaluate`, records and tables included."""
+
+    def run() -> Measured:
+        before = victim.forward_seconds
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.perf_counter()
+            attack = f"{recipe}(variant='textattack')"
+            done = rb.evaluate(victim=victim, dataset=data, attacks=[attack], similarity="none", output=Path(folder))
+            seconds = time.perf_counter() - start
+            (row,) = done.table.to_dict("records")
+        share = (victim.forward_seconds - before) / seconds
+        return Measured(seconds / row["n"], row["queries_mean"], row["successes"], row["attempted"], share)
+
+    return run
+
+
+def compare(recipe: str, baseline: str, a: Callable[[], Measured], b: Callable[[], Measured], pairs: int) -> Table:
+    """A B A B …, a line a pair and the median ratio with its bar."""
+    bar = BARS[recipe, baseline]
+    table = Table(title=f"{recipe}, TextAttack {baseline}")
+    for column in ("pair", "TextAttack s/example", "ours s/example", "ratio", "queries", "successes", "in the model"):
+        table.add_column(column, justify="right")
+    ratios = []
+    for pair in range(1, pairs + 1):
+        one, two = a(), b()
+        ratios.append(one.seconds / two.seconds)
+        table.add_row(
+            str(pair),
+            f"{one.seconds:.4f}",
+            f"{two.seconds:.4f}",
+            f"{ratios[-1]:.2f}",
+            f"{one.queries:.1f} / {two.queries:.1f}",
+            f"{one.successes}/{one.attempted} / {two.successes}/{two.attempted}",
+            f"{one.forward_share:.1%} / {two.forward_share:.1%}",
+        )
+    middle = median(ratios)
+    table.caption = f"median ratio {middle:.2f}, bar {bar}: {'met' if middle >= bar else 'MISSED'}"
+    return table
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--examples", type=int, default=50)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--only", choices=RECIPES, help="one attack")
+    parser.add_argument("--baseline", choices=["shipped", "trimmed"], help="one form of TextAttack")
+    parser.add_argument(
+        "--pad-to", type=int, default=512, help="the tokenizer's maximum length for 'shipped', in tokens"
+    )
+    parser.add_argument("--victim", default="minilm-mr")
+    options = parser.parse_args(arguments)
+    victim = open_victim(options.victim, VictimOptions(device="cpu"))
+    assert isinstance(victim, HFVictim)
+    data = match_labels(load_dataset("mr", "test"), victim.label_names, None)
+    data = Dataset(name="mr", split="test", examples=data.head(options.examples), label_names=data.label_names)
+    victim.predict([example.input for example in data.examples])
+    console = Console(width=120)
+    console.print(f"{options.examples} examples, {torch.get_num_threads()} threads, torch {torch.__version__}, float32")
+    for recipe in [options.only] if options.only else RECIPES:
+        b = ours(recipe, victim, data)
+        for baseline in [options.baseline] if options.baseline else ["shipped", "trimmed"]:
+            pad_to = options.pad_to if baseline == "shipped" else None
+            console.print(compare(recipe, baseline, theirs(recipe, victim, data, pad_to=pad_to), b, options.pairs))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
