@@ -195,7 +195,7 @@ def _lines(frame: pd.DataFrame) -> tuple[list[str], list[_Line]]:
     return heads, sorted(lines, key=lambda line: (order[line.group], line.headline))
 
 
-def _line(row: Mapping[Hashable, Any], with_errors: bool) -> _Line:
+def _line(row: Mapping[Hashable, Any], with_errors: bool = False) -> _Line:
     attack = str(row["attack"])
     headline = attack.startswith(WORST_CASE)
     cells = [
@@ -223,6 +223,15 @@ def _percent(share: float) -> str:
 
 def _number(value: float) -> str:
     return "-" if pd.isna(value) else f"{value:.1f}"
+
+
+def summary(frame: pd.DataFrame) -> list[str]:
+    """One short line a row, for a terminal that waits for the whole table."""
+    lines = [line.cells for line in map(_line, frame.assign(best=False, incomplete=False).to_dict("records"))]
+    return [
+        f"{defense} × {attack}: clean {clean} %, robust {robust} %, ASR {asr} %"
+        for _, defense, attack, _, clean, robust, asr, *_ in lines
+    ]
 
 
 def render(frame: pd.DataFrame) -> Table:
