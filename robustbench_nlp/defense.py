@@ -13,7 +13,7 @@ from robustbench_nlp.errors import UsageError
 from robustbench_nlp.plugins import create
 from robustbench_nlp.victim import Victim
 
-__all__ = ["Composed", "Defense", "compose"]
+__all__ = ["Composed", "Defense", "compose", "shown"]
 
 
 @runtime_checkable
@@ -51,6 +51,12 @@ def compose(selector: str) -> Defense:
         raise UsageError(f"cannot read the defense '{selector}'; write NAME or NAME+NAME")
     made = tuple(create("defense", part) for part in parts)
     return made[0] if len(made) == 1 else Composed(parts=made)
+
+
+def shown(selector: str) -> str:
+    """The selector as tables print it: names as their files', settings as they are written."""
+    parts = (part.partition("(") for part in _split(selector))
+    return "+".join(name.replace("-", "_") + bracket + settings for name, bracket, settings in parts)
 
 
 def _split(selector: str) -> list[str]:

@@ -25,7 +25,7 @@ import yaml
 from robustbench_nlp import progress
 from robustbench_nlp.data import Dataset, Example, load_dataset, match_labels
 from robustbench_nlp.data.example import content_hash
-from robustbench_nlp.defense import compose
+from robustbench_nlp.defense import compose, shown
 from robustbench_nlp.engine import Engine
 from robustbench_nlp.environment import environment
 from robustbench_nlp.errors import UsageError
@@ -74,7 +74,7 @@ class Runner:
             defended = self._defend(defense)
             members: dict[str, tuple[Header, list[Record]]] = {}
             for member in self.grid.members:
-                label = f"[{len(cells) + 1}/{total}] {_plain(defense)} × {member.name}"
+                label = f"[{len(cells) + 1}/{total}] {shown(defense)} × {member.name}"
                 header, records = self._cell(defended, defense, member, list(members.values()), label)
                 members[member.name] = header, records
                 cells.append((header, Counter(record.outcome for record in records)))
@@ -100,9 +100,9 @@ class Runner:
         return match_labels(train, self.victim.label_names, self.benchmark.label_map).examples
 
     def _defend(self, defense: str) -> Victim:
-        plain = _plain(defense)
-        train = () if plain == "none" else self.train
-        rng = Random(int(content_hash(self.benchmark.seed, plain)[:16], 16))
+        name = shown(defense)
+        train = () if name == "none" else self.train
+        rng = Random(int(content_hash(self.benchmark.seed, name)[:16], 16))
         return compose(defense)(self.victim, train, rng)
 
     def _cell(
@@ -177,7 +177,7 @@ class Runner:
             "dataset": self.dataset.fingerprint,
             "examples": content_hash([example.id for example in self.examples])[:16],
             "victim": victim.fingerprint,
-            "defense": _plain(defense),
+            "defense": shown(defense),
             "attack": [member.name, repr(member.attack), getattr(member.attack, "version", 1)],
             "threat": asdict(threat),
             "task": [benchmark.task, classification.VERSION],
@@ -196,7 +196,7 @@ class Runner:
             "dataset": self.dataset.name,
             "split": self.dataset.split,
             "victim": victim.name,
-            "defense": _plain(defense),
+            "defense": shown(defense),
             "attack": member.name,
             "mode": mode,
             "threat": str(threat),
@@ -241,11 +241,6 @@ def _stop_if_hopeless(file: RecordFile, n: int) -> None:
     if len(file.records) >= min(HOPELESS, n) and all(r.outcome == "error" for r in file.records.values()):
         first = next(iter(file.records.values()))
         raise UsageError(f"every one of the first {len(file.records)} examples failed: {first.error}")
-
-
-def _plain(defense: str) -> str:
-    """A defense as tables print it: file names, `-` as `_`."""
-    return "+".join(part.replace("-", "_") if "(" not in part else part for part in defense.split("+"))
 
 
 def _file_name(name: str) -> str:

