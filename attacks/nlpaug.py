@@ -41,7 +41,6 @@ class NlpAug:
     threat: Threat = GENERIC
     version: ClassVar[int] = 1
     mode: ClassVar[str] = "noise"
-    one_at_a_time: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.augmenter not in AUGMENTERS:

@@ -70,7 +70,7 @@ def theirs(recipe: str, victim: FreeVictim, data: Dataset) -> float:
         attack = getattr(textattack.attack_recipes, RECIPES[recipe]).build(Wrapper())
     attack.attack(data.examples[0].input, 1)
     start = time.perf_counter()
-    queries = sum(attack.attack(example.input, 1).num_queries for example in data.examples)
+    queries: int = sum(attack.attack(example.input, 1).num_queries for example in data.examples)
     return 1e6 * (time.perf_counter() - start) / queries
 
 

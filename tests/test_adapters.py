@@ -140,7 +140,7 @@ def test_global_generators_are_lent_and_given_back() -> None:
 # Both adapters
 
 
-def records(attack: Attack, victim: KeywordVictim, texts: list[str], label: int = 1, **settings: Any) -> list[Record]:
+def records(attack: Attack, victim: Any, texts: list[str], label: int = 1, **settings: Any) -> list[Record]:
     examples = [Example(fields={"text": text}, label=label) for text in texts]
     found = {record.example_id: record for record in Engine(attack, victim, **settings).run(examples)}
     return [found[example.id] for example in examples]

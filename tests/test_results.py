@@ -1,0 +1,54 @@
+"""What is published: the README's table is the committed one, and the committed one says what the sanity checks expect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from robustbench_nlp.grid import Benchmark
+from robustbench_nlp.report.table import COLUMNS
+
+ROOT = Path(__file__).resolve().parent.parent
+QUICKSTART = ROOT / "results" / "quickstart"
+
+
+@pytest.fixture(scope="module")
+def robust() -> pd.Series[float]:
+    frame = pd.read_csv(QUICKSTART / "table.csv").set_index(["defense", "attack"])
+    robust: pd.Series[float] = frame["robust_accuracy"]
+    return robust
+
+
+def test_the_readme_shows_the_committed_table() -> None:
+    table = (QUICKSTART / "table.md").read_text("utf-8")
+    assert table in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_the_committed_run_is_the_quickstart() -> None:
+    benchmark = Benchmark.of(yaml.safe_load((QUICKSTART / "run.yaml").read_text("utf-8")))
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for part in (
+        f"--dataset {benchmark.dataset} --victim {benchmark.victim}",
+        f"--defenses {','.join(benchmark.defenses)}",
+        f"--attacks {','.join(benchmark.attacks)} --limit {benchmark.limit}",
+    ):
+        assert part in makefile
+    assert tuple(pd.read_csv(QUICKSTART / "table.csv").columns)[: len(COLUMNS)] == COLUMNS
+
+
+def test_noise_is_far_weaker_than_search(robust: pd.Series[float]) -> None:
+    assert robust["none", "random_typos"] > robust["none", "deepwordbug"] + 0.3
+
+
+def test_spell_helps_against_typos_and_not_against_synonyms(robust: pd.Series[float]) -> None:
+    assert robust["spell", "deepwordbug"] > robust["none", "deepwordbug"] + 0.15
+    assert robust["spell", "pwws"] < robust["none", "pwws"] + 0.1
+
+
+def test_the_worst_case_is_at_most_every_member(robust: pd.Series[float]) -> None:
+    for defense in ("none", "spell", "typo_augmentation"):
+        members = [robust[defense, attack] for attack in ("random_typos", "deepwordbug", "pwws")]
+        assert robust[defense, "worst_case:random_typos+deepwordbug+pwws"] <= min(members)
