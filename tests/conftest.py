@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess, run
 
@@ -25,7 +25,7 @@ def isolated_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> Iterator[Command]:
+def command(tmp_path: Path) -> Command:
     """Run `robustbench-nlp ARGUMENTS` as a process of its own, in the test's folder."""
 
     def call(*arguments: str, **settings: object) -> CompletedProcess[str]:
@@ -33,4 +33,4 @@ def command(tmp_path: Path) -> Iterator[Command]:
         options = {"cwd": tmp_path, "capture_output": True, "text": True, "encoding": "utf-8", **settings}
         return run(line, check=False, **options)  # type: ignore[call-overload,no-any-return]
 
-    yield call
+    return call
