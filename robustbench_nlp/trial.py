@@ -57,6 +57,9 @@ def attack_text(
         )
         found = [(name, record) for (_, name), records in run.records.items() for record in records]
     lines = [("victim", target.name if defense == "none" else f"{target.name}, defense {defense}"), ("before", text)]
+    clean = next((record.clean_output for _, record in found if record.clean_output is not None), None)
+    if clean is not None:
+        lines.append(("", _prediction(clean, names)))
     for name, record in found:
         lines += _shown(name, record, names)
     return Trial(lines, any(record.outcome == "error" for _, record in found))
@@ -77,10 +80,7 @@ def _label(target: Victim, text: str, label: str | None) -> tuple[tuple[str, ...
 
 
 def _shown(name: str, record: Record, names: Sequence[str]) -> list[tuple[str, str]]:
-    rows = []
-    if record.clean_output is not None:
-        rows.append(("", _prediction(record.clean_output, names)))
-    rows.append(("attack", name))
+    rows = [("attack", name)]
     if record.adversarial is not None:
         rows.append(("after", str(record.adversarial)))
         if record.adversarial_output is not None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,6 @@ import yaml
 
 from robustbench_nlp import api, plugins
 from robustbench_nlp.cli import main
-from tests.conftest import Command
 
 HEAVY = ("torch", "pandas", "transformers", "numpy", "sklearn", "rich")
 COMMANDS = ("run", "list", "attack", "doctor", "fetch")
@@ -34,10 +34,25 @@ def predict(texts):
 SILENT_ON_LARGE_FILES = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600))}
 
 
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
 class Finished(NamedTuple):
     folder: Path
     complete: bool
     table: pd.DataFrame
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    """Run `robustbench-nlp ARGUMENTS` as a process of its own, in the test's folder."""
+
+    def call(*arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", "robustbench_nlp.cli", *arguments]
+        options = {"cwd": tmp_path, "capture_output": True, "text": True, "encoding": "utf-8", **settings}
+        return subprocess.run(line, check=False, **options)
+
+    return call
 
 
 @pytest.fixture
@@ -294,7 +309,7 @@ def test_a_closed_pipe_is_no_error() -> None:
 def test_attack_one_sentence(command: Command, bench: list[str]) -> None:
     done = command(
         "attack",
-        "a good film \ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16"),
+        "a good film 🙂",
         *bench[:2],
         "--attack",
         "pwws",
@@ -321,9 +336,10 @@ def test_attack_what_is_wrong_already(command: Command, bench: list[str]) -> Non
 
 
 def test_texts_that_the_terminal_cannot_show(command: Command, bench: list[str]) -> None:
-    done = command("attack", "a good fïlm ☂", *bench[:2], env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    text = os.fsdecode(b"a good film \xe2\x98\x82 \xff")
+    done = command("attack", text, *bench[:2], env={**os.environ, "PYTHONIOENCODING": "latin-1"})
     assert (done.returncode, done.stderr) == (0, "")
-    assert "\\u2602" in done.stdout
+    assert "a good film \\u2602 \\udcff" in done.stdout
 
 
 def test_doctor(capsys: pytest.CaptureFixture[str], isolated_cache: Path) -> None:
