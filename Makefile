@@ -32,7 +32,8 @@ lint: $(READY)-lint  ## ruff and mypy --strict
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY)-test  ## timings beside TextAttack, as ratios
+bench: $(READY)-test  ## own overhead a query, and times beside TextAttack
+	$(BIN)/python benchmarks/overhead.py --textattack
 	$(BIN)/python benchmarks/vs_textattack.py
 
 $(READY):
