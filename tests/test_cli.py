@@ -287,10 +287,22 @@ def test_an_output_that_is_a_file(command: Command, bench: list[str], tmp_path: 
     assert (tmp_path / "taken").read_text("utf-8") == "mine"
 
 
+def heed_interrupts() -> None:
+    """Undo what a shell does to the commands that it starts in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_control_c(bench: list[str], tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(SLOW_VICTIM.replace("predict", "victim", 1), "utf-8")
     line = [sys.executable, "-m", "robustbench_nlp.cli", "run", *bench, "--attacks", "deepwordbug", "--output", "run"]
-    with subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        line,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 (the test runs no threads here)
+    ) as process:
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob("run/records/*.jsonl")) and time.monotonic() < deadline:
             time.sleep(0.02)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import scipy.stats  # noqa: F401 - inner runs forget what they import, and compiled modules load once only
@@ -30,8 +32,8 @@ def gate(pytester, monkeypatch):
         "[pytest]\naddopts = --strict-markers\nfilterwarnings =\n    error\n    ignore:Module already imported\n"
     )
 
-    def run(body: str, *options: str) -> pytest.RunResult:
-        pytester.makepyfile(PARTS + body)
+    def run(body: str, *options: str, parts: str = PARTS) -> pytest.RunResult:
+        pytester.makepyfile(parts + body)
         return pytester.runpytest("-p", "robustbench_nlp.pytest_plugin", *options)
 
     return run
@@ -79,7 +81,14 @@ def test_a_planted_regression_fails_and_shows_the_flips(gate):
             "*+ '*'",
         ]
     )
-    assert str(result.stdout).count("    + '") == 3
+    shown, _, _ = str(result.stdout).partition("short test summary")  # which repeats it where CI is set
+    assert shown.count("    + '") == 3
+
+
+def test_the_gate_of_the_readme_passes(gate):
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    (block,) = [code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "robustness.check(" in code]
+    gate(block, parts="").assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize(
