@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,6 @@ from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.encoder import EMBEDDED, embedded_folder, encoder
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import Benchmark, grid_of
-from robustbench_nlp.plugins import parse
 from robustbench_nlp.records import Record, read
 from robustbench_nlp.report.table import incomplete
 from robustbench_nlp.runner import Runner
@@ -158,7 +158,8 @@ def _batch_size(value: int | str) -> int | None:
 
 def _folder(benchmark: Benchmark) -> Path:
     """`runs/<dataset>-<victim>-<hash of the benchmark>`: the same benchmark finds its own folder again."""
-    parts = [parse(name).name.replace("_", "-") for name in (benchmark.dataset, benchmark.victim)]
+    heads = [re.split(r"[(:]", name, maxsplit=1)[0] for name in (benchmark.dataset, benchmark.victim)]
+    parts = [re.sub(r"[\W_]+", "-", head).strip("-") or "callable" for head in heads]
     return Path("runs") / f"{'-'.join(parts)}-{content_hash(benchmark.settings())[:8]}"
 
 

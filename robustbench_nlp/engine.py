@@ -54,6 +54,14 @@ class Engine:
         self.encoders = encoders or {}
         self.similarity = similarity
         wanted = self.threat.similarity_model or similarity
+        if wanted and wanted not in self.encoders:
+            raise UsageError(
+                f"similarity is to be measured by '{wanted}', which was not given; run with --similarity {wanted}"
+            )
+        if self.threat.min_similarity is not None and not wanted:
+            raise UsageError(
+                f"the threat {self.threat} limits similarity; name its similarity_model or run with --similarity"
+            )
         self.referee = Referee(self.threat, self.predictor, self.encoders[wanted] if wanted else None)
         self.capacity = 1 if getattr(attack, "one_at_a_time", False) else live
 

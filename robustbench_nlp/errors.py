@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["UsageError", "VictimError", "unknown"]
+__all__ = ["Unreachable", "UsageError", "VictimError", "unknown"]
 
 
 class UsageError(Exception):
@@ -14,6 +14,10 @@ class UsageError(Exception):
 
 class VictimError(Exception):
     """A victim answered one input with an exception, a wrong shape, or something that is no probability."""
+
+
+class Unreachable(VictimError):  # noqa: N818
+    """The victim answers nobody: asking again with fewer inputs is no use."""
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:

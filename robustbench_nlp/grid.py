@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
@@ -51,6 +52,11 @@ class Benchmark:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < least):
                 raise UsageError(f"{name.replace('_', '-')} is {value!r}; give a whole number of at least {least}")
+        if not isinstance(self.seed, int):
+            raise UsageError(f"seed is {self.seed!r}; give a whole number")
+        twice = [name for name, count in Counter(self.defenses).items() if count > 1]
+        if twice:
+            raise UsageError(f"defense '{twice[0]}' is named twice; name it once")
         for name in ("defenses", "attacks"):
             if not getattr(self, name):
                 raise UsageError(
@@ -114,7 +120,9 @@ def grid_of(attacks: Sequence[str | Attack], *, cascade: bool) -> Grid:
         parts = argument.split("+") if argument else [str(member.name) for member in members.values()] or [*STANDARD]
         added = [members.get(part.replace("-", "_")) or _member(part) for part in parts]
         members |= {member.name: member for member in added if member.name not in members}
-        wanted.append(tuple(member.name for member in added))
+        names = tuple(dict.fromkeys(member.name for member in added))
+        if names not in wanted:
+            wanted.append(names)
     if not members:
         raise UsageError("no attacks were named; see `robustbench-nlp list attacks`")
     return Grid(tuple(members.values()), tuple(wanted), cascade or not named)

@@ -111,6 +111,8 @@ def create(kind: Literal["attack", "defense"], selector: str) -> Any:
     for setting in settings:
         if fields and setting not in fields:
             raise unknown(f"setting of {kind} {name}", setting, fields)
+    if argument and (not fields or fields[0] == "threat"):
+        raise UsageError(f"{kind} {name} takes no argument after ':'; write {name} or {name}(setting=value)")
     if argument:
         settings = {fields[0]: argument, **settings}
     try:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from robustbench_nlp.data.example import Input
-from robustbench_nlp.errors import UsageError, VictimError
+from robustbench_nlp.errors import Unreachable, UsageError, VictimError
 from robustbench_nlp.victim import Probabilities, Victim
 
 __all__ = ["Answers", "Predictor"]
@@ -70,6 +70,9 @@ class Predictor:
         """Predict; where that fails, halve until the inputs that fail stand alone."""
         try:
             return [self._checked(inputs, draw)]
+        except Unreachable as problem:
+            errors.update({start + i: problem for i in range(len(inputs))})
+            return [np.full((len(inputs), self.classes or 2), np.nan, np.float32)]
         except VictimError as problem:
             if len(inputs) == 1:
                 errors[start] = problem

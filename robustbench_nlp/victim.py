@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import inspect
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,14 +102,31 @@ class FunctionVictim:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of the function's name and its source file's bytes: what a plain function lets us see."""
+        """16 hex digits of the function's name, its source file's bytes, and what it holds besides (`_state`)."""
         kind = self.function if hasattr(self.function, "__qualname__") else type(self.function)
         try:
             source = Path(inspect.getsourcefile(kind) or "").read_bytes()
         except (TypeError, OSError):
             source = getattr(getattr(kind, "__code__", None), "co_code", b"")
-        return content_hash("function", kind.__module__, kind.__qualname__, hashlib.sha256(source).hexdigest())[:16]
+        digest = hashlib.sha256(source).hexdigest()
+        return content_hash("function", kind.__module__, kind.__qualname__, digest, _state(self.function))[:16]
 
     def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
         answer: Probabilities = np.asarray(self.function(list(inputs)), dtype=np.float32)
         return answer
+
+
+def _state(function: Any) -> str:
+    """A digest of what a callable holds: a function's constants and closure, else the object itself, pickled.
+
+    Where that can't be pickled it is a new token each time, so that nothing takes up the records of another object.
+    """
+    held = function
+    if inspect.isfunction(function):
+        constants = [constant for constant in function.__code__.co_consts if not inspect.iscode(constant)]
+        cells = [cell.cell_contents for cell in function.__closure__ or ()]
+        held = function.__code__.co_code, constants, cells, function.__defaults__, function.__kwdefaults__
+    try:
+        return hashlib.sha256(pickle.dumps(held)).hexdigest()
+    except Exception:  # what refuses to be pickled says so in many ways
+        return uuid4().hex

@@ -13,7 +13,7 @@ import pytest
 from robustbench_nlp.attack import Probe, Sample, Score, Scores, Steps
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.engine import Engine, attack_examples
-from robustbench_nlp.errors import UsageError, VictimError
+from robustbench_nlp.errors import Unreachable, UsageError, VictimError
 from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.plugins import create
 from robustbench_nlp.records import Record
@@ -337,3 +337,20 @@ def test_similarity_is_measured_for_successes_only() -> None:
     assert one(Asks(requests=(score("a fine film"),)), encoders={"toy": encode}, similarity="toy").similarity is None
     close = Asks(requests=(score("a bad film"),), threat=replace(ANY, min_similarity=0.9, similarity_model="toy"))
     assert one(close, encoders={"toy": encode}).outcome == "failed"
+
+
+def test_a_threat_that_limits_similarity_wants_an_encoder() -> None:
+    with pytest.raises(UsageError, match="limits similarity"):
+        one(Asks(threat=replace(ANY, min_similarity=0.9)))
+
+
+def test_a_victim_that_nobody_reaches_is_asked_once() -> None:
+    class Dead(Recorder):
+        def predict(self, inputs: Sequence[Any], draw: int = 0) -> Any:
+            self.calls.append(list(inputs))
+            raise Unreachable("no connection")
+
+    victim = Dead()
+    records = list(Engine(Asks(), victim).run(examples(30)))
+    assert {record.error for record in records} == {"no connection"}
+    assert len(victim.calls) == 1

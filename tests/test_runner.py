@@ -259,6 +259,9 @@ def test_a_full_disk_keeps_what_was_recorded(tmp_path: Path, monkeypatch: pytest
         ({"limit": 0}, "limit is 0"),
         ({"batch_size": "many"}, "batch-size"),
         ({"dtype": "int4"}, "no dtype 'int4'"),
+        ({"attacks": ["pwws:foo"]}, "pwws takes no argument"),
+        ({"defenses": ["none", "none"]}, "named twice"),
+        ({"seed": "x"}, "seed is 'x'"),
         ({"dataset": []}, "no dataset|no rows|empty|at least one"),
     ],
 )
@@ -273,3 +276,37 @@ def test_odd_texts_are_recorded_like_any_other(tmp_path: Path) -> None:
     run = go(tmp_path, dataset=[(text, 1) for text in odd], attacks=["random-typos", "deepwordbug"], max_queries=200)
     assert set(run.table["n"]) == {len(odd)}
     assert set(run.table["errors"]) == {0}
+
+
+class Model:
+    """An object with a method, as a pipeline has one."""
+
+    def __init__(self, flip: bool) -> None:
+        self.flip = flip
+
+    def predict_proba(self, texts: list[str]) -> Any:
+        outputs = VICTIM.predict(texts)
+        return outputs[:, ::-1] if self.flip else outputs
+
+
+def test_two_objects_of_one_class_are_two_victims(tmp_path: Path) -> None:
+    go(tmp_path, victim=Model(False).predict_proba, attacks=["random-typos"])
+    again = go(tmp_path, victim=Model(False).predict_proba, attacks=["random-typos"])
+    assert len(again.table) == 1
+    with pytest.raises(UsageError, match="another victim"):
+        go(tmp_path, victim=Model(True).predict_proba, attacks=["random-typos"])
+
+
+def test_a_lambda_numpy_labels_and_no_folder_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    pairs = list(zip([text for text, _ in PAIRS], np.array([label for _, label in PAIRS]), strict=True))
+    run = go(
+        tmp_path, victim=lambda texts: VICTIM.predict(list(texts)), dataset=pairs, output=None, attacks=["random-typos"]
+    )
+    assert run.folder.parent.name == "runs"
+    assert run.table["n"][0] == len(PAIRS)
+
+
+def test_equal_worst_cases_stand_once(tmp_path: Path) -> None:
+    run = go(tmp_path, attacks=["random-typos", "worst-case", "worst-case:random-typos+random_typos"])
+    assert list(run.table["attack"]) == ["random_typos", "worst_case:random_typos"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
@@ -113,7 +114,7 @@ def from_pairs(
     String labels are names, in sorted order. Integer labels are class numbers: of `class_names` where there are any
     (a victim's, say), else named "0", "1", ….
     """
-    if class_names and all(isinstance(label, int) and 0 <= label < len(class_names) for _, label in pairs):
+    if class_names and all(isinstance(label, Integral) and 0 <= label < len(class_names) for _, label in pairs):
         pairs = [(given, class_names[int(label)]) for given, label in pairs]
     else:
         class_names = ()
@@ -181,8 +182,8 @@ def _label(value: object, column: str, where: str) -> str:
     name = value.strip() if isinstance(value, str) else ""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        name = str(value)
+    if isinstance(value, Integral) and not isinstance(value, bool):  # numpy's integers too
+        name = str(int(value))
     if not name:
         shown = (
             "is missing"

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import numpy as np
 
 from robustbench_nlp.data.example import Input, content_hash
-from robustbench_nlp.errors import UsageError, VictimError
+from robustbench_nlp.errors import Unreachable, UsageError, VictimError
 from robustbench_nlp.victim import Probabilities, VictimOptions
 
 __all__ = ["load", "HttpVictim"]  # noqa: RUF022 (the factory first)
@@ -76,7 +76,8 @@ class HttpVictim:
             problem, answer = self._ask(body)
             if not problem:
                 return _rows(answer, self.name)
-        raise VictimError(f"{self.name} failed {self._retries + 1} times, at last with: {problem}")
+        kind = Unreachable if problem.startswith("Connect") else VictimError  # ConnectError, ConnectTimeout
+        raise kind(f"{self.name} failed {self._retries + 1} times, at last with: {problem}")
 
     def _ask(self, body: str) -> tuple[str, Any]:
         """What went wrong and may be tried again ('' for nothing), and the decoded answer."""
