@@ -128,6 +128,7 @@ def evaluate(
         resume,
         _batch_size(batch_size),
         on_table,
+        _objects(benchmark, victim, dataset, attacks),
     )
     return Run(runner.run(), runner.folder)
 
@@ -136,6 +137,13 @@ def _dataset(dataset: str | Dataset | Pairs, split: str, victim: Victim) -> Data
     if isinstance(dataset, str):
         return load_dataset(dataset, split)
     return dataset if isinstance(dataset, Dataset) else from_pairs(dataset, class_names=victim.label_names)
+
+
+def _objects(benchmark: Benchmark, victim: object, dataset: object, attacks: Sequence[object]) -> tuple[str, ...]:
+    """What was given as an object, by the name that the benchmark has for it."""
+    given = [("victim", victim, benchmark.victim), ("dataset", dataset, benchmark.dataset)]
+    given += [("attack", attack, name) for attack, name in zip(attacks, benchmark.attacks, strict=True)]
+    return tuple(f"{kind} {name}" for kind, thing, name in given if not isinstance(thing, str))
 
 
 def _similarity(name: str) -> str:

@@ -11,10 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustbench_nlp.data.example import Example
+from robustbench_nlp.errors import UsageError
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat
 
-__all__ = ["Attack", "Encode", "Gradient", "Gradients", "Probe", "Request", "Sample", "Score", "Scores", "Steps"]
+__all__ = [
+    "REQUESTS",
+    "Attack",
+    "Encode",
+    "Gradient",
+    "Gradients",
+    "Probe",
+    "Request",
+    "Sample",
+    "Score",
+    "Scores",
+    "Steps",
+    "as_attack",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +82,7 @@ class Encode:
 
 
 Request = Score | Probe | Gradient | Encode
+REQUESTS = (Score, Probe, Gradient, Encode)
 
 
 class Scores(NamedTuple):
@@ -106,3 +121,17 @@ class Attack(Protocol):
     def threat(self) -> Threat: ...
 
     def run(self, sample: Sample, rng: Random) -> Steps: ...
+
+
+def as_attack(made: object) -> Attack:
+    """The object, if it is an attack. Raises `UsageError` for anything else, and for a threat that the engine can't run."""
+    kind = type(made).__name__
+    if not isinstance(made, Attack):
+        raise UsageError(f"a {kind} is no attack; give a selector or an object with `threat` and `run`")
+    if not isinstance(made.threat, Threat):
+        raise UsageError(f"the threat of {kind} is {made.threat!r}; give a robustbench_nlp.Threat")
+    if len(made.threat.fields) > 1:
+        raise UsageError(
+            f"the threat of {kind} names {len(made.threat.fields)} fields; an attack changes one, name that"
+        )
+    return made

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from robustbench_nlp.attack import Attack, Encode, Gradient
+from robustbench_nlp.attack import Attack, Encode, Gradient, as_attack
 from robustbench_nlp.data.example import Example, Input
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.live import Live, Seen
@@ -46,10 +46,11 @@ class Engine:
         similarity: str | None = None,
         live: int = LIVE,
     ) -> None:
-        self.attack = attack
+        self.attack = as_attack(attack)
         self.name = name or selector_of("attack", attack)
         self.seed = seed
         self.threat = attack.threat if max_queries is None else replace(attack.threat, max_queries=max_queries)
+        self.field = self.threat.fields[0] if self.threat.fields else None
         self.predictor = Predictor(victim, draws=draws, batch_size=batch_size)
         self.encoders = encoders or {}
         self.similarity = similarity
@@ -121,17 +122,16 @@ class Engine:
         if not rows:
             return
         outputs, errors = self.predictor.predict(list(numbers))
-        if max(live.example.label for live in asking) >= outputs.shape[1]:
+        for live, row in zip(owners, rows, strict=True):
+            if row in errors:
+                live.fail(errors[row])
+        good = [i for i, row in enumerate(rows) if row not in errors] if errors else range(len(rows))
+        labels = [owners[i].example.label for i in good]
+        if max(labels, default=0) >= outputs.shape[1]:
             raise UsageError(f"a label is {outputs.shape[1]} or more, but the victim has {outputs.shape[1]} classes")
-        scores, margins = judge(outputs[rows], [live.example.label for live in owners])
-        for live, string, row, score, margin in zip(
-            owners, strings, rows, scores.tolist(), margins.tolist(), strict=True
-        ):
-            live.seen[string] = Seen(score, margin, outputs, row)
-        if errors:
-            for live, row in zip(owners, rows, strict=True):
-                if row in errors:
-                    live.fail(errors[row])
+        scores, margins = judge(outputs[[rows[i] for i in good]], labels)
+        for i, score, margin in zip(good, scores.tolist(), margins.tolist(), strict=True):
+            owners[i].seen[strings[i]] = Seen(score, margin, outputs, rows[i])
 
     def _encode(self, asking: Sequence[Live]) -> None:
         """Answer all `Encode` requests, each model's texts in one call."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from robustbench_nlp.attack import Attack
+from robustbench_nlp.attack import Attack, as_attack
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.plugins import create, parse, plugin_names, selector_of
 
@@ -130,8 +130,8 @@ def grid_of(attacks: Sequence[str | Attack], *, cascade: bool) -> Grid:
 
 def _member(item: str | Attack) -> Member:
     if not isinstance(item, str):
-        return Member(selector_of("attack", item), item)
+        return Member(selector_of("attack", item), as_attack(item))
     name, argument, settings = parse(item)
-    attack: Attack = create("attack", item)
+    attack = as_attack(create("attack", item))
     shown = f"{name}({', '.join(f'{key}={value!r}' for key, value in settings.items())})" if settings else name
     return Member(f"{shown}:{argument}" if argument else shown, attack)

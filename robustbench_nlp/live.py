@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from robustbench_nlp.attack import Gradient, Gradients, Probe, Request, Sample, Score, Scores, Steps
+from robustbench_nlp.attack import REQUESTS, Gradient, Gradients, Probe, Request, Sample, Score, Scores, Steps
 from robustbench_nlp.data.example import Example, content_hash
 from robustbench_nlp.errors import UsageError, VictimError
 from robustbench_nlp.records import Outcome, Record
 from robustbench_nlp.referee import Verdict
-from robustbench_nlp.tasks.classification import MARGIN
+from robustbench_nlp.tasks.classification import fooled, right
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import measure
 from robustbench_nlp.victim import Probabilities
@@ -43,7 +43,11 @@ class Live:
         self.example = example
         self.engine = engine
         threat = engine.threat
-        self.field = threat.fields[0] if threat.fields else next(iter(example.fields))
+        self.field = engine.field or next(iter(example.fields))
+        if self.field not in example.fields:
+            raise UsageError(
+                f"the threat {threat} changes the field '{self.field}'; the examples have {', '.join(example.fields)}"
+            )
         self.plain = len(example.fields) == 1
         self.original = example.fields[self.field]
         self.request: Request = Probe([])
@@ -104,7 +108,7 @@ class Live:
             self._conclude(self._returned)
             return
         if self.engine.threat.knowledge == "decision":
-            self.send(Scores([float(entry.margin < -MARGIN) for entry in seen], success))
+            self.send(Scores([float(fooled(entry.margin)) for entry in seen], success))
         else:
             self.send(Scores(scores, success, _Outputs(seen)))
 
@@ -112,7 +116,7 @@ class Live:
         clean = self.seen[self.original]
         assert clean is not None
         self._clean = clean
-        if clean.margin <= 0:
+        if not right(clean.margin):
             self._finish("skipped")
             return
         if (left := self._left()) is not None and left < 1:
@@ -132,15 +136,22 @@ class Live:
             score=0.0 if self.engine.threat.knowledge == "decision" else clean.score,
         )
         seed = int(content_hash(self.engine.seed, self.engine.name, self.example.id)[:16], 16)
-        self._steps = self.engine.attack.run(sample, Random(seed))
-        self.send(None)
+        try:
+            self._steps = self.engine.attack.run(sample, Random(seed))
+            if not isinstance(self._steps, Generator):
+                raise TypeError("run is no generator; it must yield requests")
+        except Exception as problem:
+            self._steps = None
+            self.fail(problem)
+        else:
+            self.send(None)
 
     def _credit(self, request: Score, seen: list[Seen], scores: list[float], success: list[bool]) -> bool:
         """Let the referee confirm claims, best score first; False when the victim failed."""
         top = max(range(len(seen)), key=scores.__getitem__, default=None)
         if top is not None and (self._best is None or scores[top] > self._best[0]):
             self._best = scores[top], self.strings[top]
-        claims = [i for i, entry in enumerate(seen) if entry.margin < -MARGIN]
+        claims = [i for i, entry in enumerate(seen) if fooled(entry.margin)]
         for i in sorted(claims, key=lambda i: -scores[i]):
             verdict = self._judged(self.strings[i])
             if verdict is None:
@@ -180,7 +191,13 @@ class Live:
             self._conclude(None)
             return
         inputs = [self.example.with_field(self.field, str(text)) for text in texts]
-        found = gradients(inputs, [self.example.label] * len(inputs))
+        try:
+            found = gradients(inputs, [self.example.label] * len(inputs))
+        except UsageError:
+            raise
+        except Exception as problem:
+            self.fail(VictimError(f"the victim's gradients raised {type(problem).__name__}: {problem}"))
+            return
         self.send(
             [
                 Gradients(loss, gradient, _slots(text, offsets))
@@ -200,7 +217,10 @@ class Live:
         except Exception as problem:  # an attack's own fault is an error of this example, never a failed attack
             self.fail(problem)
         else:
-            self.request = request
+            if isinstance(request, REQUESTS):
+                self.request = request
+            else:
+                self.fail(TypeError(f"the attack yielded a {type(request).__name__}, which is no request"))
 
     def _end(self, string: str | None) -> None:
         """The attack returned: judge its text now, or ask for the prediction of one that was never scored."""
@@ -245,7 +265,11 @@ class Live:
         self._outcome = outcome
         self.done = True
         if self._steps is not None:
-            self._steps.close()
+            try:
+                self._steps.close()
+            except Exception as problem:  # an attack that won't end, or fails while it is closed
+                self._steps = None
+                self.fail(problem)
 
     def record(self) -> Record:
         """The example's record; to be called once it is done."""
@@ -280,7 +304,7 @@ class Live:
             similarity=self.similarity,
             truncated=self._truncated,
             rejected_successes=sum(
-                not verdict.success and (seen := self.seen.get(text)) is not None and seen.margin < -MARGIN
+                not verdict.success and (seen := self.seen.get(text)) is not None and fooled(seen.margin)
                 for text, verdict in self._verdicts.items()
             ),
             seconds=round(self.seconds, 5),

@@ -118,7 +118,12 @@ def create(kind: Literal["attack", "defense"], selector: str) -> Any:
     try:
         return make(**settings)
     except (TypeError, ValueError) as problem:
-        raise UsageError(f"{kind} '{selector}' cannot be made: {problem}") from problem
+        known = (
+            ", ".join(f"{f.name}: {f.type}" for f in dataclasses.fields(make)) if dataclasses.is_dataclass(make) else ""
+        )
+        raise UsageError(
+            f"{kind} '{selector}' cannot be made{known and '; its settings are '}{known or f': {problem}'}"
+        ) from problem
 
 
 def selector_of(kind: Kind, plugin: object) -> str:

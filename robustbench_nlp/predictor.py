@@ -37,12 +37,12 @@ class Predictor:
 
     def predict(self, inputs: Sequence[Input]) -> Answers:
         """The search's answers: in the victim's own precision, averaged over the draws."""
-        outputs, errors = self._drawn(inputs, 0)
-        for draw in range(1, self.draws):
-            more = self._drawn(inputs, draw)
-            outputs += more.outputs
-            errors |= more.errors
-        return Answers(outputs / np.float32(self.draws), errors)
+        errors: dict[int, VictimError] = {}
+        drawn = [self._drawn(inputs, draw, errors) for draw in range(self.draws)]
+        total = np.zeros((len(inputs), self.classes or 2), np.float32)
+        for parts in drawn:
+            total += np.concatenate([np.broadcast_to(part, (len(part), total.shape[1])) for part in parts] or [total])
+        return Answers(total / np.float32(self.draws), errors)
 
     def exact(self, item: Input) -> Probabilities:
         """The referee's answer for one input, alone and in full precision; for a random victim the shares of the votes
@@ -54,15 +54,13 @@ class Predictor:
         row: Probabilities = self._checked([item], 0, getattr(self.victim, "predict_exact", None))[0]
         return row
 
-    def _drawn(self, inputs: Sequence[Input], draw: int) -> Answers:
-        errors: dict[int, VictimError] = {}
+    def _drawn(self, inputs: Sequence[Input], draw: int, errors: dict[int, VictimError]) -> list[Probabilities]:
+        """One draw's answers in order, in parts; a part that failed is a column of NaN."""
         step = self.batch_size or max(len(inputs), 1)
         parts: list[Probabilities] = []
         for start in range(0, len(inputs), step):
             parts += self._isolated(inputs[start : start + step], draw, start, errors)
-        width = self.classes or 2
-        parts = [part if part.shape[1] == width else np.full((len(part), width), np.nan, np.float32) for part in parts]
-        return Answers(np.concatenate(parts) if parts else np.zeros((0, width), np.float32), errors)
+        return parts
 
     def _isolated(
         self, inputs: Sequence[Input], draw: int, start: int, errors: dict[int, VictimError]
@@ -72,11 +70,11 @@ class Predictor:
             return [self._checked(inputs, draw)]
         except Unreachable as problem:
             errors.update({start + i: problem for i in range(len(inputs))})
-            return [np.full((len(inputs), self.classes or 2), np.nan, np.float32)]
+            return [np.full((len(inputs), 1), np.nan, np.float32)]
         except VictimError as problem:
             if len(inputs) == 1:
                 errors[start] = problem
-                return [np.full((1, self.classes or 2), np.nan, np.float32)]
+                return [np.full((1, 1), np.nan, np.float32)]
         middle = len(inputs) // 2
         return [
             *self._isolated(inputs[:middle], draw, start, errors),

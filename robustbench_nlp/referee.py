@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.predictor import Predictor
-from robustbench_nlp.tasks.classification import MARGIN, judge
+from robustbench_nlp.tasks.classification import fooled, judge
 from robustbench_nlp.threat import Threat, violations
 from robustbench_nlp.victim import Probabilities
 
@@ -59,6 +59,6 @@ class Referee:
             return Verdict(f"outside the threat: {broken[0]}")
         output = self._predictor.exact(example.with_field(field, string))
         margin = float(judge(output[np.newaxis], [example.label]).margin[0])
-        if margin > -MARGIN:
+        if not fooled(margin):
             return Verdict("the victim, asked again alone, was not fooled", output, margin)
         return Verdict("", output, margin)

@@ -59,13 +59,13 @@ class Runner:
     resume: bool = True
     batch_size: int | None = None
     on_table: OnTable | None = None
+    objects: tuple[str, ...] = ()
+    """Names of what was handed over as a Python object: `run.yaml` alone cannot make it again."""
 
     def run(self) -> pd.DataFrame:
         """Run every cell that isn't on record yet; the table, written after each cell."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        _replace(
-            self.folder / "run.yaml", yaml.safe_dump(self.benchmark.settings(), sort_keys=False, allow_unicode=True)
-        )
+        _replace(self.folder / "run.yaml", self._run_yaml())
         done: list[dict[str, Any]] = []
         cells: list[tuple[Header, Counter[str]]] = []
         frame = table([])
@@ -85,6 +85,10 @@ class Runner:
                 done.append(row(header, records))
             frame = self._publish(done, cells)
         return frame
+
+    def _run_yaml(self) -> str:
+        note = f"# Not complete without these Python objects: {', '.join(self.objects)}\n" if self.objects else ""
+        return note + yaml.safe_dump(self.benchmark.settings(), sort_keys=False, allow_unicode=True)
 
     @cached_property
     def examples(self) -> tuple[Example, ...]:
@@ -176,6 +180,10 @@ class Runner:
         spec: dict[str, Any] = {
             "dataset": self.dataset.fingerprint,
             "examples": content_hash([example.id for example in self.examples])[:16],
+            "labels": [
+                list(self.dataset.label_names),
+                content_hash([example.label for example in self.examples])[:16],
+            ],
             "victim": victim.fingerprint,
             "defense": shown(defense),
             "attack": [member.name, repr(member.attack), getattr(member.attack, "version", 1)],
@@ -205,11 +213,16 @@ class Runner:
             "seed": benchmark.seed,
             "schema": SCHEMA,
             "label_names": list(self.dataset.label_names),
-            "note": self.dataset.note,
+            "note": self._note(),
             "fingerprint": content_hash(SCHEMA, spec)[:16],
             "spec": spec,
             "environment": environment(),
         }
+
+    def _note(self) -> str:
+        """The dataset's own note, and what holds for victims without label names."""
+        order = f"{self.victim.name} names no labels: its classes are read as {', '.join(self.dataset.label_names)}."
+        return " ".join(filter(None, [self.dataset.note, "" if self.victim.label_names else order]))
 
     def _publish(self, rows: list[dict[str, Any]], cells: Sequence[tuple[Header, Counter[str]]]) -> pd.DataFrame:
         """Write the table and the manifest, and show the table to who listens."""

@@ -56,7 +56,10 @@ def attack_text(
             output=Path(folder),
         )
         found = [(name, record) for (_, name), records in run.records.items() for record in records]
-    lines = [("victim", target.name if defense == "none" else f"{target.name}, defense {defense}"), ("before", text)]
+    lines = [
+        ("victim", target.name if defense == "none" else f"{target.name}, defense {defense}"),
+        ("before", text or "(empty text)"),
+    ]
     clean = next((record.clean_output for _, record in found if record.clean_output is not None), None)
     if clean is not None:
         lines.append(("", _prediction(clean, names)))
@@ -82,7 +85,7 @@ def _label(target: Victim, text: str, label: str | None) -> tuple[tuple[str, ...
 def _shown(name: str, record: Record, names: Sequence[str]) -> list[tuple[str, str]]:
     rows = [("attack", name)]
     if record.adversarial is not None:
-        rows.append(("after", str(record.adversarial)))
+        rows.append(("after", str(record.adversarial) or "(empty text)"))
         if record.adversarial_output is not None:
             rows.append(("", _prediction(record.adversarial_output, names)))
     rows.append(("outcome", _outcome(record, names)))
@@ -102,4 +105,8 @@ def _outcome(record: Record, names: Sequence[str]) -> str:
     if record.outcome == "settled":
         return f"not attacked: {record.winner} broke it already"
     verdict = "success" if record.outcome == "success" else "no success"
-    return f"{verdict}; {record.words_changed} of {record.words_total} words changed, {record.queries} queries"
+    return f"{verdict}; {record.words_changed} of {record.words_total} words changed, {_queries(record.queries)}"
+
+
+def _queries(count: int) -> str:
+    return "1 query" if count == 1 else f"{count} queries"

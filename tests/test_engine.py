@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robustbench_nlp.attack import Probe, Sample, Score, Scores, Steps
+from robustbench_nlp.attack import Gradient, Probe, Sample, Score, Scores, Steps
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.engine import Engine, attack_examples
 from robustbench_nlp.errors import Unreachable, UsageError, VictimError
@@ -22,6 +22,7 @@ from robustbench_nlp.threat import Threat, violations
 
 WORDS = ["a", "really", "good", "film", "with", "a", "fine", "cast", "and", "bad", "lighting", "but", "great", "music"]
 ANY = Threat(name="any")
+TWO_QUERIES = Threat(name="any", max_queries=2)
 
 
 def examples(n: int, label: int = 1) -> list[Example]:
@@ -256,6 +257,86 @@ def test_an_exception_inside_an_attack_is_an_error_not_a_failure() -> None:
 
     record = one(Faulty())
     assert (record.outcome, record.error) == ("error", "ZeroDivisionError: oops")
+
+
+@dataclass(frozen=True)
+class WontEnd:
+    """Yields on when it is closed."""
+
+    threat: Threat = TWO_QUERIES
+
+    def run(self, sample: Sample, rng: Random) -> Steps:
+        try:
+            yield score("x good", "y good")
+        except GeneratorExit:
+            yield score("z good")
+        return None
+
+
+class Returns:
+    """Forgets to yield."""
+
+    threat = ANY
+
+    def run(self, sample: Sample, rng: Random) -> Any:
+        return sample.text
+
+
+@pytest.mark.parametrize(
+    ("attack", "message"),
+    [(WontEnd(), "GeneratorExit"), (Returns(), "no generator"), (Asks(requests=("a bad film",)), "yielded a str")],
+)
+def test_a_faulty_attack_makes_error_records(attack: Any, message: str) -> None:
+    record = one(attack)
+    assert record.outcome == "error"
+    assert message in str(record.error)
+
+
+def test_gradients_that_raise_make_an_error() -> None:
+    class Torn(Recorder):
+        def gradients(self, inputs: Sequence[Any], labels: Sequence[int]) -> Any:
+            raise ValueError("no way back")
+
+    attack = Asks(requests=(Gradient([Text("a good film")]),), threat=replace(ANY, knowledge="gradient"))
+    assert "no way back" in str(one(attack, Torn()).error)
+
+
+@pytest.mark.parametrize(
+    ("threat", "message"),
+    [
+        (replace(ANY, fields=("hypothesis",)), "the examples have text"),
+        (replace(ANY, fields=("text", "other")), "an attack changes one"),
+        ("any", "give a robustbench_nlp.Threat"),
+    ],
+)
+def test_a_threat_that_cannot_be_run_is_told(threat: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        one(Asks(threat=threat))
+
+
+def test_a_tie_is_no_clean_answer_and_no_success() -> None:
+    tie = Example(fields={"text": "good bad film"}, label=1)
+    assert one(Asks(), example=tie).outcome == "skipped"
+    assert one(Asks(requests=(score("good bad film"),))).outcome == "failed"
+
+
+def test_a_victim_that_fails_before_its_classes_are_known() -> None:
+    class Unnamed:
+        """Three classes, random, without label names; fails on the first draw."""
+
+        name = fingerprint = "unnamed"
+        label_names = ()
+        random = True
+
+        def predict(self, inputs: Sequence[Any], draw: int = 0) -> Any:
+            if draw == 0 and any("poison" in item for item in inputs):
+                raise ValueError("not that")
+            return np.full((len(inputs), 3), 1 / 3)
+
+    third = [Example(fields={"text": text}, label=2) for text in ("a poison", "an antidote")]
+    found = {record.original: record for record in Engine(Asks(), Unnamed(), name="test", draws=2).run(third)}
+    assert "not that" in str(found["a poison"].error)
+    assert found["an antidote"].outcome == "skipped"
 
 
 def test_a_referee_that_fails_makes_an_error() -> None:

@@ -136,6 +136,20 @@ def test_run_yaml_reproduces_the_run(tmp_path: Path) -> None:
     assert (first.folder / "run.yaml").read_text() == (again.folder / "run.yaml").read_text()
 
 
+def test_run_yaml_says_what_it_lacks(tmp_path: Path) -> None:
+    evaluate(victim=KeywordVictim(), dataset=[("a good film", 1)], attacks=["pruthi"], output=tmp_path / "run")
+    first = (tmp_path / "run" / "run.yaml").read_text().partition("\n")[0]
+    assert first == "# Not complete without these Python objects: victim keywords, dataset pairs"
+
+
+def test_records_under_another_label_map_are_refused(tmp_path: Path) -> None:
+    data = [("a good film", "up"), ("a bad film", "down")]
+    call = {"victim": KeywordVictim(), "dataset": data, "attacks": ["pruthi"], "output": tmp_path}
+    evaluate(**call, label_map={"positive": "up", "negative": "down"})
+    with pytest.raises(UsageError, match="another labels"):
+        evaluate(**call, label_map={"positive": "down", "negative": "up"})
+
+
 def test_limits_are_nested(tmp_path: Path) -> None:
     small = go(tmp_path, limit=10, attacks=["deepwordbug"])
     large = go(tmp_path, limit=20, attacks=["deepwordbug"], output=tmp_path / "large")
@@ -255,6 +269,9 @@ def test_a_full_disk_keeps_what_was_recorded(tmp_path: Path, monkeypatch: pytest
         ({"dataset": "mrr"}, "did you mean 'mr'"),
         ({"attacks": ["pwws(varian='paper')"]}, "did you mean 'variant'"),
         ({"attacks": ["pwws", "pwws"]}, "named twice"),
+        ({"attacks": ["random_typos(share='x')"]}, "share: float"),
+        ({"attacks": ["pwws(threat='x')"]}, "give a robustbench_nlp.Threat"),
+        ({"attacks": [print]}, "is no attack"),
         ({"attacks": []}, "no attacks"),
         ({"limit": 0}, "limit is 0"),
         ({"batch_size": "many"}, "batch-size"),

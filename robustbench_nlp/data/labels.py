@@ -36,13 +36,21 @@ def match_labels(dataset: Dataset, victim_labels: tuple[str, ...], label_map: Ma
                 "map one victim label to each dataset label"
             )
     if not all(columns.values()):
-        example = ",".join(f"{v}={d}" for v, d in zip(victim_labels, dataset.label_names, strict=False))
         raise UsageError(
             f"the victim's labels ({', '.join(victim_labels)}) are not the dataset's ({', '.join(dataset.label_names)}); "
-            f"say which is which: --label-map {example}"
+            f"say which is which, for example --label-map {_pairs(victim_labels, dataset.label_names)}"
         )
     examples = tuple(replace(example, label=columns[example.label][0]) for example in dataset.examples)
     return replace(dataset, examples=examples, label_names=names)
+
+
+def _pairs(victim_labels: tuple[str, ...], dataset_labels: tuple[str, ...]) -> str:
+    """A label map to start from: equal names meet, the others follow each other."""
+    theirs = {label.casefold(): label for label in victim_labels}
+    equal = {label: theirs[label.casefold()] for label in dataset_labels if label.casefold() in theirs}
+    others = (label for label in victim_labels if label not in equal.values())
+    pairs = [(equal.get(label) or next(others, "?"), label) for label in dataset_labels]
+    return ",".join(f"{victim_label}={label}" for victim_label, label in pairs)
 
 
 def _renamed(dataset: Dataset, victim_labels: tuple[str, ...], label_map: Mapping[str, str]) -> tuple[str, ...]:

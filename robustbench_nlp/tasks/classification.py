@@ -1,4 +1,9 @@
-"""Classification: the untargeted goal, by score and margin."""
+"""Classification: the untargeted goal, by score and margin.
+
+A clean answer is right where the label leads; an attack succeeds where another class leads by `MARGIN`. In the band
+between, which only ties and rounding reach, the doubt is held against the victim on clean text and against the attack
+afterwards, so that a victim without an opinion has no accuracy to lose.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ from numpy.typing import NDArray
 
 from robustbench_nlp.victim import Probabilities
 
-__all__ = ["DIGITS", "MARGIN", "VERSION", "Judgement", "judge"]
+__all__ = ["DIGITS", "MARGIN", "VERSION", "Judgement", "fooled", "judge", "right"]
 
 VERSION = 1
 DIGITS = 5
@@ -33,3 +38,13 @@ def judge(outputs: Probabilities, labels: Sequence[int]) -> Judgement:
     right = probabilities[rows, labels]
     probabilities[rows, labels] = -1.0
     return Judgement(np.round(1.0 - right, DIGITS), right - probabilities.max(axis=1))
+
+
+def right(margin: float) -> bool:
+    """Whether the clean answer counts: the label leads, a tie is no answer."""
+    return margin > 0
+
+
+def fooled(margin: float) -> bool:
+    """Whether the answer to a changed text is a success of the attack: beyond what another batch or machine moves."""
+    return margin < -MARGIN

@@ -2,7 +2,8 @@
 
 One row of class probabilities an input, in order; a bare list of rows is taken too. Inputs are strings, or lists of
 strings for tasks with several fields. A token in $ROBUSTBENCH_NLP_HTTP_TOKEN is sent as `Authorization: Bearer …` and
-recorded nowhere.
+recorded nowhere. Columns follow the dataset's sorted label names, and as nobody can see whether the model behind the
+address has changed, `--no-resume` starts its records anew.
 """
 
 from __future__ import annotations

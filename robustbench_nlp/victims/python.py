@@ -1,4 +1,9 @@
-"""python:MODULE:CALLABLE: a function of your own, list of texts -> (n, classes), or an object with the Victim methods."""
+"""python:MODULE:CALLABLE: a function of your own, list of texts -> (n, classes), or an object with the Victim methods.
+
+A function names no labels: its columns follow the dataset's sorted label names, as the table's caption says. A change of
+the function's own file starts its records anew; where weights change elsewhere (another file, a server), `--no-resume`
+does it.
+"""
 
 from __future__ import annotations
 
