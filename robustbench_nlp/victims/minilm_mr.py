@@ -20,7 +20,7 @@ from robustbench_nlp.victims.hf import HFVictim, files_hash, local_folder
 __all__ = ["load", "base_folder"]  # noqa: RUF022 (the factory first)
 
 ON_HUB = "sentence-transformers/all-MiniLM-L6-v2"
-RECIPE = Recipe(max_length=256, learning_rate=5e-5, freeze_embeddings=False, held_out=100)
+RECIPE = Recipe(learning_rate=5e-5, head_factor=10.0, freeze_embeddings=False, held_out=100)
 SEED = 0
 VERSION = 1
 """Raised by any change of `fine_tune` that changes the weights."""
