@@ -56,7 +56,7 @@ def theirs(recipe: str, victim: HFVictim, data: Dataset, *, pad_to: int | None) 
         find_nltk_data()
         import textattack
         from textattack.models.wrappers import HuggingFaceModelWrapper
-        from transformers import AutoTokenizer
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         class Trimmed(HuggingFaceModelWrapper):  # type: ignore[misc]
             """Tokenises and predicts like its parent, but pads to the longest."""
@@ -67,7 +67,8 @@ def theirs(recipe: str, victim: HFVictim, data: Dataset, *, pad_to: int | None) 
                     return self.model(**inputs).logits
 
         tokenizer = AutoTokenizer.from_pretrained(victim.folder, model_max_length=pad_to or victim._reader.max_length)
-        wrapper = (HuggingFaceModelWrapper if pad_to else Trimmed)(victim._model, tokenizer)
+        model = AutoModelForSequenceClassification.from_pretrained(victim.folder).eval()
+        wrapper = (HuggingFaceModelWrapper if pad_to else Trimmed)(model, tokenizer)
         attack = getattr(textattack.attack_recipes, RECIPES[recipe]).build(wrapper)
     spent = 0.0
 

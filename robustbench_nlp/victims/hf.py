@@ -21,6 +21,7 @@ from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.errors import UsageError, VictimError
 from robustbench_nlp.victim import DEFAULT_OPTIONS, Probabilities, VictimOptions
 from robustbench_nlp.victims._reader import Reader, batches
+from robustbench_nlp.victims._shortcut import shortened
 
 __all__ = ["load", "HFVictim", "TokenGradients", "device_of", "files_hash", "local_folder", "longest_input", "quiet"]  # noqa: RUF022 (the factory first)
 
@@ -77,7 +78,8 @@ class HFVictim:
         if model.config.pad_token_id is None:  # decoders refuse batches without one
             model.config.pad_token_id = tokenizer.pad_token_id or tokenizer.eos_token_id or 0
         dtype = getattr(torch, options.dtype)
-        self._fast = self._model if dtype == torch.float32 else copy.deepcopy(self._model).to(dtype)
+        self._exact = shortened(self._model)
+        self._fast = self._exact if dtype == torch.float32 else copy.deepcopy(self._exact).to(dtype)
         self._reader = Reader(tokenizer, options.max_length or longest_input(tokenizer, model.config))
         self._budget = _BUDGET.get(self._device.type, _BUDGET["cuda"])
         self._overhead = _OVERHEAD.get(self._device.type, _OVERHEAD["cuda"])
@@ -144,7 +146,7 @@ class HFVictim:
         import torch
 
         with self._counted(len(inputs)), torch.inference_mode():
-            rows = [self._forward(self._model, [encoding]) for encoding in self._reader(inputs)]
+            rows = [self._forward(self._exact, [encoding]) for encoding in self._reader(inputs)]
             return torch.cat(rows).cpu().numpy() if rows else np.zeros((0, len(self.label_names)), np.float32)
 
     def gradients(self, inputs: Sequence[Input], labels: Sequence[int]) -> list[TokenGradients]:
