@@ -37,9 +37,14 @@ class Victim(Protocol):
     most inputs that one call should get. A wrapper has only the capabilities that it declares.
     """
 
-    name: str
-    label_names: tuple[str, ...]
-    random: bool
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def label_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def random(self) -> bool: ...
 
     @property
     def fingerprint(self) -> str: ...
