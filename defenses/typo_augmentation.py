@@ -27,6 +27,7 @@ class TypoAugmentation:
     noisy: float = 0.5
     epochs: int = 2
     learning_rate: float = 5e-5
+    freeze_embeddings: bool = True
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
         """Raises `UsageError` for a victim without weights to train, `TrainingCollapsed` where nothing was learned."""
@@ -36,7 +37,9 @@ class TypoAugmentation:
             rng.getrandbits(32),
             kind="typo-augmentation",
             settings=asdict(self),
-            recipe=Recipe(epochs=self.epochs, learning_rate=self.learning_rate),
+            recipe=Recipe(
+                epochs=self.epochs, learning_rate=self.learning_rate, freeze_embeddings=self.freeze_embeddings
+            ),
             augment=self._with_typos,
         )
 

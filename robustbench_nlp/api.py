@@ -10,12 +10,14 @@ from typing import Any
 
 import pandas as pd
 
-from robustbench_nlp.attack import Attack
+from robustbench_nlp.attack import Attack, Encode
 from robustbench_nlp.data import Dataset, from_pairs, load_dataset, match_labels
 from robustbench_nlp.data.example import Input, content_hash
-from robustbench_nlp.encoder import EMBEDDED, embedded_folder, encoder
+from robustbench_nlp.encoder import EMBEDDED, embedded_folder
+from robustbench_nlp.ensembles import ensemble_names
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import Benchmark, grid_of
+from robustbench_nlp.helpers import Helpers
 from robustbench_nlp.records import Record, read
 from robustbench_nlp.report.table import incomplete
 from robustbench_nlp.runner import Runner
@@ -112,18 +114,24 @@ def evaluate(
         }
     )
     grid = grid_of(attacks, cascade=cascade)
+    published = [name for name in grid.worst_cases if name in ensemble_names()]
+    if published and max_queries is not None:
+        raise UsageError(f"worst_case:{published[0]} fixes its members' budgets; drop max-queries")
     if deterministic:
         _fix_arithmetic()
     options = VictimOptions(device=device, dtype="float32" if deterministic else dtype)
     target = open_victim(victim, options) if isinstance(victim, str) else as_victim(victim)
     data = _dataset(dataset, split, target)
-    wanted = {member.attack.threat.similarity_model for member in grid.members} | {benchmark.similarity}
+    helpers = Helpers(device)
+    for name in {member.attack.threat.similarity_model for member in grid.members} | {benchmark.similarity}:
+        if name not in (None, "none"):
+            helpers.get(Encode, name)  # what can't be had is told before anything runs
     runner = Runner(
         benchmark,
         match_labels(data, target.label_names, label_map),
         target,
         grid,
-        {name: encoder(name) for name in wanted if name not in (None, "none")},
+        helpers,
         Path(output) if output is not None else _folder(benchmark),
         resume,
         _batch_size(batch_size),

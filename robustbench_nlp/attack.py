@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,17 +18,29 @@ from robustbench_nlp.threat import Threat
 __all__ = [
     "REQUESTS",
     "Attack",
+    "Blank",
     "Encode",
+    "FillMask",
+    "Fluency",
     "Gradient",
     "Gradients",
+    "Help",
     "Probe",
     "Request",
     "Sample",
     "Score",
     "Scores",
     "Steps",
+    "Vocabulary",
     "as_attack",
 ]
+
+
+class Vocabulary(NamedTuple):
+    """The words that a victim reads as one token each, and their input embeddings, float32 (words, dimensions)."""
+
+    words: tuple[str, ...]
+    vectors: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +48,8 @@ class Sample:
     """What an attack sees of one example: the text it may edit, its score, the label and the threat.
 
     `text` is the field under attack (`field`), cut to what the victim reads. An attempted example is classified right,
-    so `label` is no secret; `score` is what query 1, the clean text, scored (0.0 under a decision threat).
+    so `label` is no secret; `score` is what query 1, the clean text, scored (0.0 under a decision threat). `vocabulary`
+    is the victim's, under a gradient threat and where it has one.
     """
 
     example: Example
@@ -45,6 +58,7 @@ class Sample:
     label: int
     threat: Threat
     score: float = 0.0
+    vocabulary: Vocabulary | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +87,50 @@ class Gradient:
     texts: Sequence[Text]
 
 
+class Blank(NamedTuple):
+    """A place in a text for a masked language model: what stands before and after it, and the word that it reads there
+    (None: a mask)."""
+
+    before: str
+    after: str
+    word: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Encode:
-    """Sentence vectors of a named helper model, float32 (n, dimensions) of unit length; no query, a helper call each."""
+    """Sentence vectors, float32 (n, dimensions) of unit length."""
 
-    texts: Sequence[str]
+    items: Sequence[str]
+    model: str = "embedded"
+    settings: ClassVar[dict[str, Any]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class FillMask:
+    """The `k` likeliest whole words at each blank: lists of (word, probability), best first."""
+
+    items: Sequence[Blank]
+    k: int = 50
     model: str = "embedded"
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"k": self.k}
 
-Request = Score | Probe | Gradient | Encode
-REQUESTS = (Score, Probe, Gradient, Encode)
+
+@dataclass(frozen=True, slots=True)
+class Fluency:
+    """The mean log-likelihood of each text's tokens (natural logarithm); higher reads better."""
+
+    items: Sequence[str]
+    model: str = "embedded"
+    settings: ClassVar[dict[str, Any]] = {}
+
+
+Help = Encode | FillMask | Fluency
+"""Requests to helper models, by name ("embedded": the one that comes with the package); no query, a helper call an item."""
+Request = Score | Probe | Gradient | Help
+REQUESTS = (Score, Probe, Gradient, Encode, FillMask, Fluency)
 
 
 class Scores(NamedTuple):

@@ -12,7 +12,7 @@ from platformdirs import user_cache_path
 
 from robustbench_nlp.data.example import content_hash
 
-__all__ = ["built", "folder"]
+__all__ = ["built", "folder", "place"]
 
 
 def folder() -> Path:
@@ -21,13 +21,18 @@ def folder() -> Path:
     return Path(chosen) if chosen else user_cache_path("robustbench-nlp")
 
 
+def place(kind: str, recipe: object) -> Path:
+    """Where the folder of `recipe` (anything JSON-able) stands once it is built."""
+    return folder() / kind / content_hash(recipe)[:16]
+
+
 def built(kind: str, recipe: object, build: Callable[[Path], None]) -> Path:
-    """The folder of `recipe` (anything JSON-able), made by `build(empty folder)` unless it is there already.
+    """The folder of `recipe`, made by `build(empty folder)` unless it is there already.
 
     The folder appears by one rename when `build` has returned, so an interrupted build leaves nothing half done, and of
     two processes that build the same thing the second one's copy is dropped.
     """
-    target = folder() / kind / content_hash(recipe)[:16]
+    target = place(kind, recipe)
     if target.is_dir():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,7 @@ PIPED_WIDTH = 160
 """Columns of a table that goes to a file or a pipe: enough to break no name."""
 KINDS = {f"{kind}s": kind for kind in get_args(plugins.Kind)}
 WORST_CASE = ("worst_case", "The worst over the other attacks, example by example; worst_case:a+b names its members.")
-FETCHED = {"mr": "dataset", "imdb": "dataset", "minilm-mr": "victim"}
+FETCHED = {"mr": "dataset", "imdb": "dataset", "minilm-mr": "victim", "mlm": "model"}
 """What is prepared once and cached, in the order in which it is built."""
 
 
@@ -243,8 +243,6 @@ def fetch(names: Sequence[str], everything: bool) -> None:
     from rich.console import Console
 
     from robustbench_nlp import progress
-    from robustbench_nlp.data import load_dataset
-    from robustbench_nlp.victim import open_victim
 
     wanted = [name.replace("_", "-") for name in names]
     for name in wanted:
@@ -255,8 +253,19 @@ def fetch(names: Sequence[str], everything: bool) -> None:
     with progress.listening(Console()):
         for name, kind in FETCHED.items():
             if everything or name in wanted:
-                made = load_dataset(name) if kind == "dataset" else open_victim(name)
-                progress.note(f"{name}: ready (fingerprint {made.fingerprint})")
+                progress.note(f"{name}: ready ({_fetched(name, kind)})")
+
+
+def _fetched(name: str, kind: str) -> str:
+    """Build one resource; what to say of it, in a phrase."""
+    from robustbench_nlp import masked_lm_training
+    from robustbench_nlp.data import load_dataset
+    from robustbench_nlp.victim import open_victim
+
+    if kind == "model":
+        return masked_lm_training.described(masked_lm_training.train())
+    made = load_dataset(name) if kind == "dataset" else open_victim(name)
+    return f"fingerprint {made.fingerprint}"
 
 
 if __name__ == "__main__":

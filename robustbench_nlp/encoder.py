@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.referee import Encoder
+from robustbench_nlp.victim import VictimOptions
 
 __all__ = ["EMBEDDED", "embedded_folder", "encoder"]
 
@@ -32,13 +33,16 @@ def embedded_folder() -> Path | None:
 
 
 @cache
-def encoder(name: str, device: str = "cpu") -> Encoder:
+def encoder(name: str, device: str = "auto") -> Encoder:
     """An encoder by name: "embedded", or any folder or hub id of a BERT-like encoder that pools by the mean.
 
     Raises `UsageError` where it can't be had.
     """
     from transformers import AutoModel, AutoTokenizer
 
+    from robustbench_nlp.victims.hf import device_of
+
+    place = device_of(VictimOptions(device=device))
     folder: Any = name
     if name == EMBEDDED:
         folder = embedded_folder()
@@ -48,17 +52,17 @@ def encoder(name: str, device: str = "cpu") -> Encoder:
             )
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
-        model = AutoModel.from_pretrained(folder, use_safetensors=True).float().eval().to(device)
+        model = AutoModel.from_pretrained(folder, use_safetensors=True).float().eval().to(place)
     except (OSError, ValueError) as problem:
         raise UsageError(f"cannot load the encoder '{name}': {str(problem).splitlines()[0]}") from problem
 
     def encode(texts: Sequence[str]) -> NDArray[np.float32]:
-        return _encode(texts, tokenizer, model, device)
+        return _encode(texts, tokenizer, model, place)
 
     return encode
 
 
-def _encode(texts: Sequence[str], tokenizer: Any, model: Any, device: str) -> NDArray[np.float32]:
+def _encode(texts: Sequence[str], tokenizer: Any, model: Any, device: Any) -> NDArray[np.float32]:
     """Mean-pooled vectors of unit length, (n, dimensions); batches by length."""
     import torch
 

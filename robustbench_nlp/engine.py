@@ -8,17 +8,18 @@ number of examples; the clean prediction is simply the first thing that is asked
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from robustbench_nlp.attack import Attack, Encode, Gradient, as_attack
+from robustbench_nlp.attack import Attack, Encode, Gradient, Help, as_attack
 from robustbench_nlp.data.example import Example, Input
-from robustbench_nlp.errors import UsageError
+from robustbench_nlp.errors import UsageError, VictimError
+from robustbench_nlp.helpers import Helpers
 from robustbench_nlp.live import Live, Seen
 from robustbench_nlp.plugins import selector_of
 from robustbench_nlp.predictor import Predictor
 from robustbench_nlp.records import Record
-from robustbench_nlp.referee import Encoder, Referee
+from robustbench_nlp.referee import Referee
 from robustbench_nlp.tasks.classification import judge
 from robustbench_nlp.victim import Victim
 
@@ -29,7 +30,7 @@ LIVE = 64
 
 
 class Engine:
-    """Runs one attack on one victim. `encoders` are helper models by name; `similarity` names the one that measures
+    """Runs one attack on one victim. `helpers` answer for helper models; `similarity` names the encoder that measures
     successes (None: not measured)."""
 
     def __init__(
@@ -42,7 +43,7 @@ class Engine:
         max_queries: int | None = None,
         draws: int = 1,
         batch_size: int | None = None,
-        encoders: Mapping[str, Encoder] | None = None,
+        helpers: Helpers | None = None,
         similarity: str | None = None,
         live: int = LIVE,
     ) -> None:
@@ -52,18 +53,16 @@ class Engine:
         self.threat = attack.threat if max_queries is None else replace(attack.threat, max_queries=max_queries)
         self.field = self.threat.fields[0] if self.threat.fields else None
         self.predictor = Predictor(victim, draws=draws, batch_size=batch_size)
-        self.encoders = encoders or {}
+        self.helpers = helpers or Helpers()
         self.similarity = similarity
         wanted = self.threat.similarity_model or similarity
-        if wanted and wanted not in self.encoders:
-            raise UsageError(
-                f"similarity is to be measured by '{wanted}', which was not given; run with --similarity {wanted}"
-            )
         if self.threat.min_similarity is not None and not wanted:
             raise UsageError(
                 f"the threat {self.threat} limits similarity; name its similarity_model or run with --similarity"
             )
-        self.referee = Referee(self.threat, self.predictor, self.encoders[wanted] if wanted else None)
+        self.referee = Referee(self.threat, self.predictor, self.helpers.get(Encode, wanted) if wanted else None)
+        gradient = self.threat.knowledge == "gradient"
+        self.vocabulary = getattr(victim, "vocabulary", None) if gradient else None
         self.capacity = 1 if getattr(attack, "one_at_a_time", False) else live
 
     def run(self, examples: Iterable[Example]) -> Iterator[Record]:
@@ -91,7 +90,7 @@ class Engine:
         """Answer every live attack's pending request once."""
         asking: list[Live] = []
         for live in alive:
-            if isinstance(live.request, Encode | Gradient):
+            if isinstance(live.request, Help | Gradient):
                 continue
             if live.admit():
                 asking.append(live)
@@ -99,10 +98,8 @@ class Engine:
         for live in asking:
             if not live.done:
                 live.hear()
-        for live in alive:
-            if not live.done and isinstance(live.request, Gradient):
-                live.hear_gradients()
-        self._encode([live for live in alive if not live.done and isinstance(live.request, Encode)])
+        self._gradients([live for live in alive if not live.done and isinstance(live.request, Gradient)])
+        self._help([live for live in alive if not live.done and isinstance(live.request, Help)])
 
     def _predict(self, asking: Sequence[Live]) -> None:
         """Predict all texts that their examples haven't seen, each distinct one once, and enter them in `seen`."""
@@ -133,22 +130,50 @@ class Engine:
         for i, score, margin in zip(good, scores.tolist(), margins.tolist(), strict=True):
             owners[i].seen[strings[i]] = Seen(score, margin, outputs, rows[i])
 
-    def _encode(self, asking: Sequence[Live]) -> None:
-        """Answer all `Encode` requests, each model's texts in one call."""
-        by_model: dict[str, list[Live]] = {}
+    def _gradients(self, asking: Sequence[Live]) -> None:
+        """Answer all `Gradient` requests in one call; where that fails, example by example."""
+        victim = self.predictor.victim
+        gradients = getattr(victim, "gradients", None)
+        if asking and (self.threat.knowledge != "gradient" or gradients is None):
+            raise UsageError(f"attack {self.name} needs gradients; its threat or the victim {victim.name} has none")
+        admitted = [live for live in asking if live.admit_gradients()]
+        try:
+            self._answer_gradients(admitted)
+        except UsageError:
+            raise
+        except Exception:
+            for live in admitted:
+                try:
+                    self._answer_gradients([live])
+                except Exception as problem:
+                    live.fail(VictimError(f"the victim's gradients raised {type(problem).__name__}: {problem}"))
+
+    def _answer_gradients(self, asking: Sequence[Live]) -> None:
+        inputs: list[Input] = []
+        labels: list[int] = []
+        counts = []
         for live in asking:
-            assert isinstance(live.request, Encode)
-            by_model.setdefault(live.request.model, []).append(live)
-        for model, lives in by_model.items():
-            if model not in self.encoders:
-                raise UsageError(f"attack {self.name} wants the encoder '{model}'; run with --similarity {model}")
-            requests = [live.request.texts for live in lives if isinstance(live.request, Encode)]
-            vectors = self.encoders[model]([text for texts in requests for text in texts])
-            start = 0
-            for live, texts in zip(lives, requests, strict=True):
-                live.helper_calls += len(texts)
-                live.send(vectors[start : start + len(texts)])
-                start += len(texts)
+            assert isinstance(live.request, Gradient)
+            inputs += [live.example.with_field(live.field, str(text)) for text in live.request.texts]
+            labels += [live.example.label] * len(live.request.texts)
+            counts.append(len(live.request.texts))
+        found = iter(self.predictor.victim.gradients(inputs, labels) if inputs else [])  # type: ignore[attr-defined]
+        answers = [[next(found) for _ in range(count)] for count in counts]
+        for live, answer in zip(asking, answers, strict=True):
+            live.hear_gradients(answer)
+
+    def _help(self, asking: Sequence[Live]) -> None:
+        """Answer all requests to helper models, those of one kind, model and settings in one call."""
+        alike: dict[object, list[Live]] = {}
+        for live in asking:
+            assert isinstance(live.request, Help)
+            key = type(live.request), live.request.model, *live.request.settings.items()
+            alike.setdefault(key, []).append(live)
+        for lives in alike.values():
+            requests = [live.request for live in lives if isinstance(live.request, Help)]
+            for live, request, answer in zip(lives, requests, self.helpers(requests), strict=True):
+                live.helper_calls += len(request.items)
+                live.send(answer)
 
     def _measure(self, done: Sequence[Live]) -> None:
         """The similarity of the successes among finished examples, in one call."""
@@ -156,7 +181,7 @@ class Engine:
         if self.similarity is None or not successes:
             return
         originals = [live.example.fields[live.field] for live in successes]
-        vectors = self.encoders[self.similarity]([*originals, *(live.final for live in successes)])
+        vectors = self.helpers.get(Encode, self.similarity)([*originals, *(live.final for live in successes)])
         for live, before, after in zip(successes, vectors, vectors[len(successes) :], strict=False):
             live.similarity = round(float(before @ after), 6)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from robustbench_nlp.attack import Attack, as_attack
+from robustbench_nlp.ensembles import ensemble_names, load_ensemble
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.plugins import create, parse, plugin_names, selector_of
 
@@ -93,22 +94,23 @@ class Member:
 
 @dataclass(frozen=True)
 class Grid:
-    """The attacks to run, and the worst cases over them by name: each lists its members' names in order."""
+    """The attacks to run, and the worst cases over them: by name, each its members' names in order."""
 
     members: tuple[Member, ...]
-    worst_cases: tuple[tuple[str, ...], ...]
+    worst_cases: Mapping[str, tuple[str, ...]]
     cascade: bool
 
 
 def grid_of(attacks: Sequence[str | Attack], *, cascade: bool) -> Grid:
     """Make the attacks and sort out worst cases: `worst_case` stands for all others of the list (alone: a standard set),
-    `worst_case:a+b` names its members, which are run in full unless the list has nothing else; then it is a cascade.
+    `worst_case:a+b` names its members and `worst_case:standard-1` takes those of a published ensemble, with their
+    budgets. Members are run in full unless the list has nothing else; then it is a cascade.
 
     Raises `UsageError` for unknown names and for an attack that is named twice.
     """
     views = [item for item in attacks if isinstance(item, str) and parse(item).name == WORST_CASE]
     named = [item for item in attacks if item not in views]
-    wanted: list[tuple[str, ...]] = []
+    wanted: dict[str, tuple[str, ...]] = {}
     members: dict[str, Member] = {}
     for item in named:
         member = _member(item)
@@ -117,21 +119,29 @@ def grid_of(attacks: Sequence[str | Attack], *, cascade: bool) -> Grid:
         members[member.name] = member
     for view in views:
         argument = parse(view).argument
-        parts = argument.split("+") if argument else [str(member.name) for member in members.values()] or [*STANDARD]
-        added = [members.get(part.replace("-", "_")) or _member(part) for part in parts]
+        name = argument.replace("_", "-")
+        if name in ensemble_names():
+            added = [_member(*member) for member in load_ensemble(name).members]
+        else:
+            parts = argument.split("+") if argument else [*members] or [*STANDARD]
+            added = [members.get(part.replace("-", "_")) or _member(part) for part in parts]
+            name = ""
         members |= {member.name: member for member in added if member.name not in members}
         names = tuple(dict.fromkeys(member.name for member in added))
-        if names not in wanted:
-            wanted.append(names)
+        wanted[name or "+".join(names)] = names
     if not members:
         raise UsageError("no attacks were named; see `robustbench-nlp list attacks`")
-    return Grid(tuple(members.values()), tuple(wanted), cascade or not named)
+    return Grid(tuple(members.values()), wanted, cascade or not named)
 
 
-def _member(item: str | Attack) -> Member:
+def _member(item: str | Attack, max_queries: int | None = None) -> Member:
+    """The attack with its name; an ensemble's budget is part of both."""
     if not isinstance(item, str):
         return Member(selector_of("attack", item), as_attack(item))
     name, argument, settings = parse(item)
     attack = as_attack(create("attack", item))
+    if max_queries is not None:
+        attack = replace(attack, threat=replace(attack.threat, max_queries=max_queries))  # type: ignore[type-var]
     shown = f"{name}({', '.join(f'{key}={value!r}' for key, value in settings.items())})" if settings else name
-    return Member(f"{shown}:{argument}" if argument else shown, attack)
+    shown = f"{shown}:{argument}" if argument else shown
+    return Member(shown if max_queries is None else f"{shown}@{max_queries}", attack)

@@ -14,7 +14,7 @@ from robustbench_nlp.referee import Verdict
 from robustbench_nlp.tasks.classification import fooled, right
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import measure
-from robustbench_nlp.victim import Probabilities
+from robustbench_nlp.victim import Probabilities, TokenGradients
 
 if TYPE_CHECKING:
     from robustbench_nlp.engine import Engine
@@ -134,6 +134,7 @@ class Live:
             label=self.example.label,
             threat=self.engine.threat,
             score=0.0 if self.engine.threat.knowledge == "decision" else clean.score,
+            vocabulary=self.engine.vocabulary,
         )
         seed = int(content_hash(self.engine.seed, self.engine.name, self.example.id)[:16], 16)
         try:
@@ -175,33 +176,28 @@ class Live:
                 return None
         return self._verdicts[string]
 
-    def hear_gradients(self) -> None:
-        """Answer a `Gradient` request within the budget."""
+    def admit_gradients(self) -> bool:
+        """Whether the budget allows the request's gradients; else this example is done."""
         assert isinstance(self.request, Gradient)
-        victim = self.engine.predictor.victim
-        gradients = getattr(victim, "gradients", None)
-        if self.engine.threat.knowledge != "gradient" or gradients is None:
-            raise UsageError(
-                f"attack {self.engine.name} needs gradients; its threat or the victim {victim.name} has none"
-            )
         left = self._left()
-        texts = self.request.texts if left is None else self.request.texts[:left]
-        self.queries += len(texts) * self.engine.predictor.cost
-        if len(texts) < len(self.request.texts):
+        allowed = len(self.request.texts) if left is None else min(left, len(self.request.texts))
+        self.queries += allowed * self.engine.predictor.cost
+        if allowed < len(self.request.texts):
             self._conclude(None)
-            return
-        inputs = [self.example.with_field(self.field, str(text)) for text in texts]
-        try:
-            found = gradients(inputs, [self.example.label] * len(inputs))
-        except UsageError:
-            raise
-        except Exception as problem:
-            self.fail(VictimError(f"the victim's gradients raised {type(problem).__name__}: {problem}"))
-            return
+        return not self.done
+
+    def hear_gradients(self, found: Sequence[TokenGradients]) -> None:
+        """Hand the attack the gradients of its texts, each token with the word slot that it belongs to."""
+        assert isinstance(self.request, Gradient)
+        field = list(self.example.fields).index(self.field)
         self.send(
             [
-                Gradients(loss, gradient, _slots(text, offsets))
-                for text, (loss, gradient, offsets) in zip(texts, found, strict=True)
+                Gradients(
+                    loss,
+                    gradient,
+                    _slots(text, [o if f == field else (0, 0) for o, f in zip(offsets, fields, strict=True)]),
+                )
+                for text, (loss, gradient, offsets, fields) in zip(self.request.texts, found, strict=True)
             ]
         )
 

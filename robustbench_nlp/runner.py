@@ -30,8 +30,8 @@ from robustbench_nlp.engine import Engine
 from robustbench_nlp.environment import environment
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import Benchmark, Grid, Member
+from robustbench_nlp.helpers import Helpers
 from robustbench_nlp.records import SCHEMA, Record, RecordFile
-from robustbench_nlp.referee import Encoder
 from robustbench_nlp.report.table import row, table, write
 from robustbench_nlp.report.worst_case import worst_case_row
 from robustbench_nlp.tasks import classification
@@ -54,7 +54,7 @@ class Runner:
     dataset: Dataset
     victim: Victim
     grid: Grid
-    encoders: Mapping[str, Encoder]
+    helpers: Helpers
     folder: Path
     resume: bool = True
     batch_size: int | None = None
@@ -80,8 +80,8 @@ class Runner:
                 cells.append((header, Counter(record.outcome for record in records)))
                 done.append(row(header, records))
                 frame = self._publish(done, cells)
-            for names in self.grid.worst_cases:
-                header, records = worst_case_row([members[name] for name in names])
+            for name, names in self.grid.worst_cases.items():
+                header, records = worst_case_row([members[member] for member in names], name)
                 done.append(row(header, records))
             frame = self._publish(done, cells)
         return frame
@@ -165,7 +165,7 @@ class Runner:
             max_queries=self.benchmark.max_queries,
             draws=self.benchmark.draws,
             batch_size=self.batch_size,
-            encoders=self.encoders,
+            helpers=self.helpers,
             similarity=None if self.benchmark.similarity == "none" else self.benchmark.similarity,
         )
         yield from engine.run(example for example in examples if example.id not in settled)

@@ -37,14 +37,12 @@ class Recipe:
     """How a classifier is fine-tuned: AdamW with linear warm-up (a share of all steps) and decay to zero.
 
     `held_out` training examples (at most a tenth of them) are set aside to see whether the training collapsed: accuracy
-    on them must beat the constant answer by `min_gain`. `max_length` counts tokens (None: the base model's own). The
-    head (pooler and classifier) learns at `head_factor` times the rate, which helps one that starts from nothing.
+    on them must beat the constant answer by `min_gain`. `max_length` counts tokens (None: the base model's own).
     """
 
     epochs: int = 2
     batch_size: int = 32
     learning_rate: float = 8e-5
-    head_factor: float = 1.0
     warm_up: float = 0.1
     weight_decay: float = 0.01
     max_gradient_norm: float = 1.0
@@ -136,14 +134,8 @@ class _Loop:
     def __post_init__(self) -> None:
         import torch
 
-        inner = f"{self.model.base_model_prefix}."
-        parts: dict[bool, list[Any]] = {False: [], True: []}
-        for name, parameter in self.model.named_parameters():
-            if parameter.requires_grad:
-                parts[not name.startswith(inner) or name.startswith(f"{inner}pooler.")].append(parameter)
-        factors = {False: 1.0, True: self.recipe.head_factor}
-        groups = [{"params": trained, "factor": factors[head]} for head, trained in parts.items() if trained]
-        self.optimizer = torch.optim.AdamW(groups, lr=0.0, weight_decay=self.recipe.weight_decay)
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.optimizer = torch.optim.AdamW(trained, lr=0.0, weight_decay=self.recipe.weight_decay)
 
     def epoch(self, number: int, inputs: Sequence[Input], labels: Sequence[int], title: str) -> None:
         plan = self._plan(inputs)
@@ -177,7 +169,7 @@ class _Loop:
         recipe = self.recipe
         factor = min(share / recipe.warm_up if recipe.warm_up else 1.0, (1 - share) / (1 - recipe.warm_up))
         for group in self.optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * factor * group["factor"]
+            group["lr"] = recipe.learning_rate * factor
         if self.augment is not None:
             inputs = self.augment(inputs, self.rng)
         tensors = self.reader.tensors(self.reader(inputs), self.device)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 from uuid import uuid4
 
 import numpy as np
@@ -20,9 +20,28 @@ from robustbench_nlp import plugins
 from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.errors import UsageError, unknown
 
-__all__ = ["DEFAULT_OPTIONS", "FunctionVictim", "Probabilities", "Victim", "VictimOptions", "as_victim", "open_victim"]
+__all__ = [
+    "DEFAULT_OPTIONS",
+    "FunctionVictim",
+    "Probabilities",
+    "TokenGradients",
+    "Victim",
+    "VictimOptions",
+    "as_victim",
+    "open_victim",
+]
 
 Probabilities = NDArray[np.float32]
+
+
+class TokenGradients(NamedTuple):
+    """What `gradients` gives for one input: the loss of the true label, its gradient at the input embeddings, float32 (tokens, dimensions), each token's
+    (start, end) in code points of its field, and the field's number (-1: a special token)."""
+
+    loss: float
+    gradient: NDArray[np.float32]
+    offsets: list[tuple[int, int]]
+    fields: list[int]
 
 
 @runtime_checkable
@@ -33,7 +52,8 @@ class Victim(Protocol):
     `random` says whether equal inputs may get unequal answers; `fingerprint` changes with anything that changes a
     prediction (weights, precision, tokenizer, maximum length, defenses). Optional capabilities, looked up by `getattr`:
     `predict_exact(inputs)`, the referee's full-precision answer where `predict` is a faster approximation;
-    `gradients(inputs, labels)`; `truncate(string)`, the part of the string that the victim reads; `batch_size`, the
+    `gradients(inputs, labels)`, a `TokenGradients` an input; `vocabulary`, for attacks that look words up by gradient;
+    `truncate(string)`, the part of the string that the victim reads; `batch_size`, the
     most inputs that one call should get. A wrapper has only the capabilities that it declares.
     """
 

@@ -1,4 +1,4 @@
-"""Compares recipes of minilm-mr on texts that are not the test split: `python scripts/tune_minilm.py head_factor=1,10,30`.
+"""Compares recipes of minilm-mr on texts that are not the test split: `python scripts/tune_minilm.py learning_rate=3e-5,5e-5,8e-5`.
 
 Each value of the named field of `Recipe` trains once on the training split less 1,200 examples, and is judged by these
 and the dev split together; two recipes may differ by chance by a point.

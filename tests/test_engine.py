@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robustbench_nlp.attack import Gradient, Probe, Sample, Score, Scores, Steps
+from robustbench_nlp.attack import Encode, Gradient, Probe, Sample, Score, Scores, Steps
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.engine import Engine, attack_examples
 from robustbench_nlp.errors import Unreachable, UsageError, VictimError
 from robustbench_nlp.fakes import KeywordVictim
+from robustbench_nlp.helpers import Helpers
 from robustbench_nlp.plugins import create
 from robustbench_nlp.records import Record
 from robustbench_nlp.text import Text
@@ -414,10 +415,17 @@ def test_similarity_is_measured_for_successes_only() -> None:
         return np.array([[1.0, 0.0] if "good" in text else [0.6, 0.8] for text in texts], dtype=np.float32)
 
     attack = Asks(requests=(score("a bad film"),))
-    assert one(attack, encoders={"toy": encode}, similarity="toy").similarity == pytest.approx(0.6)
-    assert one(Asks(requests=(score("a fine film"),)), encoders={"toy": encode}, similarity="toy").similarity is None
+    assert one(attack, helpers=Helpers(given={(Encode, "toy"): encode}), similarity="toy").similarity == pytest.approx(
+        0.6
+    )
+    assert (
+        one(
+            Asks(requests=(score("a fine film"),)), helpers=Helpers(given={(Encode, "toy"): encode}), similarity="toy"
+        ).similarity
+        is None
+    )
     close = Asks(requests=(score("a bad film"),), threat=replace(ANY, min_similarity=0.9, similarity_model="toy"))
-    assert one(close, encoders={"toy": encode}).outcome == "failed"
+    assert one(close, helpers=Helpers(given={(Encode, "toy"): encode})).outcome == "failed"
 
 
 def test_a_threat_that_limits_similarity_wants_an_encoder() -> None:

@@ -327,3 +327,13 @@ def test_a_lambda_numpy_labels_and_no_folder_named(tmp_path: Path, monkeypatch: 
 def test_equal_worst_cases_stand_once(tmp_path: Path) -> None:
     run = go(tmp_path, attacks=["random-typos", "worst-case", "worst-case:random-typos+random_typos"])
     assert list(run.table["attack"]) == ["random_typos", "worst_case:random_typos"]
+
+
+def test_a_published_ensemble_is_a_cascade_with_its_own_budgets(tmp_path: Path) -> None:
+    table = rows(go(tmp_path, attacks=["worst-case:fast-1"]))
+    names = [attack for defense, attack in table.index if defense == "none"]
+    assert names == ["random_typos", "deepwordbug(variant='textattack')@300", "pwws@300", "worst_case:fast-1"]
+    assert table.loc[("none", "worst_case:fast-1"), "mode"] == "cascade"
+    assert table.loc[("none", "pwws@300"), "max_queries"] == 300
+    with pytest.raises(UsageError, match="fixes its members' budgets"):
+        go(tmp_path, attacks=["worst-case:fast-1"], max_queries=50)

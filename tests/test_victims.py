@@ -408,3 +408,20 @@ def test_minilm_mr_reaches_its_accuracy() -> None:
     test = load_dataset("mr", "test")
     answer = victim.predict([example.input for example in test.examples])
     assert (answer.argmax(axis=1) == [example.label for example in test.examples]).mean() >= 0.82
+
+
+def test_hf_gradients_together_are_those_alone(victim: HFVictim) -> None:
+    texts, labels = ["the bad film", "a good good film", "the"], [1, 0, 1]
+    for text, label, together in zip(texts, labels, victim.gradients(texts, labels), strict=True):
+        (alone,) = victim.gradients([text], [label])
+        assert together.loss == pytest.approx(alone.loss, abs=1e-5)
+        np.testing.assert_allclose(together.gradient, alone.gradient, atol=1e-5)
+        assert (together.offsets, together.fields) == (alone.offsets, alone.fields)
+
+
+def test_hf_vocabulary_is_what_is_read_as_one_token(victim: HFVictim) -> None:
+    words, vectors = victim.vocabulary
+    assert {"good", "bad", "film", "the"} <= set(words)
+    assert not any(word.startswith("#") or "[" in word for word in words)
+    row = victim._model.get_input_embeddings().weight[victim._reader(["film"])[0].ids[1]]
+    np.testing.assert_array_equal(vectors[words.index("film")], row.numpy())

@@ -17,9 +17,10 @@ Cell = tuple[Mapping[str, Any], Sequence[Record]]
 """A cell's header and records."""
 
 
-def worst_case_row(cells: Sequence[Cell]) -> tuple[dict[str, Any], list[Record]]:
+def worst_case_row(cells: Sequence[Cell], name: str = "") -> tuple[dict[str, Any], list[Record]]:
     """The header and records of the worst case over `cells`: one defended victim's members in order, full or cascade.
 
+    It is called `worst_case:NAME`, without a name after its members.
     An example is a success if any member succeeded (the first one wins), else an error if any errored, else as it was.
     Queries, forwards and seconds are sums over the members. Raises `UsageError` where the members' examples differ.
     """
@@ -39,11 +40,11 @@ def worst_case_row(cells: Sequence[Cell]) -> tuple[dict[str, Any], list[Record]]
     budgets = {header["max_queries"] for header in headers}
     merged = {
         **headers[0],
-        "attack": f"worst_case:{names}",
+        "attack": f"worst_case:{name or names}",
         "mode": "cascade" if "cascade" in modes else min(searching),
         "threat": "+".join(dict.fromkeys(str(header["threat"]) for header in headers)),
         "max_queries": budgets.pop() if len(budgets) == 1 else None,
-        "fingerprint": content_hash("worst_case", [header["fingerprint"] for header in headers])[:16],
+        "fingerprint": content_hash("worst_case", name or names, [header["fingerprint"] for header in headers])[:16],
     }
     return merged, [_worst(headers, [records[record.example_id] for records in members]) for record in cells[0][1]]
 

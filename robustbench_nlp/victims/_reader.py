@@ -70,6 +70,13 @@ class Reader:
         ]
         return string[: max(ends, default=0)]
 
+    def whole_words(self) -> dict[str, int]:
+        """The words of letters that are read as one token after a space, each with the token's number, in its order."""
+        numbers = sorted(self._backend.get_vocab().items(), key=lambda entry: entry[1])
+        known = {bare: number for token, number in numbers if (bare := token.lstrip("Ġ▁")).isalpha()}
+        read = self._backend.encode_batch([f" {word}" for word in known], add_special_tokens=False)
+        return {word: encoding.ids[0] for word, encoding in zip(known, read, strict=True) if len(encoding.ids) == 1}
+
     def tensors(self, encodings: Sequence[Any], device: Any) -> dict[str, Tensor]:
         """The model's inputs, int64 (rows, longest); the mask is left out where nothing is padded."""
         import torch

@@ -10,35 +10,25 @@ import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from robustbench_nlp.attack import Vocabulary
 from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.errors import UsageError, VictimError
-from robustbench_nlp.victim import DEFAULT_OPTIONS, Probabilities, VictimOptions
+from robustbench_nlp.victim import DEFAULT_OPTIONS, Probabilities, TokenGradients, VictimOptions
 from robustbench_nlp.victims._reader import Reader, batches
 from robustbench_nlp.victims._shortcut import shortened
 
-__all__ = ["load", "HFVictim", "TokenGradients", "device_of", "files_hash", "local_folder", "longest_input", "quiet"]  # noqa: RUF022 (the factory first)
+__all__ = ["load", "HFVictim", "device_of", "files_hash", "local_folder", "longest_input", "quiet"]  # noqa: RUF022 (the factory first)
 
 # Padded tokens of one batch, and what one more call costs in tokens. CPU: MiniLM-L6 on two cores with ~27 tokens a text
 # is at its best from about 400 tokens a batch on, and a call costs 3 ms beside 0.11 ms a token.
 _BUDGET = {"cpu": 1_600, "cuda": 65_536}
 _OVERHEAD = {"cpu": 32, "cuda": 2_048}
-
-
-class TokenGradients(NamedTuple):
-    """The loss of the true label, its gradient at the input embeddings, float32 (tokens, dimensions), each token's
-    (start, end) in code points of its field, and the field's number (-1: a special token)."""
-
-    loss: float
-    gradient: NDArray[np.float32]
-    offsets: list[tuple[int, int]]
-    fields: list[int]
 
 
 def load(argument: str, options: VictimOptions = DEFAULT_OPTIONS) -> HFVictim:
@@ -150,8 +140,22 @@ class HFVictim:
             return torch.cat(rows).cpu().numpy() if rows else np.zeros((0, len(self.label_names)), np.float32)
 
     def gradients(self, inputs: Sequence[Input], labels: Sequence[int]) -> list[TokenGradients]:
-        """The cross-entropy of each input's label and its gradient at the input embeddings, in float32, one by one."""
-        return [self._gradient(item, label) for item, label in zip(inputs, labels, strict=True)]
+        """The cross-entropy of each input's label and its gradient at the input embeddings, in float32, by length."""
+        encodings = [self._reader.with_offsets(item) for item in inputs]
+        found: dict[int, TokenGradients] = {}
+        with self._counted(len(inputs)):
+            for rows in batches([len(encoding) for encoding in encodings], self._budget // 4, self._overhead):
+                found |= zip(
+                    rows, self._gradients([encodings[i] for i in rows], [labels[i] for i in rows]), strict=True
+                )
+        return [found[row] for row in range(len(inputs))]
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The words that are one token each, with their input embeddings."""
+        words = self._reader.whole_words()
+        weight = self._model.get_input_embeddings().weight.detach()
+        return Vocabulary(tuple(words), weight[list(words.values())].float().cpu().numpy())
 
     def truncate(self, string: str) -> str:
         """The prefix of the string that the model reads when it stands alone."""
@@ -160,17 +164,24 @@ class HFVictim:
     def _forward(self, model: Any, encodings: Sequence[Any]) -> Any:
         return model(**self._reader.tensors(encodings, self._device)).logits.float().softmax(dim=-1)
 
-    def _gradient(self, item: Input, label: int) -> TokenGradients:
+    def _gradients(self, encodings: Sequence[Any], labels: Sequence[int]) -> list[TokenGradients]:
         import torch
 
-        encoding = self._reader.with_offsets(item)
-        tensors = self._reader.tensors([encoding], self._device)
+        tensors = self._reader.tensors(encodings, self._device)
         embedded = self._model.get_input_embeddings()(tensors.pop("input_ids")).detach().requires_grad_(True)
         logits = self._model(inputs_embeds=embedded, **tensors).logits.float()
-        loss = torch.nn.functional.cross_entropy(logits, torch.tensor([label], device=self._device))
-        (gradient,) = torch.autograd.grad(loss, embedded)
-        fields = [-1 if number is None else number for number in encoding.sequence_ids]
-        return TokenGradients(float(loss.detach()), gradient[0].float().cpu().numpy(), list(encoding.offsets), fields)
+        wanted = torch.tensor(labels, device=self._device)
+        losses = torch.nn.functional.cross_entropy(logits, wanted, reduction="none")
+        (gradient,) = torch.autograd.grad(losses.sum(), embedded)
+        return [
+            TokenGradients(
+                float(loss),
+                rows[: len(encoding)].float().cpu().numpy(),
+                list(encoding.offsets),
+                [-1 if number is None else number for number in encoding.sequence_ids],
+            )
+            for loss, rows, encoding in zip(losses.detach(), gradient, encodings, strict=True)
+        ]
 
     @contextmanager
     def _counted(self, inputs: int) -> Iterator[None]:

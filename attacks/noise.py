@@ -1,0 +1,83 @@
+"""Noise suites after Hendrycks & Dietterich (2019), for text: one kind of corruption at severity 1 to 5, no search.
+
+Differs from the paper, which corrupts images: the kinds are what typing, scanning, listening and sloppy editing do to a
+text, and `severity` is the share of the places that are struck (`SHARES`). One draw a text: average over several seeds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import Any, ClassVar
+
+from robustbench_nlp.attack import Sample, Score, Steps
+from robustbench_nlp.edits.noise import NOISES
+from robustbench_nlp.errors import UsageError, unknown
+from robustbench_nlp.threat import Threat, violations
+
+__all__ = ["Noise"]
+
+_LETTERS = (0.1, 0.2, 0.3, 0.45, 0.6)
+_WORDS = (0.05, 0.1, 0.15, 0.25, 0.35)
+_LISTED = (0.2, 0.4, 0.6, 0.8, 1.0)
+
+SHARES: dict[str, tuple[float, ...]] = {
+    **dict.fromkeys(("keyboard", "ocr", "drop_chars", "repeat_chars", "swap_chars", "casing"), _LETTERS),
+    **dict.fromkeys(("punctuation", "whitespace"), _LETTERS),
+    **dict.fromkeys(("drop_words", "repeat_words", "swap_words"), _WORDS),
+    **dict.fromkeys(("misspellings", "homophones"), _LISTED),
+}
+"""By kind, the share of the places struck at severities 1 to 5, always at least one place. Places are words (of two or
+more letters, for character noise), gaps between words, or the words that a list knows."""
+
+_LIMITS: dict[str, dict[str, Any]] = {
+    "keyboard": {"unit": "char", "max_edits_per_word": 1},
+    "ocr": {"unit": "char", "max_edits_per_word": 2},
+    "misspellings": {"max_edits_per_word": 3, "candidates": "misspellings-1"},
+    "casing": {"unit": "char"},
+    "punctuation": {"unit": "char", "max_words_changed": 0},
+    "whitespace": {"unit": "char"},
+    "drop_chars": {"unit": "char", "max_edits_per_word": 1},
+    "repeat_chars": {"unit": "char", "max_edits_per_word": 1},
+    "swap_chars": {"unit": "char", "max_edits_per_word": 2},
+    "homophones": {"candidates": "homophones-1"},
+}
+"""What can be checked of a kind from the two strings alone; how many places are struck is no limit but a share."""
+_REDRAWS = 20
+"""Edits of neighbouring words may, rarely, read as whole words changed; such a draw is drawn again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Noise:
+    """`kind` names the corruption, `severity` (1 to 5) how much of it; the threat follows the kind."""
+
+    kind: str = "keyboard"
+    severity: int = 3
+    version: ClassVar[int] = 1
+    mode: ClassVar[str] = "noise"
+
+    def __post_init__(self) -> None:
+        if self.kind not in NOISES:
+            raise unknown("kind of noise", self.kind, NOISES)
+        if self.severity not in range(1, 6):
+            raise UsageError(f"noise has no severity {self.severity!r}; give a whole number from 1 to 5")
+
+    @property
+    def threat(self) -> Threat:
+        """Named after the kind; each limit is the most that the kind does to a word."""
+        return Threat(name=f"noise_{self.kind}", **_LIMITS.get(self.kind, {}))
+
+    @property
+    def share(self) -> float:
+        """The share of the places struck."""
+        return SHARES[self.kind][self.severity - 1]
+
+    def run(self, sample: Sample, rng: Random) -> Steps:
+        original = str(sample.text)
+        drawn = (NOISES[self.kind](sample.text, rng, self.share) for _ in range(_REDRAWS))
+        allowed = (t for t in drawn if str(t) == original or not violations(sample.threat, original, str(t)))
+        text = next(allowed, sample.text)
+        if str(text) == original:
+            return None
+        yield Score([text])
+        return text

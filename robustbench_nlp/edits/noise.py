@@ -1,0 +1,175 @@
+"""Corruptions of a whole text without a search: each strikes a share of the places where it can.
+
+With one seed a larger share keeps what a smaller one did and adds to it, so noise grows with its share text by text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from random import Random
+
+from robustbench_nlp.edits.characters import Typo, delete, keyboard, ocr, swap
+from robustbench_nlp.lexicon.homophones import homophones
+from robustbench_nlp.lexicon.misspellings import misspellings
+from robustbench_nlp.text import Text, words_of
+
+__all__ = ["NOISES", "Noise", "in_case_of", "repeat"]
+
+Noise = Callable[[Text, Random, float], Text]
+"""The text with a share (a fraction in [0, 1]) of the places struck, at least one; the text itself where there are none."""
+
+_MARKS = ",.!?;:"
+_TRIES = 5
+"""How often an edit is drawn for a word before the word is given up: 'll' swapped is 'll'."""
+
+
+def repeat(word: str, rng: Random) -> str:
+    """One character is typed twice."""
+    if not word:
+        return word
+    i = rng.randrange(len(word))
+    return word[: i + 1] + word[i:]
+
+
+def in_case_of(word: str, old: str) -> str:
+    """The word in capitals or with a capital first letter where the old one is so; else as it is."""
+    if old.isupper() and len(old) > 1:
+        return word.upper()
+    return word[:1].upper() + word[1:] if old[:1].isupper() else word
+
+
+def _count(share: float, places: Sequence[int]) -> int:
+    return max(1, round(share * len(places))) if places else 0
+
+
+def _shuffled(places: Iterable[int], rng: Random) -> list[int]:
+    places = list(places)
+    return rng.sample(places, len(places))
+
+
+def _word_noise(edit: Typo, min_length: int = 1, table: Callable[[], Mapping[str, object]] | None = None) -> Noise:
+    """Edit a share of the words of at least `min_length` characters (with a table: of the words it lists), once each.
+
+    An edit counts when it leaves one word, another one; words without such an edit are passed over for the next.
+    """
+
+    def noise(text: Text, rng: Random, share: float) -> Text:
+        known = table() if table else None
+        places = [i for i, word in enumerate(text.words) if len(word) >= min_length]
+        if known is not None:
+            places = [i for i in places if _plain(text.word(i)) in known]
+        new: dict[int, str] = {}
+        wanted = _count(share, places)
+        for i in _shuffled(places, rng):
+            if len(new) == wanted:
+                break
+            old = text.word(i)
+            drawn = (edit(old, rng) for _ in range(_TRIES))
+            word = next((word for word in drawn if word != old and words_of(word) == [word]), None)
+            if word is not None:
+                new[i] = word
+        return text.replace(new)
+
+    return noise
+
+
+def _plain(word: str) -> str:
+    return word.lower().replace("’", "'")
+
+
+def _from(table: Callable[[], Mapping[str, Sequence[str]]]) -> Typo:
+    """The edit that puts another word of the table in a word's place, in its case."""
+
+    def edit(word: str, rng: Random) -> str:
+        others = table().get(_plain(word), ())
+        return in_case_of(rng.choice(others), word) if others else word
+
+    return edit
+
+
+def _recase(word: str, rng: Random) -> str:
+    """The word in capitals, in small letters, with its first letter's case turned, or every letter's."""
+    forms = dict.fromkeys([word.upper(), word.lower(), word[:1].swapcase() + word[1:], word.swapcase()])
+    forms.pop(word, None)
+    return rng.choice(list(forms)) if forms else word
+
+
+def _pieces(text: Text) -> list[str]:
+    """The text as gap, word, gap, word, …, gap."""
+    string, pieces, last = str(text), [], 0
+    for start, end in text.spans:
+        pieces += [string[last:start], string[start:end]]
+        last = end
+    return [*pieces, string[last:]]
+
+
+def punctuation(text: Text, rng: Random, share: float) -> Text:
+    """In a share of the gaps after words, a mark is dropped where there is one or, as often, a mark comes in; words stay."""
+    pieces = _pieces(text)
+    places = range(len(text))
+    for i in _shuffled(places, rng)[: _count(share, places)]:
+        gap = pieces[2 * i + 2]
+        marks = [at for at, letter in enumerate(gap) if letter in _MARKS]
+        at = rng.choice(marks) if marks and rng.random() < 0.5 else -1
+        cut = gap[:at] + gap[at + 1 :]
+        keeps = at >= 0 and (i + 1 == len(text) or words_of(f"a{cut}a") == ["a", "a"])
+        pieces[2 * i + 2] = cut if keeps else rng.choice(_MARKS) + gap
+    return Text("".join(pieces))
+
+
+def whitespace(text: Text, rng: Random, share: float) -> Text:
+    """At a share of the single spaces between words: the space is dropped, doubled, or moved into the word before it."""
+    pieces = _pieces(text)
+    places = [i for i in range(len(text) - 1) if pieces[2 * i + 2] == " "]
+    for i in _shuffled(places, rng)[: _count(share, places)]:
+        word, kind = pieces[2 * i + 1], rng.randrange(3)
+        if kind == 2 and len(word) > 1:
+            at = rng.randrange(1, len(word))
+            pieces[2 * i + 1], pieces[2 * i + 2] = f"{word[:at]} {word[at:]}", ""
+        else:
+            pieces[2 * i + 2] = "  " if kind == 1 else ""
+    return Text("".join(pieces))
+
+
+def drop_words(text: Text, rng: Random, share: float) -> Text:
+    """A share of the words is left out; never the only one."""
+    places = range(len(text)) if len(text) > 1 else range(0)
+    for i in _shuffled(places, rng)[: min(_count(share, places), len(text) - 1)]:
+        text = text.delete(i)
+    return text
+
+
+def repeat_words(text: Text, rng: Random, share: float) -> Text:
+    """A share of the words is written twice."""
+    places = range(len(text))
+    chosen = _shuffled(places, rng)[: _count(share, places)]
+    return text.replace({i: f"{text.word(i)} {text.word(i)}" for i in chosen})
+
+
+def swap_words(text: Text, rng: Random, share: float) -> Text:
+    """A share of the words changes places with the next; no word moves twice."""
+    places = [i for i in range(len(text) - 1) if text.word(i) != text.word(i + 1)]
+    new: dict[int, str] = {}
+    wanted = 2 * _count(share, places)
+    for i in _shuffled(places, rng):
+        if len(new) < wanted and not {i, i + 1} & new.keys():
+            new |= {i: text.word(i + 1), i + 1: text.word(i)}
+    return text.replace(new)
+
+
+NOISES: dict[str, Noise] = {
+    "keyboard": _word_noise(keyboard, 2),
+    "ocr": _word_noise(ocr, 2),
+    "misspellings": _word_noise(_from(misspellings), table=misspellings),
+    "casing": _word_noise(_recase),
+    "punctuation": punctuation,
+    "whitespace": whitespace,
+    "drop_chars": _word_noise(delete, 2),
+    "repeat_chars": _word_noise(repeat, 2),
+    "swap_chars": _word_noise(swap, 2),
+    "drop_words": drop_words,
+    "repeat_words": repeat_words,
+    "swap_words": swap_words,
+    "homophones": _word_noise(_from(homophones), table=homophones),
+}
+"""Every noise by name."""

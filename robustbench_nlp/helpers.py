@@ -1,0 +1,51 @@
+"""Helper models by name: sentence encoders, masked and causal language models, each loaded when first asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from robustbench_nlp.attack import Encode, FillMask, Fluency, Help
+
+__all__ = ["Answer", "Helpers", "provider"]
+
+Answer = Callable[..., Any]
+"""Items to a sequence of answers, one each; keyword arguments are the request's other settings."""
+
+
+def provider(kind: type[Help], model: str, device: str = "auto") -> Answer:
+    """What answers requests of a kind by the named model. Raises `UsageError` where it can't be had."""
+    if kind is Encode:
+        from robustbench_nlp.encoder import encoder
+
+        return encoder(model, device)
+    from robustbench_nlp import language_model
+
+    if kind is FillMask:
+        return language_model.masked(model, device)
+    if kind is Fluency:
+        return language_model.fluency(model, device)
+    raise TypeError(f"nobody answers {kind.__name__}")
+
+
+class Helpers:
+    """Answers helper requests of one kind, model and settings in one call; `given` stands before what `provider` loads."""
+
+    def __init__(self, device: str = "auto", given: Mapping[tuple[type[Help], str], Answer] | None = None) -> None:
+        self._device = device
+        self._loaded = dict(given or {})
+
+    def get(self, kind: type[Help], model: str) -> Answer:
+        if (kind, model) not in self._loaded:
+            self._loaded[kind, model] = provider(kind, model, self._device)
+        return self._loaded[kind, model]
+
+    def __call__(self, requests: Sequence[Help]) -> list[Sequence[Any]]:
+        """The answers to requests that share kind, model and settings, in order."""
+        first = requests[0]
+        answers = self.get(type(first), first.model)([item for r in requests for item in r.items], **first.settings)
+        parts, start = [], 0
+        for request in requests:
+            parts.append(answers[start : start + len(request.items)])
+            start += len(request.items)
+        return parts
