@@ -31,6 +31,7 @@ __all__ = [
     "Score",
     "Scores",
     "Steps",
+    "Together",
     "Vocabulary",
     "as_attack",
 ]
@@ -49,7 +50,7 @@ class Sample:
 
     `text` is the field under attack (`field`), cut to what the victim reads. An attempted example is classified right,
     so `label` is no secret; `score` is what query 1, the clean text, scored (0.0 under a decision threat). `vocabulary`
-    is the victim's, under a gradient threat and where it has one.
+    is the victim's, under a gradient threat and where it has one; `prepared` is what the attack's `prepare` made.
     """
 
     example: Example
@@ -59,6 +60,7 @@ class Sample:
     threat: Threat
     score: float = 0.0
     vocabulary: Vocabulary | None = None
+    prepared: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,15 @@ class Scores(NamedTuple):
     outputs: Sequence[Sequence[float]] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Together:
+    """`Probe` or `Gradient` for texts of several samples at once: what a `prepare` generator yields. The answer is one
+    `Scores` or `Gradients` a pair."""
+
+    kind: type[Probe] | type[Gradient]
+    pairs: Sequence[tuple[Sample, Text]]
+
+
 class Gradients(NamedTuple):
     """The answer to one text of `Gradient`: the loss of the true label, its gradient at the input embeddings
     (tokens, dimensions), and each token's word slot (-1: none)."""
@@ -162,7 +173,8 @@ class Attack(Protocol):
     `run` returns its adversarial text, or None to leave the choice to the engine (the best confirmed success, else the
     best score). Randomness comes only from `rng`. Class variables that the engine reads when they are there: `version`
     (int, default 1; raised by any change of behaviour), `mode` ("noise" for attacks without a search), and
-    `one_at_a_time` (True when the attack drives a library that uses process-wide state).
+    `one_at_a_time` (True when the attack drives a library that uses process-wide state). An attack that learns first has
+    `prepare(samples, rng)`, a generator of `Together` requests, run once per cell on the dev split.
     """
 
     @property

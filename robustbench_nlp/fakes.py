@@ -5,18 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
+from numpy.typing import NDArray
 
-from robustbench_nlp.attack import Attack, Probe, Sample, Score, Scores
+from robustbench_nlp.attack import (
+    Attack,
+    Blank,
+    Encode,
+    FillMask,
+    Gradient,
+    Gradients,
+    Help,
+    Probe,
+    Sample,
+    Score,
+    Scores,
+)
 from robustbench_nlp.data.example import Example, Input, content_hash
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.text import Text, words_of
 from robustbench_nlp.threat import violations
 from robustbench_nlp.victim import Probabilities, Victim
 
-__all__ = ["Driven", "KeywordVictim", "drive", "sample_of"]
+__all__ = ["FILLS", "Driven", "KeywordVictim", "drive", "helped", "sample_of"]
+
+FILLS = ("film", "story", "quite", "bad", "dull", "never", "seems", "awful")
+"""What `helped` answers for every blank, in an order that depends on what stands beside it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +73,11 @@ def sample_of(attack: Attack, string: str, label: int = 1) -> Sample:
 
 def drive(attack: Attack, sample: Sample, rng: Random, victim: Victim, max_queries: int | None = None) -> Driven:
     """Run one attack by itself, unbatched and uncached. The clean prediction is query 1; a request is cut where
-    `max_queries` end, and the attack is closed. Raises `UsageError` for requests other than `Score` and `Probe`."""
+    `max_queries` end, and the attack is closed. `helped` stands in for helper models.
+    A word's gradient is how sure the victim is of the word alone. Raises `UsageError` for other requests."""
     clean = victim.predict([sample.example.with_field(sample.field, str(sample.text))])[0]
     steps = attack.run(replace(sample, score=round(1.0 - float(clean[sample.label]), 5)), rng)
-    answer: Scores | None = None
+    answer: Any = None
     best: tuple[bool, float, Text | None] = (False, -1.0, None)
     queries = 1
     while True:
@@ -67,17 +85,57 @@ def drive(attack: Attack, sample: Sample, rng: Random, victim: Victim, max_queri
             request = steps.send(answer)
         except StopIteration as stop:
             return Driven(best[2] if stop.value is None else stop.value, queries)
-        if not isinstance(request, Score | Probe):
-            raise UsageError(f"drive() answers Score and Probe, not {type(request).__name__}; use the engine")
+        if isinstance(request, Help):
+            answer = helped(request)
+            continue
+        if not isinstance(request, Score | Probe | Gradient):
+            raise UsageError(f"drive() does not answer {type(request).__name__}; use the engine")
         texts = request.texts if max_queries is None else request.texts[: max(0, max_queries - queries)]
         queries += len(texts)
-        answer = _answer(texts, sample, victim, isinstance(request, Probe))
+        if isinstance(request, Gradient):
+            answer = [_gradients(text, sample, victim) for text in texts]
+        else:
+            answer = _answer(texts, sample, victim, isinstance(request, Probe))
         if isinstance(request, Score):
             for score, success, text in zip(answer.score, answer.success, texts, strict=True):
                 best = max(best, (success, score, text), key=lambda row: row[:2])
         if len(texts) < len(request.texts):
             steps.close()
             return Driven(best[2], queries)
+
+
+def helped(request: Help) -> Any:
+    """What fakes of helper models answer: a sentence's vector is its bag of hashed words, blanks take `FILLS`, and each
+    word costs fluency."""
+    if isinstance(request, Encode):
+        return np.stack([_bag(item) for item in request.items])
+    if isinstance(request, FillMask):
+        return [_filled(blank)[: request.k] for blank in request.items]
+    return [-float(len(words_of(item))) for item in request.items]
+
+
+def _filled(blank: Blank) -> list[tuple[str, float]]:
+    first = int(content_hash(blank.before[-12:], blank.after[:12])[:4], 16) % len(FILLS)
+    return [(word, 0.5 ** (i + 1)) for i, word in enumerate(FILLS[first:] + FILLS[:first])]
+
+
+def _bag(string: str) -> NDArray[np.float32]:
+    """A unit vector: each word, in lower case, counts at one of 64 places; the first place holds a little of any text."""
+    vector = np.zeros(64, np.float32)
+    vector[0] = 0.1
+    for word in words_of(string.lower()):
+        vector[crc32(word.encode("utf-8", "surrogatepass")) % 64] += 1
+    unit: NDArray[np.float32] = vector / np.linalg.norm(vector)
+    return unit
+
+
+def _gradients(text: Text, sample: Sample, victim: Victim) -> Gradients:
+    """One token a word slot, four dimensions."""
+    strings = [*text.words, str(text)]
+    outputs = victim.predict([sample.example.with_field(sample.field, string) for string in strings])
+    sure = np.abs(outputs[:-1, sample.label] - 1 / outputs.shape[1])
+    loss = -float(np.log(max(outputs[-1, sample.label], 1e-9)))
+    return Gradients(loss, np.repeat(sure[:, np.newaxis], 4, axis=1).astype(np.float32), list(range(len(text))))
 
 
 def _answer(texts: Sequence[Text], sample: Sample, victim: Victim, probe: bool) -> Scores:

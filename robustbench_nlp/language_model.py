@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from robustbench_nlp import masked_lm_training
 from robustbench_nlp.attack import Blank
 from robustbench_nlp.encoder import EMBEDDED
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.text import words_of
+from robustbench_nlp.token_windows import Place, Tokens, Windows, whole_words
 from robustbench_nlp.victim import VictimOptions
 from robustbench_nlp.victims._reader import batches
 from robustbench_nlp.victims.hf import device_of, local_folder, longest_input, quiet
@@ -30,8 +29,6 @@ Filled = list[tuple[str, float]]
 
 FOLDS = 6
 """A masked model judges a text in six readings; in each of them every sixth token is masked."""
-_CHARACTERS = 16
-"""Code points a token of the model's length, on either side of a mask; what stands further away isn't even tokenised."""
 _CHUNK = 512
 """Items that are tokenised together."""
 _BUDGET = {"cpu": 1_600, "cuda": 16_384}
@@ -70,50 +67,31 @@ def fluency(model: str, device: str = "auto") -> Callable[[Sequence[str]], list[
     return lambda texts: [value for start in range(0, len(texts), 64) for value in opened.judge(texts[start:][:64])]
 
 
-class _Place(NamedTuple):
-    """The token ids that the model reads, which of them it is asked about, and whether a space stands before that one."""
-
-    ids: tuple[int, ...]
-    at: int
-    spaced: bool = False
-
-
-class _Tokens(NamedTuple):
-    """A text's ids between those that the tokenizer puts around every text, and where each begins and ends, in code points."""
-
-    head: tuple[int, ...]
-    ids: tuple[int, ...]
-    tail: tuple[int, ...]
-    starts: list[int]
-    ends: list[int]
-
-
-class _Words(NamedTuple):
-    """The vocabulary's whole words: ids, and the words that they are."""
-
-    ids: list[int]
-    words: list[str]
-
-
 class _Model:
-    """A language model and its tokenizer; `words`, None for a causal one, by whether a space stands before the word."""
+    """A language model and its tokenizer; `words`, None for a causal one, are ids (a tensor) and words by whether a space
+    stands before them."""
 
     def __init__(self, model: Any, tokenizer: Any, device: Any) -> None:
+        import torch
+
         self._model = model.to(device).eval().requires_grad_(False)
         self._device = device
-        self._backend = tokenizer.backend_tokenizer
-        self._backend.no_padding()
-        self._backend.no_truncation()
         self._length = longest_input(tokenizer, model.config)
-        self._mask, self._mask_id = tokenizer.mask_token, tokenizer.mask_token_id
+        self._windows = Windows(tokenizer, self._length)
+        self._mask_id = tokenizer.mask_token_id
         self._pad = tokenizer.pad_token_id or 0
         self._first = () if tokenizer.bos_token_id is None else (tokenizer.bos_token_id,)
-        self.words = None if self._mask is None else _whole_words(tokenizer)
+        self.words: dict[bool, tuple[Tensor, list[str]]] | None = None
+        if self._mask_id is not None:
+            found = whole_words(tokenizer)
+            self.words = {
+                key: (torch.tensor(ids, device=device, dtype=torch.int64), words) for key, (ids, words) in found.items()
+            }
 
     def fill(self, blanks: Sequence[Blank], k: int) -> list[Filled]:
         """At most `_CHUNK` blanks filled; see `masked`. Nothing where the tokenizer drops the word."""
         assert self.words is not None
-        places = self._places(blanks)
+        places = self._windows.places(blanks)
         there = [number for number, place in enumerate(places) if place is not None]
         filled: list[Filled] = [[] for _ in blanks]
         asked = [place for place in places if place is not None]
@@ -121,7 +99,7 @@ class _Model:
             chances = logits.softmax(dim=-1)
             for spaced, (ids, words) in self.words.items():
                 rows = [row for row, number in enumerate(numbers) if asked[number].spaced == spaced]
-                top = chances[rows][:, ids].topk(min(k, len(ids)))
+                top = chances[rows][:, ids].topk(min(k, len(words)))
                 for row, values, picks in zip(rows, top.values.tolist(), top.indices.tolist(), strict=True):
                     filled[there[numbers[row]]] = [(words[i], value) for i, value in zip(picks, values, strict=True)]
         return filled
@@ -130,22 +108,24 @@ class _Model:
         """The texts' mean log-likelihoods; see `fluency`."""
         import torch
 
-        places, truths, owners = list[_Place](), list[int](), list[int]()
+        places: list[Place] = []
+        truths: list[int] = []
+        owners: list[int] = []
         totals, counts = [0.0] * len(texts), [0] * len(texts)
-        for owner, tokens in enumerate(self._tokens(texts)):
+        for owner, tokens in enumerate(self._windows.tokens(texts)):
             for place, truth in self._readings(tokens):
                 places.append(place)
                 truths.append(truth)
                 owners.append(owner)
         for numbers, logits in self._logits(places):
-            truth = torch.tensor([truths[number] for number in numbers], device=self._device)
-            values = logits.log_softmax(dim=-1).gather(1, truth[:, None])[:, 0].tolist()
+            wanted = torch.tensor([truths[number] for number in numbers], device=self._device)
+            values = logits.log_softmax(dim=-1).gather(1, wanted[:, None])[:, 0].tolist()
             for number, value in zip(numbers, values, strict=True):
                 totals[owners[number]] += value
                 counts[owners[number]] += 1
         return [total / count if count else 0.0 for total, count in zip(totals, counts, strict=True)]
 
-    def _readings(self, tokens: _Tokens) -> Iterator[tuple[_Place, int]]:
+    def _readings(self, tokens: Tokens) -> Iterator[tuple[Place, int]]:
         """Each token that can be judged: where the model judges it, and what it is. Longer texts are read part by part."""
         head, ids, tail = tokens[:3]
         if self.words is None:
@@ -155,53 +135,18 @@ class _Model:
             part = ids[start : start + room]
             if self.words is None:
                 for i in range(not head, len(part)):
-                    yield _Place((*head, *part), len(head) + i - 1), part[i]
+                    yield Place((*head, *part), len(head) + i - 1), part[i]
                 continue
             for fold in range(min(FOLDS, len(part))):
                 shown = list(part)
                 shown[fold::FOLDS] = [self._mask_id] * len(part[fold::FOLDS])
                 row = (*head, *shown, *tail)
                 for i in range(fold, len(part), FOLDS):
-                    yield _Place(row, len(head) + i), part[i]
+                    yield Place(row, len(head) + i), part[i]
 
-    def _places(self, blanks: Sequence[Blank]) -> list[_Place | None]:
-        """Each blank's window of tokens; blanks of one unmasked text share theirs where they can."""
-        reach = _CHARACTERS * self._length
-        near = [blank.before if blank.word is not None else blank.before[-reach:] for blank in blanks]
-        fillers = [self._mask if blank.word is None else blank.word for blank in blanks]
-        after = [blank.after if blank.word is not None else blank.after[:reach] for blank in blanks]
-        strings = list(map("".join, zip(near, fillers, after, strict=True)))
-        distinct = list(dict.fromkeys(strings))
-        tokens = dict(zip(distinct, self._tokens(distinct), strict=True))
-        return [
-            self._place(tokens[string], len(before), len(before) + len(filler), not before or before[-1].isspace())
-            for string, before, filler in zip(strings, near, fillers, strict=True)
-        ]
-
-    def _place(self, tokens: _Tokens, start: int, end: int, spaced: bool) -> _Place | None:
-        """The first token between two code points, in a window that is the same for neighbouring tokens."""
-        at = bisect_right(tokens.ends, start)
-        if at == len(tokens.ids) or tokens.starts[at] >= end:
-            return None
-        room = max(4, self._length - len(tokens.head) - len(tokens.tail))
-        first = max(0, min(at // (room // 2) * (room // 2) - room // 4, len(tokens.ids) - room))
-        window = (*tokens.head, *tokens.ids[first : first + room], *tokens.tail)
-        return _Place(window, len(tokens.head) + at - first, spaced)
-
-    def _tokens(self, texts: Sequence[str]) -> Iterator[_Tokens]:
-        for encoding in self._backend.encode_batch([text.encode("utf-8", "replace").decode() for text in texts]):
-            inside = [i for i, number in enumerate(encoding.sequence_ids) if number is not None]
-            start, end = (inside[0], inside[-1] + 1) if inside else (len(encoding.ids), len(encoding.ids))
-            ids, offsets = tuple(encoding.ids), encoding.offsets[start:end]
-            yield _Tokens(
-                ids[:start], ids[start:end], ids[end:], [first for first, _ in offsets], [last for _, last in offsets]
-            )
-
-    def _logits(self, places: Sequence[_Place]) -> Iterator[tuple[list[int], Tensor]]:
+    def _logits(self, places: Sequence[Place]) -> Iterator[tuple[list[int], Tensor]]:
         """Batch by batch: numbers of places, and what the model says there, float32 (places, vocabulary). Each distinct
         row of ids is read once."""
-        import torch
-
         rows: dict[tuple[int, ...], list[int]] = {}
         for number, place in enumerate(places):
             rows.setdefault(place.ids, []).append(number)
@@ -211,8 +156,7 @@ class _Model:
             read = [texts[row] for row in batch]
             numbers = [number for ids in read for number in rows[ids]]
             owners = [owner for owner, ids in enumerate(read) for _ in rows[ids]]
-            with torch.inference_mode():
-                yield numbers, self._forward(read, owners, [places[number].at for number in numbers])
+            yield numbers, self._forward(read, owners, [places[number].at for number in numbers])
 
     def _forward(self, read: Sequence[Sequence[int]], rows: list[int], columns: list[int]) -> Tensor:
         """The logits at some tokens; the output layer, half of a small model's work, computes no others."""
@@ -225,11 +169,16 @@ class _Model:
             ids[row, : len(part)] = torch.tensor(part)
             seen[row, : len(part)] = 1
         output = self._model.get_output_embeddings()
-        hook = output and output.register_forward_pre_hook(lambda _, inputs: (inputs[0][rows, columns], *inputs[1:]))
+        hook = (
+            None
+            if output is None
+            else output.register_forward_pre_hook(lambda _, inputs: (inputs[0][rows, columns], *inputs[1:]))
+        )
         try:
-            logits = self._model(input_ids=ids.to(self._device), attention_mask=seen.to(self._device)).logits
+            with torch.inference_mode():
+                logits = self._model(input_ids=ids.to(self._device), attention_mask=seen.to(self._device)).logits
         finally:
-            if hook:
+            if hook is not None:
                 hook.remove()
         if logits.dim() == 3:  # a model that doesn't call its output layer
             logits = logits[rows, columns]
@@ -275,28 +224,3 @@ def _folder(name: str) -> Path:
             "or name an hf model"
         )
     return folder
-
-
-def _whole_words(tokenizer: Any) -> dict[bool, _Words]:
-    """The words that may stand after a space (True) and after anything else (False).
-
-    Word-piece vocabularies mark pieces inside a word ("##ly") and don't tell the two cases apart; the others mark what
-    follows a space ("Ġ" for bytes, "▁" for SentencePiece), and where they put that mark at a text's start too, words
-    without it are always pieces.
-    """
-    model = tokenizer.backend_tokenizer.model
-    pieces = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
-    special = set(tokenizer.all_special_ids)
-    prefix = getattr(model, "continuing_subword_prefix", None)
-    words: dict[bool, _Words] = {spaced: _Words([], []) for spaced in (False, True)}
-    mark = "" if prefix else max("Ġ▁", key=lambda sign: sum(piece.startswith(sign) for piece in pieces))
-    for number, piece in enumerate(pieces):
-        if number in special or (prefix and piece.startswith(prefix)):
-            continue
-        word = tokenizer.convert_tokens_to_string([piece]).strip()
-        if words_of(word) == [word] and any(map(str.isalnum, word)):
-            for spaced in (False, True):
-                if not mark or piece.startswith(mark) == spaced:
-                    words[spaced].ids.append(number)
-                    words[spaced].words.append(word)
-    return words

@@ -19,7 +19,7 @@ from robustbench_nlp.victim import Probabilities, TokenGradients
 if TYPE_CHECKING:
     from robustbench_nlp.engine import Engine
 
-__all__ = ["Live", "Seen"]
+__all__ = ["Live", "Seen", "slots"]
 
 
 class Seen(NamedTuple):
@@ -59,6 +59,7 @@ class Live:
         self.done = False
         self.final = self.original
         self.similarity: float | None = None
+        self._sample: Sample | None = None
         self._steps: Steps | None = None
         self._closing = False
         self._best: tuple[float, str] | None = None
@@ -127,7 +128,7 @@ class Live:
         if truncate is not None:
             end = len(truncate(self.original))
             self._truncated = end < len(self.original.rstrip())
-        sample = Sample(
+        self._sample = Sample(
             example=self.example,
             text=Text(self.original, end),
             field=self.field,
@@ -135,10 +136,11 @@ class Live:
             threat=self.engine.threat,
             score=0.0 if self.engine.threat.knowledge == "decision" else clean.score,
             vocabulary=self.engine.vocabulary,
+            prepared=self.engine.prepared,
         )
         seed = int(content_hash(self.engine.seed, self.engine.name, self.example.id)[:16], 16)
         try:
-            self._steps = self.engine.attack.run(sample, Random(seed))
+            self._steps = self.engine.attack.run(self._sample, Random(seed))
             if not isinstance(self._steps, Generator):
                 raise TypeError("run is no generator; it must yield requests")
         except Exception as problem:
@@ -189,14 +191,10 @@ class Live:
     def hear_gradients(self, found: Sequence[TokenGradients]) -> None:
         """Hand the attack the gradients of its texts, each token with the word slot that it belongs to."""
         assert isinstance(self.request, Gradient)
-        field = list(self.example.fields).index(self.field)
+        assert self._sample is not None
         self.send(
             [
-                Gradients(
-                    loss,
-                    gradient,
-                    _slots(text, [o if f == field else (0, 0) for o, f in zip(offsets, fields, strict=True)]),
-                )
+                Gradients(loss, gradient, slots(text, self._sample, offsets, fields))
                 for text, (loss, gradient, offsets, fields) in zip(self.request.texts, found, strict=True)
             ]
         )
@@ -329,10 +327,13 @@ def _rounded(output: Probabilities) -> list[float]:
     return [round(float(value), 5) for value in output]
 
 
-def _slots(text: Text, offsets: Sequence[tuple[int, int]]) -> list[int]:
-    """Each token's word slot by its character offsets; -1 for special tokens and gaps."""
+def slots(text: Text, sample: Sample, offsets: Sequence[tuple[int, int]], fields: Sequence[int]) -> list[int]:
+    """Each token's word slot in the attacked field, by its character offsets; -1 for special tokens, gaps, other fields."""
     spans = text.spans
+    attacked = list(sample.example.fields).index(sample.field)
     return [
         next((i for i, (start, end) in enumerate(spans) if low < high and low < end and high > start), -1)
-        for low, high in offsets
+        if field == attacked
+        else -1
+        for (low, high), field in zip(offsets, fields, strict=True)
     ]

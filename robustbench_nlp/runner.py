@@ -31,6 +31,7 @@ from robustbench_nlp.environment import environment
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import Benchmark, Grid, Member
 from robustbench_nlp.helpers import Helpers
+from robustbench_nlp.preparation import prepares
 from robustbench_nlp.records import SCHEMA, Record, RecordFile
 from robustbench_nlp.report.table import row, table, write
 from robustbench_nlp.report.worst_case import worst_case_row
@@ -39,6 +40,8 @@ from robustbench_nlp.victim import Victim
 
 __all__ = ["HOPELESS", "Runner"]
 
+DEV = 200
+"""Dev examples that an attack learns from."""
 HOPELESS = 20
 """After this many errors and nothing else the run stops: the victim is broken, not an example."""
 
@@ -102,6 +105,14 @@ class Runner:
             return ()
         train = load_dataset(self.benchmark.train or self.benchmark.dataset, "train")
         return match_labels(train, self.victim.label_names, self.benchmark.label_map).examples
+
+    @cached_property
+    def dev(self) -> tuple[Example, ...]:
+        """The dev split's first examples, for attacks that learn before they meet the test split."""
+        if self.dataset.split == "all":
+            return ()
+        dev = load_dataset(self.benchmark.dataset, "dev")
+        return match_labels(dev, self.victim.label_names, self.benchmark.label_map).head(DEV)
 
     def _defend(self, defense: str) -> Victim:
         name = shown(defense)
@@ -167,6 +178,7 @@ class Runner:
             batch_size=self.batch_size,
             helpers=self.helpers,
             similarity=None if self.benchmark.similarity == "none" else self.benchmark.similarity,
+            dev=self.dev if prepares(member.attack) else (),
         )
         yield from engine.run(example for example in examples if example.id not in settled)
 
@@ -197,6 +209,9 @@ class Runner:
             else [],
             "dtype": benchmark.dtype,
             "similarity": benchmark.similarity,
+            "learned from": content_hash([example.id for example in self.dev])[:16]
+            if prepares(member.attack)
+            else None,
         }
         spec = json.loads(json.dumps(spec))  # as it will be read back
         return {

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robustbench_nlp.attack import Attack, Probe, Request, Score, Scores, Steps
+from robustbench_nlp.attack import Attack, Help, Probe, Request, Score, Scores, Steps
 from robustbench_nlp.constraints.words import content_words
 from robustbench_nlp.edits.characters import internal_edits
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.fakes import KeywordVictim, drive, sample_of
+from robustbench_nlp.fakes import KeywordVictim, drive, helped, sample_of
 from robustbench_nlp.lexicon.wordnet import synonyms
 from robustbench_nlp.plugins import create, factory, plugin_names
 from robustbench_nlp.text import Text, words_of
@@ -111,7 +111,7 @@ def test_any_text_same_seed_same_text_inside_the_threat(attack: Attack, string: 
     assert driven.text is None or not violations(attack.threat, string, str(driven.text))
 
 
-def _answered(steps: Steps, answer: Scores) -> Request | None:
+def _answered(steps: Steps, answer: Any) -> Request | None:
     try:
         return steps.send(answer)
     except StopIteration:
@@ -124,6 +124,9 @@ def test_every_candidate_is_inside_the_threat(attack: Attack) -> None:
     steps = attack.run(sample_of(attack, string), Random(1))
     request = next(steps)
     while request is not None:
+        if isinstance(request, Help):
+            request = _answered(steps, helped(request))
+            continue
         assert isinstance(request, Score | Probe)
         assert request.texts
         if isinstance(request, Score):

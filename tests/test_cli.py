@@ -362,6 +362,7 @@ def test_doctor(capsys: pytest.CaptureFixture[str], isolated_cache: Path) -> Non
     out = capsys.readouterr().out
     assert f"{isolated_cache}, 2 MB (1 datasets)" in out
     assert all(name in out for name in ("torch", "transformers", "device", "[embedded]", "[textattack]"))
+    assert re.search(r"masked LM +not trained; robustbench-nlp fetch mlm", out)
 
 
 def test_doctor_names_what_is_missing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -384,3 +385,12 @@ def test_fetch(capsys: pytest.CaptureFixture[str], isolated_cache: Path) -> None
     assert main(["fetch", "mr"]) == 0
     assert first.endswith(capsys.readouterr().out)
     assert list(isolated_cache.rglob("test.jsonl"))
+
+
+def test_fetch_trains_the_masked_language_model(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / masked_lm_training.REPORT).write_text(json.dumps({"top_1": 0.25, "top_50": 0.664}), "ascii")
+    monkeypatch.setattr(masked_lm_training, "train", lambda: tmp_path)
+    assert main(["fetch", "mlm"]) == 0
+    assert "mlm: ready (masked words right 25.0%, among the first 50 66.4%)" in capsys.readouterr().out
