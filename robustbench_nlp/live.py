@@ -227,7 +227,10 @@ class Live:
             self.request = Score([Text(string)])
 
     def _conclude(self, string: str | None) -> None:
-        """Settle the outcome: the returned text if it holds, else the best confirmed success, else the best score."""
+        """Settle the outcome: the returned text if it holds, else the best confirmed success, else the best score.
+
+        Of successes under a decision threat, which shows no scores, the one that changes the fewest words.
+        """
         if string is not None and string != self.original:
             verdict = self._judged(string)
             if verdict is None:
@@ -240,11 +243,15 @@ class Live:
                 return
         confirmed = [text for text, verdict in self._verdicts.items() if verdict.success]
         if confirmed:
-            self.final = max(confirmed, key=self._score)
+            blind = self.engine.threat.knowledge == "decision"
+            self.final = min(confirmed, key=self._words_changed) if blind else max(confirmed, key=self._score)
             self._finish("success")
             return
         self.final = string or (self._best[1] if self._best else self.original)
         self._finish("failed")
+
+    def _words_changed(self, text: str) -> int:
+        return measure(self.original, text).words_changed
 
     def _score(self, text: str) -> float:
         entry = self.seen.get(text)

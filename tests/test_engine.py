@@ -375,6 +375,13 @@ class Coin:
         return np.array(rows, dtype=np.float32)
 
 
+def test_under_a_decision_threat_the_nearest_success_is_kept() -> None:
+    requests = (score("a bad awful film", confirm="all"), score("a bad film", confirm="all"))
+    seeing, blind = (Asks(requests=requests, threat=replace(ANY, knowledge=k)) for k in ("score", "decision"))
+    assert one(seeing).adversarial == "a bad awful film"
+    assert one(blind).adversarial == "a bad film"
+
+
 def test_draws_of_a_random_victim_are_averaged_and_counted() -> None:
     attack = Asks(requests=(score("maybe good"),))
     record = one(attack, Coin(), draws=40)
