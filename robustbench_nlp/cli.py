@@ -167,7 +167,7 @@ def _shown(evaluate: Callable[..., Any]) -> Any:
     from rich.console import Console
 
     from robustbench_nlp import progress
-    from robustbench_nlp.report.table import render, summary
+    from robustbench_nlp.report.shown import render, summary
 
     rows = 0
 

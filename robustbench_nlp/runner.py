@@ -33,7 +33,8 @@ from robustbench_nlp.grid import Benchmark, Grid, Member
 from robustbench_nlp.helpers import Helpers
 from robustbench_nlp.preparation import prepares
 from robustbench_nlp.records import SCHEMA, Record, RecordFile
-from robustbench_nlp.report.table import row, table, write
+from robustbench_nlp.report.shown import write
+from robustbench_nlp.report.table import row, table
 from robustbench_nlp.report.worst_case import worst_case_row
 from robustbench_nlp.tasks import classification
 from robustbench_nlp.victim import Victim

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -17,7 +19,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from robustbench_nlp import api, plugins
+from robustbench_nlp import api, masked_lm_training, plugins
 from robustbench_nlp.cli import main
 
 HEAVY = ("torch", "pandas", "transformers", "numpy", "sklearn", "rich")

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.records import Record
-from robustbench_nlp.report.table import COLUMNS, incomplete, render, robust_if_errors_right, row, summary, table, write
+from robustbench_nlp.report.shown import render, summary, write
+from robustbench_nlp.report.table import COLUMNS, incomplete, robust_if_errors_right, row, table
 from robustbench_nlp.report.worst_case import worst_case_row
 
 OUTCOMES = ("success", "failed", "skipped", "error")

@@ -1,0 +1,196 @@
+"""The results table as it is read: on the terminal, as Markdown beside the CSV, with the caption that it needs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from robustbench_nlp.ensembles import ensemble_names
+from robustbench_nlp.report.table import BESIDE, WORST_CASE, incomplete, is_incomplete, robust_if_errors_right
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["caption", "render", "summary", "write"]
+
+
+def write(frame: pd.DataFrame, folder: Path) -> None:
+    """Write table.csv (every digit) and table.md (percent, for reading) into the run folder, each whole or not at all."""
+    _replace(folder / "table.csv", frame.to_csv(index=False, lineterminator="\n"))
+    _replace(folder / "table.md", _markdown(frame))
+
+
+def caption(frame: pd.DataFrame) -> list[str]:
+    """What a reader needs to know beside the numbers, a sentence or two a line."""
+    from importlib.metadata import version
+
+    lines: list[str] = []
+    for (dataset, split), part in frame.groupby(["dataset", "split"], sort=False):
+        floor, note = (frame.attrs.get(name, {}).get(dataset) for name in BESIDE)
+        constant = "" if floor is None else f"; a constant answer scores {_percent(floor)} %, clean and under attack"
+        lines.append(f"{dataset}, {split} split, n = {_listed(part['n'])}, seed {_listed(part['seed'])}{constant}.")
+        if note:
+            lines.append(f"{note.rstrip('.')}.")
+    attacks = frame[~frame["attack"].str.startswith(WORST_CASE)].drop_duplicates(["attack", "threat", "max_queries"])
+    threats = [
+        f"{row['attack']} {row['threat']}" + ("" if pd.isna(row["max_queries"]) else f", {row['max_queries']} queries")
+        for row in attacks.to_dict("records")
+    ]
+    if threats:
+        lines.append(f"Threats: {'; '.join(threats)}.")
+    ensembles = dict.fromkeys(frame["attack"][frame["attack"].str.startswith(WORST_CASE)])
+    for name in ensembles:
+        members = name.removeprefix(WORST_CASE)
+        published = f"{_worst_case(name).capitalize()}: right under every attack of this published ensemble."
+        lines.append(
+            published if _published(name) else f"Worst case: right under every one of {members.replace('+', ', ')}."
+        )
+    if (frame["mode"] == "cascade").any():
+        lines.append("Cascade: each attack met only what the ones before it left; robust = still right after it.")
+    lines += [f"Incomplete (!): {line}." for line in incomplete(frame)]
+    lines.append(
+        "Intervals: 95 % Wilson; robust = right under attack / n; ASR = successes / attempted. "
+        f"robustbench-nlp {version('robustbench-nlp')}, records schema {_listed(frame['schema'])}."
+    )
+    return lines
+
+
+def _listed(values: pd.Series[Any]) -> str:
+    return ", ".join(str(value) for value in values.dropna().unique()) or "-"
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One row as it is read; `best` tells of its robust accuracy, `headline` of a worst case."""
+
+    group: tuple[str, str, str]
+    cells: list[str]
+    best: bool
+    headline: bool
+
+
+_HEADS = ("victim", "defense", "attack", "n", "clean\n%", "robust %\n[95 %]", "ASR\n%", "queries", "words\nchanged")
+_ATTACK, _ROBUST = 2, 5
+
+
+def _lines(frame: pd.DataFrame) -> tuple[list[str], list[_Line]]:
+    """The headings and the lines in reading order: worst cases end each defense's block."""
+    by_attack = frame.groupby(["dataset", "victim", "attack"])["robust_accuracy"]
+    highest, lowest = by_attack.transform("max"), by_attack.transform("min")
+    frame = frame.assign(
+        best=(frame["robust_accuracy"] == highest) & (highest > lowest),
+        incomplete=is_incomplete(frame),
+        robust_if_errors_right=robust_if_errors_right(frame),
+    )
+    with_errors = bool((frame["errors"] > 0).any())
+    lines = [_line(row, with_errors) for row in frame.to_dict("records")]
+    order = {group: i for i, group in enumerate(dict.fromkeys(line.group for line in lines))}
+    heads = [*_HEADS, "errors", "robust %\nif errors\nright"] if with_errors else [*_HEADS]
+    return heads, sorted(lines, key=lambda line: (order[line.group], line.headline))
+
+
+def _line(row: Mapping[Hashable, Any], with_errors: bool = False) -> _Line:
+    attack = str(row["attack"])
+    headline = attack.startswith(WORST_CASE)
+    cells = [
+        str(row["victim"]),
+        str(row["defense"]),
+        _worst_case(attack) if headline else attack,
+        str(row["n"]),
+        _percent(row["clean_accuracy"]),
+        f"{_percent(row['robust_accuracy'])} [{_percent(row['robust_low'])}–{_percent(row['robust_high'])}]",
+        _percent(row["attack_success_rate"]),
+        _number(row["queries_mean"]),
+        _number(row["words_changed_mean"]),
+    ]
+    if with_errors:
+        cells += [
+            f"{row['errors']}{' (!)' if row['incomplete'] else ''}",
+            _percent(row["robust_if_errors_right"]),
+        ]
+    return _Line((row["dataset"], row["victim"], row["defense"]), cells, bool(row["best"]), headline)
+
+
+def _published(worst_case: str) -> bool:
+    return worst_case.removeprefix(WORST_CASE) in ensemble_names()
+
+
+def _worst_case(name: str) -> str:
+    """How a worst case is headed: a published one by its name, others have their members in the caption."""
+    return f"worst case {name.removeprefix(WORST_CASE)}" if _published(name) else "worst case"
+
+
+def _percent(share: float) -> str:
+    return "-" if pd.isna(share) else f"{100 * share:.1f}"
+
+
+def _number(value: float) -> str:
+    return "-" if pd.isna(value) else f"{value:.1f}"
+
+
+def summary(frame: pd.DataFrame) -> list[str]:
+    """One short line a row, for a terminal that waits for the whole table."""
+    lines = [line.cells for line in map(_line, frame.assign(best=False, incomplete=False).to_dict("records"))]
+    return [
+        f"{defense} × {attack}: clean {clean} %, robust {robust} %, ASR {asr} %"
+        for _, defense, attack, _, clean, robust, asr, *_ in lines
+    ]
+
+
+def render(frame: pd.DataFrame) -> Table:
+    """The table for the terminal: the best robust accuracy under each attack is bold, worst cases are the headline."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    heads, lines = _lines(frame)
+    victims = frame["victim"].unique()
+    first = int(len(victims) == 1)  # one victim stands in the title: 80 columns are few
+    shown = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, header_style="bold", caption_justify="left")
+    shown.title = Text(f"victim {victims[0]}") if first else None
+    shown.caption = Text("\n".join(caption(frame)))
+    for i, head in enumerate(heads[first:], first):
+        left = i <= _ATTACK
+        shown.add_column(
+            head, justify="left" if left else "right", no_wrap=i >= _ATTACK, overflow="fold", min_width=9 * left
+        )
+    for i, line in enumerate(lines):
+        if i and line.group != lines[i - 1].group:
+            shown.add_section()
+        cells = [Text(cell, "bold" if line.best and j == _ROBUST else "") for j, cell in enumerate(line.cells)]
+        shown.add_row(*cells[first:], style="cyan" if line.headline else "")
+    return shown
+
+
+def _markdown(frame: pd.DataFrame) -> str:
+    heads, lines = _lines(frame)
+    rows = []
+    for line in lines:
+        cells = [_escaped(cell) for cell in line.cells]
+        if line.headline:
+            cells[_ATTACK] = f"*{cells[_ATTACK]}*"
+        if line.best:
+            cells[_ROBUST] = f"**{cells[_ROBUST]}**"
+        rows.append(cells)
+    marks = [":--" if i <= _ATTACK else "--:" for i in range(len(heads))]
+    flat = [head.replace("\n", " ") for head in heads]
+    body = "\n".join(f"| {' | '.join(cells)} |" for cells in [flat, marks, *rows])
+    notes = "\n".join(f"- {_escaped(line)}" for line in caption(frame))
+    return f"{body}\n\n{notes}\n"
+
+
+def _escaped(text: str) -> str:
+    for mark in "\\|*_<`":
+        text = text.replace(mark, "\\" + mark)
+    return text
+
+
+def _replace(path: Path, content: str) -> None:
+    scratch = path.with_name(f".{path.name}.part")
+    scratch.write_bytes(content.encode("utf-8", "backslashreplace"))
+    os.replace(scratch, path)
