@@ -1,0 +1,116 @@
+"""TextBugger (Li et al., 2019), black-box: the best of five small bugs in each of the words that matter most.
+
+The victim's most confident sentences come first, and in each the words whose loss hurts it most. Differs from the paper:
+sentences that it reads otherwise come last instead of being left out; a bug is kept only where it raises the score;
+substitute words are WordNet synonyms, all of them and none for stop words, where the paper takes the five nearest
+embeddings (`candidates="neighbours(5)"`); the limit is on edits instead of on the similarity by a sentence encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any, ClassVar
+
+from robustbench_nlp.attack import Request, Sample, Steps
+from robustbench_nlp.constraints.words import content_words, within_edits
+from robustbench_nlp.edits.characters import delete, swap
+from robustbench_nlp.edits.visual import homoglyphs
+from robustbench_nlp.edits.words import candidate_maker
+from robustbench_nlp.lexicon.keyboard import neighbours
+from robustbench_nlp.lexicon.leet import shapes
+from robustbench_nlp.search.greedy import in_order
+from robustbench_nlp.search.importance import descending, probed
+from robustbench_nlp.search.ranked import deleted_scores
+from robustbench_nlp.text import Text
+from robustbench_nlp.threat import Threat
+
+__all__ = ["TextBugger", "bugs"]
+
+CHAR_30 = Threat(name="char_30", unit="char", max_edits=30)
+BUGS_30 = Threat(name="bugs_30", unit="word", max_edits=30, candidates="wordnet-3.0")
+NONE = "none"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextBugger:
+    """`candidates` names the set of substitute words (see `edits.words`); with "none" there are four bugs, all of them of
+    characters. The default threat follows: `char_30` for those."""
+
+    threat: Threat = BUGS_30
+    candidates: str = "wordnet"
+    version: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        if self.candidates != NONE:
+            candidate_maker(self.candidates)
+        if self.threat == BUGS_30 and self.candidates != "wordnet":
+            bugs_30 = replace(BUGS_30, candidates=self.candidates)
+            object.__setattr__(self, "threat", CHAR_30 if self.candidates == NONE else bugs_30)
+
+    def run(self, sample: Sample, rng: Random) -> Steps:
+        original = str(sample.text)
+        replaceable = set() if self.candidates == NONE else set(content_words(sample.text))
+
+        def candidates(text: Text, number: int) -> Sequence[Text]:
+            edited = [text.swap(number, word) for word in bugs(text.word(number), rng)]
+            if number in replaceable:
+                edited += candidate_maker(self.candidates)(text, number)
+            return within_edits(edited, original, sample.threat.max_edits)
+
+        order = yield from _order(sample.text)
+        return (yield from in_order(sample.text, sample.score, order, candidates))
+
+
+def _order(text: Text) -> Generator[Request, Any, list[int]]:
+    """All words: those of the sentences that score lowest by themselves first, in each the most important ones first."""
+    string, spans, sentences = str(text), text.spans, _sentences(text)
+    confidence = [0.0]
+    if len(sentences) > 1:
+        confidence = yield from probed(Text(string[spans[s[0]][0] : spans[s[-1]][1]], end=0) for s in sentences)
+    scores = yield from deleted_scores(text, range(len(text)))
+    order: list[int] = []
+    for i in sorted(range(len(sentences)), key=confidence.__getitem__):
+        order += [sentences[i][j] for j in descending([scores[number] for number in sentences[i]])]
+    return order
+
+
+def bugs(word: str, rng: Random) -> list[str]:
+    """One random bug of each kind that the word allows: a space put in (words of up to five letters), a letter dropped
+    or two swapped inside it (swaps in words of five letters or more), a letter that looks or lies near another."""
+    if len(word) < 2:
+        return []
+    made = []
+    if len(word) < 6:
+        i = rng.randrange(1, len(word))
+        made.append(word[:i] + " " + word[i:])
+    made.append(word[0] + delete(word[1:-1], rng) + word[-1])
+    if len(word) > 4:
+        made.append(word[0] + swap(word[1:-1], rng) + word[-1])
+    made.append(substitute(word, rng))
+    return [new for new in dict.fromkeys(made) if new != word]
+
+
+def substitute(word: str, rng: Random) -> str:
+    """A letter becomes one that looks like it (another script's, a digit, a sign) or whose key touches its own."""
+    places = [(i, near) for i, letter in enumerate(word) if (near := _near(letter))]
+    if not places:
+        return word
+    i, near = rng.choice(places)
+    return word[:i] + rng.choice(rng.choice(near)) + word[i + 1 :]
+
+
+def _near(letter: str) -> list[str]:
+    return [near for near in (homoglyphs(letter), shapes(letter), neighbours(letter)) if near]
+
+
+def _sentences(text: Text) -> list[list[int]]:
+    """The word slots of each sentence: a new one begins after a full stop, question or exclamation mark or line end."""
+    string, sentences, last = str(text), list[list[int]](), 0
+    for number, (start, end) in enumerate(text.spans):
+        if not sentences or any(mark in ".!?…\n。！？" for mark in string[last:start]):
+            sentences.append([])
+        sentences[-1].append(number)
+        last = end
+    return sentences

@@ -1,0 +1,108 @@
+"""Word substitutions by the name of a candidate set, and the limits of a threat on them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from operator import ne
+
+from robustbench_nlp.errors import UsageError
+from robustbench_nlp.lexicon.wordnet import synonyms
+from robustbench_nlp.text import Text, words_of
+from robustbench_nlp.threat import Threat, violations
+
+__all__ = ["Limits", "candidate_maker", "word_threat"]
+
+Candidates = Callable[[Text, int], Sequence[Text]]
+_NAME = re.compile(
+    r"(?P<kind>wordnet)|(?P<near>neighbours)(\((?P<k>[1-9]\d*)\))?|(?P<own>vectors):(?P<path>.+)", re.DOTALL
+)
+NEIGHBOURS = 50
+"""Neighbours of a word where the name of the set says no number."""
+
+
+@cache
+def candidate_maker(name: str) -> Candidates:
+    """The texts in which one slot holds another word of a candidate set; always a single word by the rule of `Text`.
+
+    "wordnet": all synonyms; "neighbours" or "neighbours(25)": the nearest of the embedding table, in the case of the word
+    that they replace; "vectors:PATH": the same from a file of the user's. Tables load at the first word. Raises
+    `UsageError` for another name.
+    """
+    _parsed(name)
+
+    def candidates(text: Text, number: int) -> list[Text]:
+        return [text.swap(number, other) for other in words(text.word(number))]
+
+    @cache
+    def words(word: str) -> tuple[str, ...]:
+        return tuple(other for other in _lookup(name)(word) if words_of(other) == [other] and other != word)
+
+    return candidates
+
+
+def _parsed(name: str) -> re.Match[str]:
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise UsageError(f"no candidates '{name}'; write wordnet, neighbours, neighbours(25) or vectors:PATH")
+    return match
+
+
+@cache
+def _lookup(name: str) -> Callable[[str], Sequence[str]]:
+    """The words of a set for a word, best first."""
+    match = _parsed(name)
+    if match["kind"]:
+        return synonyms
+    from robustbench_nlp.lexicon import neighbours as table
+
+    near = table.from_vectors(match["path"]) if match["own"] else table.neighbours
+    k = int(match["k"] or NEIGHBOURS)
+    return lambda word: [_in_case(other, word) for other, _ in near(word.lower(), k)]
+
+
+def _in_case(word: str, model: str) -> str:
+    """The word in capitals, with a capital, or as it is: like the model."""
+    if len(model) > 1 and model.isupper():
+        return word.upper()
+    return word[:1].upper() + word[1:] if model[:1].isupper() else word
+
+
+def word_threat(candidates: str, share: float) -> Threat:
+    """The threat that changes at most a share of the words, in [0, 1], to candidates of the named set."""
+    kind = candidates.partition("(")[0].partition(":")[0]
+    known = "wordnet-3.0" if kind == "wordnet" else candidates
+    return Threat(name=f"{kind}_{share * 100:.0f}", unit="word", max_words_share=share, candidates=known)
+
+
+class Limits:
+    """A threat's limits on texts whose slots hold single words, so that a changed word is a changed slot; `most` of these."""
+
+    def __init__(self, threat: Threat, original: Text) -> None:
+        self._threat = threat
+        self._original = original
+        self._words = original.words
+        total = len(words_of(str(original)))
+        share = None if threat.max_words_share is None else int(threat.max_words_share * total)
+        self.most = min(total if most is None else most for most in (threat.max_words_changed, share))
+        self._characters = threat.max_edits is not None or threat.max_edits_per_word is not None
+
+    def allow(self, text: Text) -> bool:
+        """Whether the text is inside the threat."""
+        if sum(map(ne, text.words, self._words)) > self.most:
+            return False
+        return not (self._characters and violations(self._threat, str(self._original), str(text)))
+
+    def within(self, candidates: Candidates) -> Candidates:
+        """The candidates that are inside the threat, without the original."""
+
+        def limited(text: Text, number: int) -> Sequence[Text]:
+            old = self._original.word(number)
+            others = sum(map(ne, text.words, self._words)) - (text.word(number) != old)
+            if others >= self.most:
+                return []
+            found = [other for other in candidates(text, number) if others or other.word(number) != old]
+            return [other for other in found if self.allow(other)] if self._characters else found
+
+        return limited
