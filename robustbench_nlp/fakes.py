@@ -23,6 +23,7 @@ from robustbench_nlp.attack import (
     Sample,
     Score,
     Scores,
+    Vocabulary,
 )
 from robustbench_nlp.data.example import Example, Input, content_hash
 from robustbench_nlp.errors import UsageError
@@ -30,7 +31,7 @@ from robustbench_nlp.text import Text, words_of
 from robustbench_nlp.threat import violations
 from robustbench_nlp.victim import Probabilities, Victim
 
-__all__ = ["FILLS", "Driven", "KeywordVictim", "drive", "helped", "sample_of"]
+__all__ = ["Driven", "KeywordVictim", "drive", "graded", "helped", "sample_of"]
 
 FILLS = ("film", "story", "quite", "bad", "dull", "never", "seems", "awful")
 """What `helped` answers for every blank, in an order that depends on what stands beside it."""
@@ -66,9 +67,16 @@ class Driven(NamedTuple):
 
 
 def sample_of(attack: Attack, string: str, label: int = 1) -> Sample:
-    """A one-field sample under the attack's own threat."""
+    """A one-field sample under the attack's own threat, with a vocabulary of eight words where gradients are known."""
     example = Example(fields={"text": string}, label=label)
-    return Sample(example=example, text=Text(string), field="text", label=label, threat=attack.threat)
+    known = _vocabulary() if attack.threat.knowledge == "gradient" else None
+    return Sample(example=example, text=Text(string), field="text", label=label, threat=attack.threat, vocabulary=known)
+
+
+def _vocabulary() -> Vocabulary:
+    words = ("good", "bad", "great", "awful", "film", "movie", "cast", "the")
+    rows = [[int(digit, 16) / 15 for digit in content_hash(word)[:4]] for word in words]
+    return Vocabulary(words, np.array(rows, dtype=np.float32))
 
 
 def drive(attack: Attack, sample: Sample, rng: Random, victim: Victim, max_queries: int | None = None) -> Driven:
@@ -93,7 +101,7 @@ def drive(attack: Attack, sample: Sample, rng: Random, victim: Victim, max_queri
         texts = request.texts if max_queries is None else request.texts[: max(0, max_queries - queries)]
         queries += len(texts)
         if isinstance(request, Gradient):
-            answer = [_gradients(text, sample, victim) for text in texts]
+            answer = [graded(text, sample, victim) for text in texts]
         else:
             answer = _answer(texts, sample, victim, isinstance(request, Probe))
         if isinstance(request, Score):
@@ -129,7 +137,7 @@ def _bag(string: str) -> NDArray[np.float32]:
     return unit
 
 
-def _gradients(text: Text, sample: Sample, victim: Victim) -> Gradients:
+def graded(text: Text, sample: Sample, victim: Victim) -> Gradients:
     """One token a word slot, four dimensions."""
     strings = [*text.words, str(text)]
     outputs = victim.predict([sample.example.with_field(sample.field, string) for string in strings])

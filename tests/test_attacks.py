@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robustbench_nlp.attack import Attack, Help, Probe, Request, Score, Scores, Steps
+from robustbench_nlp.attack import Attack, Gradient, Help, Probe, Request, Score, Scores, Steps
 from robustbench_nlp.constraints.words import content_words
 from robustbench_nlp.edits.characters import internal_edits
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.fakes import KeywordVictim, drive, helped, sample_of
+from robustbench_nlp.fakes import KeywordVictim, drive, graded, helped, sample_of
 from robustbench_nlp.lexicon.wordnet import synonyms
 from robustbench_nlp.plugins import create, factory, plugin_names
 from robustbench_nlp.text import Text, words_of
@@ -121,11 +121,15 @@ def _answered(steps: Steps, answer: Any) -> Request | None:
 @every_attack
 def test_every_candidate_is_inside_the_threat(attack: Attack) -> None:
     string = "It's a well-made, fine film with good actors and a great score"
-    steps = attack.run(sample_of(attack, string), Random(1))
-    request = next(steps)
+    sample = sample_of(attack, string)
+    steps = attack.run(sample, Random(1))
+    request = next(steps, None)
     while request is not None:
         if isinstance(request, Help):
             request = _answered(steps, helped(request))
+            continue
+        if isinstance(request, Gradient):
+            request = _answered(steps, [graded(text, sample, VICTIM) for text in request.texts])
             continue
         assert isinstance(request, Score | Probe)
         assert request.texts

@@ -48,8 +48,14 @@ def save_bytes(folder: Path, *, causal: bool = False) -> Path:
     """A RoBERTa with a masked-LM head, or a GPT-2: of random weights, on a byte-level vocabulary of 300 tokens."""
     import torch
     from tokenizers import ByteLevelBPETokenizer
-    from transformers import GPT2Config, GPT2LMHeadModel, GPT2TokenizerFast, RobertaConfig, RobertaForMaskedLM
-    from transformers import RobertaTokenizerFast
+    from transformers import (
+        GPT2Config,
+        GPT2LMHeadModel,
+        GPT2TokenizerFast,
+        RobertaConfig,
+        RobertaForMaskedLM,
+        RobertaTokenizerFast,
+    )
 
     folder.mkdir(parents=True, exist_ok=True)
     special = ["<|endoftext|>"] if causal else ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
