@@ -19,6 +19,8 @@ from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import Benchmark, grid_of
 from robustbench_nlp.helpers import Helpers
 from robustbench_nlp.records import Record, read
+from robustbench_nlp.report.flags import flags
+from robustbench_nlp.report.shown import write
 from robustbench_nlp.report.table import incomplete
 from robustbench_nlp.runner import Runner
 from robustbench_nlp.victim import Victim, VictimOptions, as_victim, open_victim
@@ -138,7 +140,10 @@ def evaluate(
         on_table,
         _objects(benchmark, victim, dataset, attacks),
     )
-    return Run(runner.run(), runner.folder)
+    run = Run(runner.run(), runner.folder)
+    run.table.attrs["flags"] = [f"{flag.name}: {flag.evidence}" for flag in flags(run, target)]
+    write(run.table, run.folder)
+    return run
 
 
 def _dataset(dataset: str | Dataset | Pairs, split: str, victim: Victim) -> Dataset:

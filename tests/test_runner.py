@@ -337,3 +337,18 @@ def test_a_published_ensemble_is_a_cascade_with_its_own_budgets(tmp_path: Path) 
     assert table.loc[("none", "pwws@300"), "max_queries"] == 300
     with pytest.raises(UsageError, match="fixes its members' budgets"):
         go(tmp_path, attacks=["worst-case:fast-1"], max_queries=50)
+
+
+def test_warnings_stand_below_the_table(tmp_path: Path) -> None:
+    class Moody(KeywordVictim):
+        """Says that it is not random."""
+
+        def predict(self, inputs: Any, draw: int = 0) -> Any:
+            moods.append(0.01 * len(moods) % 0.1)
+            answer = super().predict(inputs) + [moods[-1], 0.0]
+            return answer / answer.sum(axis=1, keepdims=True)
+
+    moods: list[float] = []
+    run = go(tmp_path, victim=Moody(), attacks=["pruthi"])
+    assert any(flag.startswith("nondeterministic_victim: ") for flag in run.table.attrs["flags"])
+    assert "Warning: nondeterministic" in (run.folder / "table.md").read_text().replace("\\", "")

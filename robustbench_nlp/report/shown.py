@@ -53,6 +53,7 @@ def caption(frame: pd.DataFrame) -> list[str]:
     if (frame["mode"] == "cascade").any():
         lines.append("Cascade: each attack met only what the ones before it left; robust = still right after it.")
     lines += [f"Incomplete (!): {line}." for line in incomplete(frame)]
+    lines += [f"Warning: {line}" for line in frame.attrs.get("flags", ())]
     lines.append(
         "Intervals: 95 % Wilson; robust = right under attack / n; ASR = successes / attempted. "
         f"robustbench-nlp {version('robustbench-nlp')}, records schema {_listed(frame['schema'])}."

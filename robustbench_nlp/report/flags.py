@@ -1,0 +1,254 @@
+"""Automatic warnings that a robust accuracy may say less than it seems to, each with its evidence; after AutoAttack's flags.
+
+Croce and Hein (2020) warn where an evaluation shows signs of randomness or of hidden gradients; these are such signs for
+texts. A flag proves nothing: it says where to look before a number is quoted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import pandas as pd
+
+from robustbench_nlp.attack import Attack
+from robustbench_nlp.errors import UsageError
+from robustbench_nlp.plugins import create
+from robustbench_nlp.predictor import Predictor
+from robustbench_nlp.records import Record
+from robustbench_nlp.stats import mcnemar, wilson
+from robustbench_nlp.tasks.classification import DIGITS
+from robustbench_nlp.victim import Victim
+
+__all__ = ["Evidence", "Evidenced", "Flag", "flags"]
+
+PROBED = 32
+"""Texts that the victim is asked twice."""
+SATURATED, SATURATED_SHARE = 0.9999, 0.25
+"""Scores are rounded to 1e-5: above this probability a search has ten levels to climb."""
+FEWEST, DISTINCT_SHARE = 20, 0.5
+"""From so many unsaturated outputs on, real numbers of five decimals hardly ever repeat."""
+ALPHA = 0.05
+UNLIMITED_SUCCESS = 0.9
+
+
+class Flag(NamedTuple):
+    """A warning: its name, and a sentence with the numbers behind it."""
+
+    name: str
+    evidence: str
+
+
+class Evidenced(Protocol):
+    """What flags are computed from: a `Run`, or an `Evidence`."""
+
+    @property
+    def table(self) -> pd.DataFrame: ...
+
+    @property
+    def records(self) -> Mapping[tuple[str, str], Sequence[Record]]: ...
+
+
+class Evidence(NamedTuple):
+    """A table of one victim on one dataset (the columns of table.csv) with its records by (defense, attack)."""
+
+    table: pd.DataFrame
+    records: Mapping[tuple[str, str], Sequence[Record]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """A row of the table with its records; `attack` is None where the name makes no attack here (an object, an extra)."""
+
+    defense: str
+    name: str
+    mode: str
+    threat: str
+    max_queries: int | None
+    records: Sequence[Record]
+    attack: Attack | None
+
+    @property
+    def unit(self) -> str | None:
+        return self.attack.threat.unit if self.attack else None
+
+    @property
+    def knowledge(self) -> str | None:
+        return self.attack.threat.knowledge if self.attack else None
+
+    @property
+    def blind(self) -> bool:
+        """Whether the attack never looks at an answer: noise, or a random search."""
+        noise = "noise" in (self.mode, getattr(self.attack, "mode", None))  # in a cascade the row says cascade
+        return noise or getattr(self.attack, "search", None) == "random"
+
+    @property
+    def verdicts(self) -> dict[str, bool]:
+        """Of each attempted example, whether it was broken."""
+        return {r.example_id: r.outcome == "success" for r in self.records if r.outcome in ("success", "failed")}
+
+    def __str__(self) -> str:
+        return f"{self.defense} × {self.name} ({self.threat})"
+
+
+def flags(run: Evidenced, victim: Victim | None = None) -> list[Flag]:
+    """Every warning that the run's records give cause for; with the undefended `victim`, 64 predictions more show whether
+    it answers alike twice.
+
+    Names: `nondeterministic_victim`, `saturated_scores`, `quantised_scores`, `random_beats_search`,
+    `transfer_beats_direct`, `unlimited_attack_fails`, `gradient_weaker_than_score`. Comparisons are within one defense
+    and one unit of change, paired by example, significant at 0.05 by McNemar's exact test.
+    """
+    cells = _cells(run)
+    defenses = [[cell for cell in cells if cell.defense == name] for name in dict.fromkeys(c.defense for c in cells)]
+    found = [*_nondeterministic(cells, victim)] if victim is not None else []
+    for defended in defenses:
+        found += [*_saturated(defended), *_quantised(defended)]
+        for unit in dict.fromkeys(cell.unit for cell in defended if cell.unit):
+            alike = [cell for cell in defended if cell.unit == unit]
+            found += [*_random(alike), *_transfer(alike), *_gradient(alike)]
+        found += _unlimited(defended)
+    return found
+
+
+def _nondeterministic(cells: Sequence[_Cell], victim: Victim) -> Iterator[Flag]:
+    """The same texts in the same batch, twice."""
+    inputs = list(dict.fromkeys(record.original for cell in cells for record in cell.records))[:PROBED]
+    if victim.random or not inputs:
+        return
+    predictor = Predictor(victim)
+    moved = np.abs(predictor.predict(inputs).outputs - predictor.predict(inputs).outputs).max(axis=1)
+    unequal = int((moved > 10.0**-DIGITS).sum())
+    if unequal:
+        yield Flag(
+            "nondeterministic_victim",
+            f"{victim.name} says random=False but answered {unequal} of {len(inputs)} texts otherwise when asked again, "
+            f"by up to {np.nanmax(moved):.2g}; declare it random and run with more draws.",
+        )
+
+
+def _saturated(cells: Sequence[_Cell]) -> Iterator[Flag]:
+    tops = _clean_tops(cells)
+    high = sum(top >= SATURATED for top in tops)
+    if tops and high >= SATURATED_SHARE * len(tops):
+        yield Flag(
+            "saturated_scores",
+            f"{cells[0].defense}: {high} of {len(tops)} clean outputs give their class at least {SATURATED}; a search by score "
+            "has next to nothing to climb there, so add attacks that need decisions only.",
+        )
+
+
+def _quantised(cells: Sequence[_Cell]) -> Iterator[Flag]:
+    tops = [top for top in _clean_tops(cells) if top < SATURATED]
+    distinct = len(set(tops))
+    if len(tops) >= FEWEST and distinct <= DISTINCT_SHARE * len(tops):
+        yield Flag(
+            "quantised_scores",
+            f"{cells[0].defense}: {len(tops)} unsaturated clean outputs hold only {distinct} distinct top probabilities; steps "
+            "that a search needs may be rounded away.",
+        )
+
+
+def _clean_tops(cells: Iterable[_Cell]) -> list[float]:
+    """The top clean probability of the first 200 examples, by whichever cell has it: of many more, any would repeat."""
+    outputs = {r.example_id: r.clean_output for cell in cells for r in cell.records if r.clean_output}
+    return [max(output) for output in islice(outputs.values(), 200)]
+
+
+def _random(cells: Sequence[_Cell]) -> Iterator[Flag]:
+    """The strongest blind baseline against every search."""
+    blind = [cell for cell in cells if cell.blind]
+    searches = [cell for cell in cells if not cell.blind and cell.mode != "transfer"]
+    for search in searches if blind else ():
+        evidence = _stronger(_strongest(blind), search)
+        if evidence:
+            yield Flag("random_beats_search", f"{evidence}: an attack without a search should not beat one with it.")
+
+
+def _transfer(cells: Sequence[_Cell]) -> Iterator[Flag]:
+    """The strongest transferred attack against the strongest direct one."""
+    transferred = [cell for cell in cells if cell.mode == "transfer"]
+    direct = [cell for cell in cells if cell.mode != "transfer"]
+    evidence = _stronger(_strongest(transferred), _strongest(direct)) if transferred and direct else ""
+    if evidence:
+        yield Flag("transfer_beats_direct", f"{evidence}: texts made for another model should not break more.")
+
+
+def _gradient(cells: Sequence[_Cell]) -> Iterator[Flag]:
+    """The strongest attack by score against the strongest by gradient."""
+    searches = [cell for cell in cells if not cell.blind and cell.mode != "transfer"]
+    scores = [cell for cell in searches if cell.knowledge == "score"]
+    gradients = [cell for cell in searches if cell.knowledge == "gradient"]
+    evidence = _stronger(_strongest(scores), _strongest(gradients)) if scores and gradients else ""
+    if evidence:
+        yield Flag(
+            "gradient_weaker_than_score", f"{evidence}: the gradients may be masked, or the attack misled by them."
+        )
+
+
+def _unlimited(cells: Sequence[_Cell]) -> Iterator[Flag]:
+    """An attack that may change anything, at any cost, should break nearly everything."""
+    for cell in cells:
+        verdicts = cell.verdicts
+        if cell.blind or cell.mode == "transfer" or cell.max_queries is not None or _limited(cell) or not verdicts:
+            continue
+        successes = sum(verdicts.values())
+        if wilson(successes, len(verdicts)).high < UNLIMITED_SUCCESS:
+            yield Flag(
+                "unlimited_attack_fails",
+                f"{cell} has no budget and its threat no limits, yet it breaks only {successes} of {len(verdicts)} attempted "
+                "examples: it sets limits of its own, or its search is led astray.",
+            )
+
+
+def _limited(cell: _Cell) -> bool:
+    if cell.attack is None:
+        return True
+    t = cell.attack.threat
+    limits = (t.max_words_changed, t.max_words_share, t.max_edits, t.max_edits_per_word, t.min_similarity, t.candidates)
+    return any(limit is not None for limit in limits)
+
+
+def _strongest(cells: Sequence[_Cell]) -> _Cell:
+    return max(cells, key=lambda cell: sum(cell.verdicts.values()))
+
+
+def _stronger(first: _Cell, second: _Cell) -> str:
+    """The evidence that `first` breaks significantly more of the examples that both attempted; '' without it."""
+    ours, theirs = first.verdicts, second.verdicts
+    both = [example for example in ours if example in theirs]
+    a, b = [ours[example] for example in both], [theirs[example] for example in both]
+    p = mcnemar(a, b)
+    if sum(a) <= sum(b) or p >= ALPHA:
+        return ""
+    return f"{first} breaks {sum(a)} of {len(both)} examples, {second} only {sum(b)} (McNemar p = {p:.2g})"
+
+
+def _cells(run: Evidenced) -> list[_Cell]:
+    """The table's rows that have records of their own, so no worst cases."""
+    return [
+        _Cell(
+            str(row["defense"]),
+            str(row["attack"]),
+            str(row["mode"]),
+            str(row["threat"]),
+            None if pd.isna(row["max_queries"]) else int(row["max_queries"]),
+            run.records[row["defense"], row["attack"]],
+            _attack(str(row["attack"])),
+        )
+        for row in run.table.to_dict("records")
+        if (row["defense"], row["attack"]) in run.records
+    ]
+
+
+def _attack(name: str) -> Attack | None:
+    """The attack that a table calls `name`, an ensemble's `@budget` left out."""
+    try:
+        made: Attack = create("attack", re.sub(r"@\w+$", "", name))
+    except UsageError:
+        return None
+    return made

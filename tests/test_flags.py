@@ -1,0 +1,204 @@
+"""Automatic warnings: each fires on records made to show its sign, and stays silent beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from robustbench_nlp import evaluate
+from robustbench_nlp.fakes import KeywordVictim
+from robustbench_nlp.records import Record
+from robustbench_nlp.report.flags import Evidence, Flag, flags
+from robustbench_nlp.report.table import row, table
+
+OUTCOMES = {"x": "success", ".": "failed", "-": "skipped", "!": "error"}
+UNLIMITED = "textattack:textbugger"
+
+
+class Case(NamedTuple):
+    """One cell: an example's outcome a character, the same examples in every cell."""
+
+    attack: str
+    outcomes: str
+    mode: str = "adaptive"
+    max_queries: int | None = 100
+    defense: str = "none"
+    tops: tuple[float, ...] = ()
+
+
+def records(case: Case) -> list[Record]:
+    rng = Random(0)
+    tops = case.tops or [round(rng.uniform(0.5, 0.99), 5) for _ in case.outcomes]
+    return [
+        Record(
+            example_id=f"e{i}",
+            label=1,
+            original=f"film number {i}",
+            outcome=OUTCOMES[mark],
+            clean_output=None if mark == "!" else [round(1 - top, 5), top],
+            clean_prediction=int(mark != "-"),
+        )
+        for i, (mark, top) in enumerate(zip(case.outcomes, tops, strict=True))
+    ]
+
+
+def flagged(*cases: Case, victim=None) -> list[Flag]:
+    found = {(case.defense, case.attack): records(case) for case in cases}
+    rows = [
+        row(
+            {
+                "dataset": "films",
+                "victim": "v",
+                "defense": case.defense,
+                "attack": case.attack,
+                "mode": case.mode,
+                "threat": "t@1",
+                "max_queries": case.max_queries,
+            },
+            found[case.defense, case.attack],
+        )
+        for case in cases
+    ]
+    return flags(Evidence(table(rows), found), victim)
+
+
+def names(*cases: Case, victim=None) -> list[str]:
+    return [flag.name for flag in flagged(*cases, victim=victim)]
+
+
+FEW, MANY = "x" * 5 + "." * 35, "." * 20 + "x" * 20
+
+
+@dataclass
+class Moody:
+    """Says that it isn't random, and answers every third text by how often it was called."""
+
+    name: str = "moody"
+    label_names: tuple[str, ...] = ("negative", "positive")
+    random: bool = False
+    fingerprint: str = "moody"
+    calls: int = 0
+
+    def predict(self, inputs, draw=0):
+        self.calls += 1
+        p = np.full(len(inputs), 0.3, np.float32)
+        p[::3] += 0.1 * self.calls
+        return np.stack([p, 1 - p], axis=1)
+
+
+class Failing(KeywordVictim):
+    def predict(self, inputs, draw=0):
+        raise RuntimeError("out of order")
+
+
+def test_a_victim_that_changes_its_mind():
+    (flag,) = flagged(Case("pwws", MANY), victim=Moody())
+    assert flag.name == "nondeterministic_victim"
+    assert "11 of 32 texts" in flag.evidence
+    assert "by up to 0.1" in flag.evidence
+
+
+@pytest.mark.parametrize("victim", [KeywordVictim(), Moody(random=True), Failing(), None])
+def test_a_victim_that_is_honest_or_silent(victim):
+    assert names(Case("pwws", MANY), victim=victim) == []
+
+
+def test_saturated_scores():
+    (flag,) = flagged(Case("pwws", MANY, tops=(1.0,) * 10 + tuple(0.6 + i / 1000 for i in range(30))))
+    assert flag.name == "saturated_scores"
+    assert "10 of 40" in flag.evidence
+    assert names(Case("pwws", MANY, tops=(1.0,) * 9 + tuple(0.6 + i / 1000 for i in range(31)))) == []
+
+
+def test_quantised_scores():
+    (flag,) = flagged(Case("pwws", MANY, tops=tuple(0.5 + i % 20 / 100 for i in range(40))))
+    assert flag.name == "quantised_scores"
+    assert "40 unsaturated clean outputs hold only 20 distinct" in flag.evidence
+    assert names(Case("pwws", MANY, tops=tuple(0.5 + i % 21 / 100 for i in range(40)))) == []
+    assert names(Case("pwws", "x" * 10, tops=(0.7,) * 10)) == []  # too few to tell
+
+
+@pytest.mark.parametrize(
+    ("blind", "search"),
+    [
+        (Case("random_typos", MANY, mode="noise"), Case("deepwordbug(variant='textattack')@300", FEW)),
+        (Case("random_typos", MANY, mode="cascade"), Case("deepwordbug", FEW, mode="cascade")),
+        (Case("word_search:random", MANY), Case("pwws", FEW)),
+    ],
+)
+def test_random_beats_search(blind, search):
+    (flag,) = flagged(blind, search)
+    assert flag.name == "random_beats_search"
+    assert "breaks 20 of 40 examples" in flag.evidence
+    assert "only 5 (McNemar p = 0.0041)" in flag.evidence
+
+
+def test_random_does_not_beat_a_better_search_another_unit_or_by_chance():
+    noise = Case("random_typos", MANY, mode="noise")
+    assert names(noise._replace(outcomes=FEW), Case("deepwordbug", MANY)) == []
+    assert names(noise, Case("pwws", FEW)) == []
+    assert names(noise._replace(outcomes="xxxx" + "." * 36), Case("deepwordbug", "." * 40)) == []
+    assert names(noise, Case("deepwordbug", FEW, defense="spell")) == []
+
+
+def test_transfer_beats_direct():
+    transferred = Case("deepwordbug@transfer", MANY, mode="transfer")
+    (flag,) = flagged(transferred, Case("deepwordbug", FEW))
+    assert flag.name == "transfer_beats_direct"
+    assert names(transferred, Case("deepwordbug", FEW), Case("pruthi", MANY)) == []  # the strongest direct one counts
+    assert names(transferred._replace(outcomes=FEW), Case("deepwordbug", MANY)) == []
+    assert names(transferred) == []
+
+
+def test_an_attack_without_limits_or_budget_should_break_nearly_all():
+    free = Case(UNLIMITED, MANY, max_queries=None)
+    (flag,) = flagged(free)
+    assert flag.name == "unlimited_attack_fails"
+    assert "20 of 40 attempted" in flag.evidence
+    for silent in (
+        free._replace(outcomes="x" * 38 + ".."),
+        free._replace(max_queries=100),
+        free._replace(attack="nlpaug:KeyboardAug"),  # no search
+        free._replace(attack="pwws"),  # its synonyms are a limit
+        free._replace(attack="deepwordbug"),
+        free._replace(attack="AnObject"),
+        free._replace(outcomes="-" * 40),
+    ):
+        assert names(silent) == []
+
+
+def test_gradient_weaker_than_score():
+    (flag,) = flagged(Case("hotflip", FEW), Case("pwws", MANY))
+    assert flag.name == "gradient_weaker_than_score"
+    assert names(Case("hotflip", MANY), Case("pwws", FEW)) == []
+    assert names(Case("hotflip", FEW), Case("deepwordbug", MANY)) == []  # another unit
+    assert names(Case("hotflip", FEW), Case("word_search:random", "." * 40)) == []
+
+
+def test_only_examples_that_both_attempted_count():
+    assert (
+        names(Case("random_typos", "x" * 20 + "." * 20, mode="noise"), Case("deepwordbug", "!" * 20 + "." * 20)) == []
+    )
+
+
+def test_worst_cases_and_empty_runs_are_passed_over():
+    assert names() == []
+    assert names(Case("pwws", "")) == []
+    evidence = Evidence(table([row({"defense": "none", "attack": "worst_case:a", "mode": "adaptive"}, [])]), {})
+    assert flags(evidence) == []
+
+
+def test_a_run_is_evidence(tmp_path):
+    texts = [(f"a {word} film, number {i}", int(word == "good")) for i in range(15) for word in ("good", "bad")]
+    run = evaluate(
+        victim=KeywordVictim(),
+        dataset=texts,
+        attacks=["random_typos", "deepwordbug"],
+        similarity="none",
+        output=tmp_path,
+    )
+    assert [flag.name for flag in flags(run, KeywordVictim())] == ["quantised_scores"]
