@@ -345,7 +345,7 @@ def test_warnings_stand_below_the_table(tmp_path: Path) -> None:
 
         def predict(self, inputs: Any, draw: int = 0) -> Any:
             moods.append(0.01 * len(moods) % 0.1)
-            answer = super().predict(inputs) + [moods[-1], 0.0]
+            answer = super().predict(inputs) + np.array([moods[-1], 0.0])
             return answer / answer.sum(axis=1, keepdims=True)
 
     moods: list[float] = []
