@@ -1,0 +1,67 @@
+"""Words that a masked language model proposes: in place of a word, between two, or for two at once."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from robustbench_nlp.attack import Blank, FillMask, Request
+from robustbench_nlp.edits.noise import in_case_of
+from robustbench_nlp.text import Text
+from robustbench_nlp.threat import Threat, violations
+
+__all__ = ["Blanks", "filled", "inside", "substitutes"]
+
+Filled = list[tuple[str, float]]
+_CHUNK = 1_024
+"""The most blanks of one request: all of any common text, and few enough for texts of ten thousand words."""
+
+
+class Blanks:
+    """The blanks of one text."""
+
+    def __init__(self, text: Text) -> None:
+        self._string = str(text)
+        self._spans = text.spans
+
+    def at(self, number: int, *, words: int = 1, masked: bool = True) -> Blank:
+        """In place of a number of words from slot `number` on; unmasked, the model reads what is there."""
+        start, end = self._spans[number][0], self._spans[number + words - 1][1]
+        return Blank(self._string[:start], self._string[end:], None if masked else self._string[start:end])
+
+    def before(self, number: int) -> Blank:
+        """Where `Text.insert(number, word)` puts a word; the text has words."""
+        if number < len(self._spans):
+            start = self._spans[number][0]
+            return Blank(self._string[:start], " " + self._string[start:])
+        end = self._spans[-1][1]
+        return Blank(self._string[:end] + " ", self._string[end:])
+
+
+def filled(blanks: Iterable[Blank], k: int, model: str) -> Generator[Request, Any, list[Filled]]:
+    """The `k` likeliest words at each blank and their probabilities, best first; one request for all common texts."""
+    found: list[Filled] = []
+    source: Iterator[Blank] = iter(blanks)
+    while chunk := list(islice(source, _CHUNK)):
+        found += yield FillMask(chunk, k, model)
+    return found
+
+
+def substitutes(words: Filled, old: str) -> list[str]:
+    """The proposed words other than `old`, in its case."""
+    return [in_case_of(word, old) for word, _ in words if word.lower() != old.lower()]
+
+
+def inside(threat: Threat, original: str, texts: Iterable[Text]) -> list[Text]:
+    """The texts within the threat's limits on edits, each once and without the original."""
+    distinct = {string: text for text in texts if (string := str(text)) != original}
+    limits: Sequence[object] = (
+        threat.max_words_changed,
+        threat.max_words_share,
+        threat.max_edits,
+        threat.max_edits_per_word,
+    )
+    if all(limit is None for limit in limits):
+        return list(distinct.values())
+    return [text for string, text in distinct.items() if not violations(threat, original, string)]
