@@ -1,4 +1,4 @@
-"""Builds robustbench_nlp/lexicon/wordnet.tsv.gz from the dictionary files of WordNet 3.0.
+"""Builds robustbench_nlp/lexicon/{wordnet,poles}.tsv.gz from the dictionary files of WordNet 3.0.
 
 Usage: build_wordnet.py FOLDER, where FOLDER holds data.*, index.* and *.exc for noun, verb, adj and adv: the folder
 /usr/share/wordnet of Debian's package wordnet-base. The same files always give the same bytes.
@@ -20,10 +20,12 @@ LICENCE_LINES = 29
 
 
 class Synset(NamedTuple):
-    """Its lemma names in order, and by number of the lemma (0-based) its antonyms as (part, offset, lemma number)."""
+    """Its lemma names in order, by number of the lemma (0-based) its antonyms as (part, offset, lemma number), and the
+    offsets of the adjectives similar to it."""
 
     names: list[str]
     antonyms: dict[int, list[tuple[str, int, int]]]
+    similar: list[int]
 
 
 def content(file: Path) -> list[str]:
@@ -39,13 +41,16 @@ def read_synsets(folder: Path) -> dict[tuple[str, int], Synset]:
             names = [re.sub(r"\(\w+\)$", "", name) for name in fields[4 : 4 + 2 * count : 2]]
             pointers = fields[5 + 2 * count :]
             antonyms: dict[int, list[tuple[str, int, int]]] = defaultdict(list)
+            similar = []
             for at in range(0, 4 * int(fields[4 + 2 * count]), 4):
                 symbol, offset, to_part, ends = pointers[at : at + 4]
                 if symbol == "!":
                     antonyms[int(ends[:2], 16) - 1].append(
                         (to_part.replace("s", "a"), int(offset), int(ends[2:], 16) - 1)
                     )
-            synsets[part, int(fields[0])] = Synset(names, antonyms)
+                elif symbol == "&":
+                    similar.append(int(offset))
+            synsets[part, int(fields[0])] = Synset(names, antonyms, similar)
     return synsets
 
 
@@ -54,9 +59,24 @@ def is_word(name: str) -> bool:
     return "_" not in name and len(re.findall(r"[\w'-]+", name)) == 1
 
 
-def entries(folder: Path) -> list[str]:
+def poles(synsets: dict[tuple[str, int], Synset]) -> list[str]:
+    """Lines `words, words`: two opposite adjectives, each with those similar to it; every word of one is a direct or
+    indirect antonym of every word of the other."""
+    lines = []
+    for (part, offset), synset in synsets.items():
+        targets = {to for found in synset.antonyms.values() for to_part, to, _ in found if to_part == "a"}
+        for other in sorted(to for to in targets if part == "a" and to > offset):
+            sides = []
+            for head in (offset, other):
+                synset_words = [synsets["a", at].names for at in (head, *synsets["a", head].similar)]
+                sides.append(",".join(dict.fromkeys(n.lower() for names in synset_words for n in names if is_word(n))))
+            if all(sides):
+                lines.append("\t".join(sides))
+    return lines
+
+
+def entries(folder: Path, synsets: dict[tuple[str, int], Synset]) -> list[str]:
     """Lines `part, lemma, senses, antonyms`: senses in order of frequency, parted by ';', their single words by ','."""
-    synsets = read_synsets(folder)
     irregular_bases = {(part, base) for (part, _), bases in exceptions(folder).items() for base in bases}
     lines = []
     for part, suffix in PARTS.items():
@@ -101,12 +121,17 @@ def main(folder: Path) -> None:
         "# single words only; made by scripts/build_wordnet.py from data.*, index.*, *.exc of noun, verb, adj, adv,",
         f"# which read one after another have the sha256 {digest.hexdigest()}",
     ]
+    synsets = read_synsets(folder)
     irregular = ["\t".join([part + "!", form, ",".join(base)]) for (part, form), base in exceptions(folder).items()]
-    table = "\n".join([*comments, *entries(folder), *irregular]) + "\n"
-    packed = bytearray(gzip.compress(table.encode("utf-8"), 9, mtime=0))
+    write("wordnet.tsv.gz", [*comments, *entries(folder, synsets), *irregular])
+    write("poles.tsv.gz", [*comments, *poles(synsets)])
+
+
+def write(name: str, lines: list[str]) -> None:
+    packed = bytearray(gzip.compress(("\n".join(lines) + "\n").encode("utf-8"), 9, mtime=0))
     packed[9] = 255  # the operating system's byte: unknown
-    (OUTPUT / "wordnet.tsv.gz").write_bytes(packed)
-    print(f"{table.count(chr(10))} lines, {len(packed)} bytes")
+    (OUTPUT / name).write_bytes(packed)
+    print(f"{name}: {len(lines)} lines, {len(packed)} bytes")
 
 
 if __name__ == "__main__":
