@@ -229,9 +229,9 @@ def test_labels_meet_by_name_and_keep_the_fingerprint() -> None:
             ("LABEL_0", "LABEL_1"),
             None,
             "the victim's labels (LABEL_0, LABEL_1) are not the dataset's (negative, positive); "
-            "say which is which: --label-map LABEL_0=negative,LABEL_1=positive",
+            "say which is which, for example --label-map LABEL_0=negative,LABEL_1=positive",
         ),
-        (("positive", "neutral"), None, "say which is which"),
+        (("positive", "neutral"), None, "for example --label-map neutral=negative,positive=positive"),
         (("x", "y"), {"x": "negativ"}, "did you mean 'negative'?"),
         (("x", "y"), {"z": "negative"}, "no label of the victim 'z'"),
         (("x", "y"), {"x": "negative"}, "say which is which"),
