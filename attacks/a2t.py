@@ -3,7 +3,8 @@
 Words are visited by the size of the loss's gradient at their embeddings. Differs from the paper: the neighbours come from
 the embedded encoder (`vectors` names a file of one's own) and sentences are compared by the named encoder, not DistilBERT
 trained on STS; parts of speech are looked up, not tagged. As in the authors' code, four words may change in a text in
-which a tenth is fewer.
+which a tenth is fewer. The paper's cosine of 0.8 is kept, though in the embedded encoder's space only 29 % of MR's
+content words have a neighbour that close (78 % at 0.65).
 """
 
 from __future__ import annotations
@@ -81,8 +82,10 @@ class A2T:
 
 def _sizes(answer: Gradients, slots: int) -> list[float]:
     """By word slot: the sum of absolute values of the mean gradient over its tokens; 0 for a word without tokens."""
-    found = np.asarray(answer.words)
-    return [
-        float(np.abs(answer.gradient[found == slot].mean(axis=0)).sum()) if slot in answer.words else 0.0
-        for slot in range(slots)
-    ]
+    words = np.asarray(answer.words)
+    inside = words >= 0
+    total = np.zeros((slots, answer.gradient.shape[1]))
+    np.add.at(total, words[inside], answer.gradient[inside])
+    counts = np.bincount(words[inside], minlength=slots)
+    sizes: list[float] = (np.abs(total).sum(axis=1) / np.maximum(counts, 1)).tolist()
+    return sizes

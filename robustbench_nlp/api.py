@@ -123,6 +123,11 @@ def evaluate(
         _fix_arithmetic()
     options = VictimOptions(device=device, dtype="float32" if deterministic else dtype)
     target = open_victim(victim, options) if isinstance(victim, str) else as_victim(victim)
+    for member in grid.members:
+        if member.attack.threat.knowledge == "gradient" and not hasattr(target, "gradients"):
+            raise UsageError(
+                f"attack {member.name} needs gradients, and {target.name} gives none; attack an hf: victim"
+            )
     data = _dataset(dataset, split, target)
     helpers = Helpers(device)
     for name in {member.attack.threat.similarity_model for member in grid.members} | {benchmark.similarity}:

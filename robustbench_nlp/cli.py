@@ -30,7 +30,10 @@ REFUSED = frozenset(getattr(errno, name) for name in _REFUSALS if hasattr(errno,
 PIPED_WIDTH = 160
 """Columns of a table that goes to a file or a pipe: enough to break no name."""
 KINDS = {f"{kind}s": kind for kind in get_args(plugins.Kind)}
-WORST_CASE = ("worst_case", "The worst over the other attacks, example by example; worst_case:a+b names its members.")
+WORST_CASE = (
+    "worst_case",
+    "The worst over the other attacks, example by example; worst_case:a+b names its members, worst_case:fast-1 an ensemble.",
+)
 FETCHED = {"mr": "dataset", "imdb": "dataset", "minilm-mr": "victim", "mlm": "model"}
 """What is prepared once and cached, in the order in which it is built."""
 

@@ -66,6 +66,8 @@ def _encode(texts: Sequence[str], tokenizer: Any, model: Any, device: Any) -> ND
     """Mean-pooled vectors of unit length, (n, dimensions); batches by length."""
     import torch
 
+    if not texts:
+        return np.zeros((0, model.config.hidden_size), np.float32)
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     vectors: dict[int, NDArray[np.float32]] = {}
     with torch.inference_mode():

@@ -138,7 +138,7 @@ class Engine:
         victim = self.predictor.victim
         gradients = getattr(victim, "gradients", None)
         if asking and (self.threat.knowledge != "gradient" or gradients is None):
-            raise UsageError(f"attack {self.name} needs gradients; its threat or the victim {victim.name} has none")
+            raise UsageError(f"attack {self.name} needs gradients; give it a gradient threat and an hf: victim")
         admitted = [live for live in asking if live.admit_gradients()]
         try:
             self._answer_gradients(admitted)
@@ -173,9 +173,20 @@ class Engine:
             key = type(live.request), live.request.model, *live.request.settings.items()
             alike.setdefault(key, []).append(live)
         for lives in alike.values():
-            requests = [live.request for live in lives if isinstance(live.request, Help)]
-            for live, request, answer in zip(lives, requests, self.helpers(requests), strict=True):
-                live.helper_calls += len(request.items)
+            try:
+                answers = self.helpers([live.request for live in lives])  # type: ignore[misc]
+            except UsageError:
+                raise
+            except Exception:
+                answers = None
+            for i, live in enumerate(lives):
+                assert isinstance(live.request, Help)
+                try:
+                    (answer,) = self.helpers([live.request]) if answers is None else answers[i : i + 1]
+                except Exception as problem:  # one example's request that can't be answered
+                    live.fail(problem)
+                    continue
+                live.helper_calls += len(live.request.items)
                 live.send(answer)
 
     def _measure(self, done: Sequence[Live]) -> None:

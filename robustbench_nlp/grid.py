@@ -104,7 +104,7 @@ class Grid:
 def grid_of(attacks: Sequence[str | Attack], *, cascade: bool) -> Grid:
     """Make the attacks and sort out worst cases: `worst_case` stands for all others of the list (alone: a standard set),
     `worst_case:a+b` names its members and `worst_case:standard-1` takes those of a published ensemble, with their
-    budgets. Members are run in full unless the list has nothing else; then it is a cascade.
+    budgets. Members are run in full unless the list is this one worst case; then it is a cascade.
 
     Raises `UsageError` for unknown names and for an attack that is named twice.
     """
@@ -117,21 +117,33 @@ def grid_of(attacks: Sequence[str | Attack], *, cascade: bool) -> Grid:
         if member.name in members:
             raise UsageError(f"attack '{member.name}' is named twice; name it once, or with other settings")
         members[member.name] = member
+    direct = tuple(members)
     for view in views:
-        argument = parse(view).argument
-        name = argument.replace("_", "-")
-        if name in ensemble_names():
-            added = [_member(*member) for member in load_ensemble(name).members]
-        else:
-            parts = argument.split("+") if argument else [*members] or [*STANDARD]
-            added = [members.get(part.replace("-", "_")) or _member(part) for part in parts]
-            name = ""
+        name, added = _worst_case(view, direct, members)
         members |= {member.name: member for member in added if member.name not in members}
         names = tuple(dict.fromkeys(member.name for member in added))
         wanted[name or "+".join(names)] = names
     if not members:
         raise UsageError("no attacks were named; see `robustbench-nlp list attacks`")
-    return Grid(tuple(members.values()), wanted, cascade or not named)
+    if cascade and any(set(names) != set(members) for names in wanted.values()):
+        raise UsageError("a cascade has one worst case, over all its attacks; drop --cascade or name one worst case")
+    return Grid(tuple(members.values()), wanted, cascade or (not named and len(wanted) == 1))
+
+
+def _worst_case(view: str, direct: Sequence[str], members: Mapping[str, Member]) -> tuple[str, list[Member]]:
+    """The published ensemble's name ("" for any other) and the members that a worst case asks for."""
+    argument, settings = parse(view)[1:]
+    if settings:
+        raise UsageError(f"{WORST_CASE} takes no settings; write {WORST_CASE}:ENSEMBLE or {WORST_CASE}:a+b")
+    if (name := argument.replace("_", "-")) in ensemble_names():
+        return name, [_member(*member) for member in load_ensemble(name).members]
+    parts = argument.split("+") if argument else direct or STANDARD
+    for part in parts:
+        if part.replace("_", "-") in ensemble_names():
+            raise UsageError(f"the ensemble {part} stands alone; write {WORST_CASE}:{part}")
+        if part not in members and (known := parse(part).name) not in plugin_names("attack"):
+            raise unknown("attack or ensemble", known, [*plugin_names("attack"), *ensemble_names()])
+    return "", [members.get(part.replace("-", "_")) or _member(part) for part in parts]
 
 
 def _member(item: str | Attack, max_queries: int | None = None) -> Member:

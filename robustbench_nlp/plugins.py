@@ -107,7 +107,8 @@ def create(kind: Literal["attack", "defense"], selector: str) -> Any:
     """An attack or defense from its selector; an argument after ':' fills the first field of its dataclass."""
     name, argument, settings = parse(selector)
     make = factory(kind, name)
-    fields = [f.name for f in dataclasses.fields(make)] if dataclasses.is_dataclass(make) else []
+    declared = dataclasses.fields(make) if dataclasses.is_dataclass(make) else ()
+    fields = [f.name for f in declared]
     for setting in settings:
         if fields and setting not in fields:
             raise unknown(f"setting of {kind} {name}", setting, fields)
@@ -115,15 +116,20 @@ def create(kind: Literal["attack", "defense"], selector: str) -> Any:
         raise UsageError(f"{kind} {name} takes no argument after ':'; write {name} or {name}(setting=value)")
     if argument:
         settings = {fields[0]: argument, **settings}
+    required = [f.name for f in declared if _required(f)]
+    if missing := [field for field in required if field not in settings]:
+        raise UsageError(f"{kind} {name} wants an argument; write {name}:{missing[0].upper()}")
     try:
         return make(**settings)
-    except (TypeError, ValueError) as problem:
-        known = (
-            ", ".join(f"{f.name}: {f.type}" for f in dataclasses.fields(make)) if dataclasses.is_dataclass(make) else ""
-        )
-        raise UsageError(
-            f"{kind} '{selector}' cannot be made{known and '; its settings are '}{known or f': {problem}'}"
-        ) from problem
+    except ValueError as problem:
+        raise UsageError(f"{kind} '{selector}' cannot be made: {problem}") from problem
+    except TypeError as problem:  # most often a value of the wrong kind, compared with a right one
+        kinds = [f"{f.name}: {getattr(f.type, '__name__', f.type)}" for f in declared] or [str(problem)]
+        raise UsageError(f"{kind} '{selector}' cannot be made; its settings are {', '.join(kinds)}") from problem
+
+
+def _required(field: dataclasses.Field[Any]) -> bool:
+    return field.init and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def selector_of(kind: Kind, plugin: object) -> str:

@@ -30,7 +30,7 @@ def prepare(attack: Any, predictor: Predictor, examples: Sequence[Example], *, n
     """
     if not examples:
         raise UsageError(
-            f"attack {name} learns from a dev split first, and the dataset has none; use mr, imdb or an hf dataset"
+            f"attack {name} learns from a dev split first; run it on a dataset that has one, such as mr or imdb"
         )
     field = attack.threat.fields[0] if attack.threat.fields else next(iter(examples[0].fields))
     outputs = predictor.predict([example.input for example in examples]).outputs

@@ -70,6 +70,11 @@ class Runner:
         """Run every cell that isn't on record yet; the table, written after each cell."""
         self.folder.mkdir(parents=True, exist_ok=True)
         _replace(self.folder / "run.yaml", self._run_yaml())
+        for member in self.grid.members:
+            if prepares(member.attack) and not self.dev:
+                raise UsageError(
+                    f"attack {member.name} learns from a dev split first; run it on a dataset that has one, such as mr or imdb"
+                )
         done: list[dict[str, Any]] = []
         cells: list[tuple[Header, Counter[str]]] = []
         frame = table([])
@@ -102,7 +107,7 @@ class Runner:
     @cached_property
     def train(self) -> tuple[Example, ...]:
         """The training split for defenses; empty where the dataset has none and no other is named."""
-        if self.benchmark.train is None and self.dataset.split == "all":
+        if self.benchmark.train is None and (self.dataset.split == "all" or self._given):
             return ()
         train = load_dataset(self.benchmark.train or self.benchmark.dataset, "train")
         return match_labels(train, self.victim.label_names, self.benchmark.label_map).examples
@@ -110,10 +115,18 @@ class Runner:
     @cached_property
     def dev(self) -> tuple[Example, ...]:
         """The dev split's first examples, for attacks that learn before they meet the test split."""
-        if self.dataset.split == "all":
+        if self.dataset.split == "all" or self._given:
             return ()
-        dev = load_dataset(self.benchmark.dataset, "dev")
-        return match_labels(dev, self.victim.label_names, self.benchmark.label_map).head(DEV)
+        dev = match_labels(
+            load_dataset(self.benchmark.dataset, "dev"), self.victim.label_names, self.benchmark.label_map
+        )
+        attacked = {example.id for example in self.examples}
+        return tuple(example for example in dev.examples if example.id not in attacked)[:DEV]
+
+    @property
+    def _given(self) -> bool:
+        """Whether the dataset came as an object: its name says nothing about other splits."""
+        return f"dataset {self.benchmark.dataset}" in self.objects
 
     def _defend(self, defense: str) -> Victim:
         name = shown(defense)
@@ -169,6 +182,9 @@ class Runner:
                     winner=settled[example.id],
                     seed=seed,
                 )
+        left = [example for example in examples if example.id not in settled]
+        if not left:
+            return
         engine = Engine(
             member.attack,
             victim,
@@ -181,7 +197,7 @@ class Runner:
             similarity=None if self.benchmark.similarity == "none" else self.benchmark.similarity,
             dev=self.dev if prepares(member.attack) else (),
         )
-        yield from engine.run(example for example in examples if example.id not in settled)
+        yield from engine.run(left)
 
     def _header(self, victim: Victim, defense: str, member: Member) -> Header:
         """What stands in a cell's first line: the table's columns, the whole `spec` and its fingerprint, the environment."""

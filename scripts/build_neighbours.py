@@ -2,7 +2,7 @@
 
 Usage: build_neighbours.py [WAY]. Needs the extra [embedded]; about a minute on two cores. The words are those of the mr
 and imdb training texts that WordNet knows, the commonest first, and its adjective-like derivations ("watchable"). The
-ways to make neighbours stand in `WAYS`; compare_neighbours.py compares them on pairs that none of them has seen.
+ways to make neighbours stand in `WAYS`; compare_neighbours.py compares them.
 """
 
 from __future__ import annotations
@@ -109,14 +109,17 @@ class Relations:
         return self._pairs(lambda form: opposites(form.lemma))
 
     def fits(self, row: int, other: int) -> bool:
-        """Whether a neighbour may stay: the same inflection of another word that is no opposite by WordNet or affix."""
+        """Whether a neighbour may stay: the same inflection of another word that is no opposite."""
+        mine, theirs = self.lemmas[row], self.lemmas[other]
+        return bool(self.tags[row] & self.tags[other]) and not mine & theirs and not self.opposite(row, other)
+
+    def opposite(self, row: int, other: int) -> bool:
+        """Whether two words are opposites by WordNet or by a negating affix."""
         mine, theirs = self.lemmas[row], self.lemmas[other]
         return bool(
-            self.tags[row] & self.tags[other]
-            and not mine & theirs
-            and not self.opposed[row] & theirs
-            and not self.opposed[other] & mine
-            and not any(negated(a, b) or negated(b, a) for a, b in product(mine, theirs))
+            self.opposed[row] & theirs
+            or self.opposed[other] & mine
+            or any(negated(a, b) or negated(b, a) for a, b in product(mine, theirs))
         )
 
 

@@ -193,7 +193,11 @@ def test_nlpaug_returns_a_draw_that_fools() -> None:
 
 @pytest.mark.parametrize(
     ("selector", "message"),
-    [("nlpaug:KeybordAug", "did you mean 'KeyboardAug'"), ("nlpaug(draws=0):OcrAug", "draws"), ("nlpaug", "augmenter")],
+    [
+        ("nlpaug:KeybordAug", "did you mean 'KeyboardAug'"),
+        ("nlpaug(draws=0):OcrAug", "draws"),
+        ("nlpaug", "nlpaug:AUGMENTER"),
+    ],
 )
 def test_nlpaug_bad_use(selector: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
@@ -274,7 +278,7 @@ def test_textattack_names() -> None:
     assert create("attack", "textattack:bert_attack").threat == Threat(name="textattack_bert_attack")
     with pytest.raises(UsageError, match="did you mean 'deepwordbug'"):
         create("attack", "textattack:deepwordbgu")
-    with pytest.raises(UsageError, match="recipe"):
+    with pytest.raises(UsageError, match="textattack:RECIPE"):
         create("attack", "textattack")
 
 

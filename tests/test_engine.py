@@ -440,6 +440,25 @@ def test_a_threat_that_limits_similarity_wants_an_encoder() -> None:
         one(Asks(threat=replace(ANY, min_similarity=0.9)))
 
 
+def test_a_helper_request_that_fails_is_its_examples_own_error() -> None:
+    @dataclass(frozen=True)
+    class Helped:
+        threat: Threat = ANY
+
+        def run(self, sample: Sample, rng: Random) -> Steps:
+            yield Encode(["x"] if "poison" not in str(sample.text) else [5], "toy")  # type: ignore[list-item]
+            return None
+
+    def encode(texts: Sequence[str]) -> Any:
+        return np.array([[float(len(text))] for text in texts], dtype=np.float32)
+
+    data = [Example(fields={"text": text}, label=1) for text in ("a good film", "a good poison")]
+    helpers = Helpers(given={(Encode, "toy"): encode})
+    found = {r.original: r for r in Engine(Helped(), KeywordVictim(), name="test", helpers=helpers).run(data)}
+    assert found["a good film"].outcome == "failed"
+    assert "has no len()" in str(found["a good poison"].error)
+
+
 def test_a_victim_that_nobody_reaches_is_asked_once() -> None:
     class Dead(Recorder):
         def predict(self, inputs: Sequence[Any], draw: int = 0) -> Any:

@@ -20,6 +20,7 @@ import yaml
 from robustbench_nlp.api import Run, evaluate
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.fakes import KeywordVictim
+from robustbench_nlp.grid import grid_of
 from robustbench_nlp.records import RecordFile, read
 
 ADJECTIVES = ["good", "fine", "great", "bad", "awful", "dull"]
@@ -352,3 +353,36 @@ def test_warnings_stand_below_the_table(tmp_path: Path) -> None:
     run = go(tmp_path, victim=Moody(), attacks=["pruthi"])
     assert any(flag.startswith("nondeterministic_victim: ") for flag in run.table.attrs["flags"])
     assert "Warning: nondeterministic" in (run.folder / "table.md").read_text().replace("\\", "")
+
+
+def test_worst_cases_that_share_a_run_see_every_member_in_full(tmp_path: Path) -> None:
+    both = rows(go(tmp_path, attacks=["worst-case:deepwordbug", "worst-case:pwws"]))
+    for attack in ("deepwordbug", "pwws"):
+        worst, member = both.loc[("none", f"worst_case:{attack}")], both.loc[("none", attack)]
+        assert worst["robust_accuracy"] == member["robust_accuracy"]
+        assert member["mode"] == "adaptive"
+
+
+def test_a_plain_worst_case_is_over_what_is_named_wherever_it_stands() -> None:
+    for attacks in (["pwws", "worst-case", "worst-case:fast-1"], ["worst-case:fast-1", "worst-case", "pwws"]):
+        assert grid_of(attacks, cascade=False).worst_cases["pwws"] == ("pwws",)
+
+
+@pytest.mark.parametrize(
+    ("attacks", "message"),
+    [
+        (["worst-case:standard-9"], "no attack or ensemble 'standard_9'"),
+        (["worst-case:fast-1+pruthi"], "stands alone"),
+        (["worst-case(x=1):fast-1"], "takes no settings"),
+        (["nlpaug"], "write nlpaug:"),
+        (["hotflip"], "attack an hf: victim"),
+    ],
+)
+def test_worst_cases_and_attacks_that_cannot_be_run(tmp_path: Path, attacks: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        go(tmp_path, attacks=attacks)
+
+
+def test_a_cascade_has_one_worst_case(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a cascade has one worst case"):
+        go(tmp_path, attacks=["pruthi", "worst-case:deepwordbug"], cascade=True)

@@ -425,3 +425,20 @@ def test_hf_vocabulary_is_what_is_read_as_one_token(victim: HFVictim) -> None:
     assert not any(word.startswith("#") or "[" in word for word in words)
     row = victim._model.get_input_embeddings().weight[victim._reader(["film"])[0].ids[1]]
     np.testing.assert_array_equal(vectors[words.index("film")], row.numpy())
+
+
+def test_hf_gradients_of_a_decoder_do_not_depend_on_the_batch(tmp_path: Path) -> None:
+    from transformers import AutoTokenizer, GPT2Config, GPT2ForSequenceClassification
+
+    folder = tiny_bert.save(tmp_path / "tokenizer")
+    config = GPT2Config(vocab_size=80, n_embd=16, n_layer=2, n_head=2, pad_token_id=0, initializer_range=0.5)
+    decoder = HFVictim(
+        GPT2ForSequenceClassification(config),
+        AutoTokenizer.from_pretrained(folder),
+        name="d",
+        options=VictimOptions(device="cpu"),
+    )
+    texts = ["the bad film", "a good good good bad film", "the"]
+    for text, together in zip(texts, decoder.gradients(texts, [0, 1, 0]), strict=True):
+        (alone,) = decoder.gradients([text], [[0, 1, 0][texts.index(text)]])
+        assert together.loss == pytest.approx(alone.loss, abs=1e-5)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from robustbench_nlp.errors import UsageError
+from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.records import Record
 
 __all__ = ["CONTRIBUTIONS", "contributions"]
@@ -41,6 +41,10 @@ def contributions(
     (among equals the cheaper one, then the one named first), `robust_so_far` what they leave together. An errored example
     is neither right nor broken. Raises `UsageError` for records of a cascade and where the members' examples differ.
     """
+    known = {attack for _, attack in records}
+    for member in members or ():
+        if member not in known:
+            raise unknown("attack on record", member, known)
     cells: dict[str, dict[str, Sequence[Record]]] = {}
     for (defense, attack), found in records.items():
         if members is None or attack in members:

@@ -51,6 +51,8 @@ def worst_case_row(cells: Sequence[Cell], name: str = "") -> tuple[dict[str, Any
 
 def _worst(headers: Sequence[Mapping[str, Any]], records: Sequence[Record]) -> Record:
     """One example's record: that of the member that decided it, with the costs of all."""
+    if all(record.outcome == "settled" for record in records):
+        raise UsageError(f"{records[0].winner} settled an example that no member met; a cascade has one worst case")
     outcome: Outcome = next(
         (name for name in ("success", "error", "skipped") if any(record.outcome == name for record in records)),
         "failed",
