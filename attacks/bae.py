@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, ClassVar, Literal
 
-from robustbench_nlp.attack import Blank, Request, Sample, Score, Scores, Steps
+from robustbench_nlp.attack import Blank, Request, Sample, Steps
 from robustbench_nlp.constraints.meaning import Close, close_in_meaning, same_part
 from robustbench_nlp.constraints.words import content_words
 from robustbench_nlp.edits.blanks import Blanks, filled, inside, substitutes
 from robustbench_nlp.errors import UsageError, unknown
-from robustbench_nlp.search.importance import descending
-from robustbench_nlp.search.ranked import deleted_scores
+from robustbench_nlp.search.greedy import closest_success
+from robustbench_nlp.search.importance import deleted_scores, descending
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat
 
@@ -60,16 +60,14 @@ class BAE:
         current, best = sample.text, sample.score
         for number in [numbers[i] for i in descending(ranks)]:
             for step in OPERATIONS[self.operation]:
-                found = yield from self._candidates(sample, current, number, step)
-                if not found.texts:
+                close = yield from self._candidates(sample, current, number, step)
+                if not close.texts:
                     continue
-                answer: Scores = yield Score(found.texts, confirm="all")
-                fooled = [i for i, success in enumerate(answer.success) if success]
-                if fooled:
-                    return found.texts[max(fooled, key=found.cosines.__getitem__)]
-                top = max(range(len(found.texts)), key=answer.score.__getitem__)
-                if answer.score[top] > best:
-                    current, best = found.texts[top], answer.score[top]
+                found = yield from closest_success(close.texts, close.cosines)
+                if found.success:
+                    return found.text
+                if found.score > best:
+                    current, best = found.text, found.score
         return None
 
     def _candidates(self, sample: Sample, text: Text, number: int, step: Step) -> Generator[Request, Any, Close]:

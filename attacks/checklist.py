@@ -13,8 +13,8 @@ from random import Random
 from typing import ClassVar
 
 from robustbench_nlp.attack import Sample, Steps
-from robustbench_nlp.edits.noise import in_case_of
 from robustbench_nlp.errors import UsageError, unknown
+from robustbench_nlp.lexicon.case import in_case_of
 from robustbench_nlp.lexicon.contractions import contractions, expansions
 from robustbench_nlp.lexicon.names import namesakes
 from robustbench_nlp.search.greedy import in_order

@@ -8,12 +8,13 @@ counter-fitted neighbours; at most 20 % of the words change, as in Alzantot et a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import ClassVar
 
 from robustbench_nlp.attack import Sample, Steps
 from robustbench_nlp.constraints.words import content_words
-from robustbench_nlp.edits.words import Limits, candidate_maker, word_threat
+from robustbench_nlp.edits.words import Limits, candidate_maker, follow_candidates, word_threat
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.search.genetic import Evolution, evolve
 from robustbench_nlp.threat import Threat
@@ -36,11 +37,9 @@ class FasterGenetic:
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        candidate_maker(self.candidates)
         if self.population < 2 or self.generations < 0:
             raise UsageError("faster_genetic wants a population of 2 or more and no negative generations")
-        if self.threat == THREAT:
-            object.__setattr__(self, "threat", word_threat(self.candidates, SHARE))
+        follow_candidates(self, THREAT, partial(word_threat, share=SHARE))
 
     def run(self, sample: Sample, rng: Random) -> Steps:
         limits = Limits(sample.threat, sample.text)

@@ -18,7 +18,7 @@ from random import Random
 from typing import Any, ClassVar
 
 from robustbench_nlp.attack import Request, Sample, Steps
-from robustbench_nlp.edits.words import candidate_maker
+from robustbench_nlp.edits.words import candidate_maker, follow_candidates
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.search.hard_label import Choices, Ground, decision_threat, opening
 from robustbench_nlp.search.importance import descending
@@ -46,13 +46,11 @@ class HLBB:
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        candidate_maker(self.candidates)
         if self.population < 2 or self.generations < 0 or self.patience < 1 or self.tries < 0:
             raise UsageError(
                 "hlbb wants a population of 2 or more, patience of 1 or more, no negative generations or tries"
             )
-        if self.threat == THREAT:
-            object.__setattr__(self, "threat", decision_threat(self.candidates))
+        follow_candidates(self, THREAT, decision_threat)
 
     def run(self, sample: Sample, rng: Random) -> Steps:
         makers = candidate_maker(self.candidates)

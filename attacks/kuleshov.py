@@ -8,12 +8,13 @@ the 15 nearest vectors; stop words are left alone. `width` above one makes it a 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import ClassVar
 
 from robustbench_nlp.attack import Sample, Steps
 from robustbench_nlp.constraints.words import content_words
-from robustbench_nlp.edits.words import Limits, candidate_maker, word_threat
+from robustbench_nlp.edits.words import Limits, candidate_maker, follow_candidates, word_threat
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.search.beam import beam
 from robustbench_nlp.threat import Threat
@@ -36,11 +37,9 @@ class Kuleshov:
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        candidate_maker(self.candidates)
         if self.width < 1 or not 0 <= self.target <= 1:
             raise UsageError("kuleshov wants a width of 1 or more and a target between 0 and 1")
-        if self.threat == THREAT:
-            object.__setattr__(self, "threat", word_threat(self.candidates, SHARE))
+        follow_candidates(self, THREAT, partial(word_threat, share=SHARE))
 
     def run(self, sample: Sample, rng: Random) -> Steps:
         changes = Limits(sample.threat, sample.text).within(candidate_maker(self.candidates))

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import exp, gamma, pi, sin
 from random import Random
 from typing import ClassVar
 
 from robustbench_nlp.attack import Sample, Steps
 from robustbench_nlp.constraints.words import content_words
-from robustbench_nlp.edits.words import Limits, candidate_maker, word_threat
+from robustbench_nlp.edits.words import Limits, candidate_maker, follow_candidates, word_threat
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.search.swarm import LIMIT, Flight, Weather, swarm, uniform_velocity
 from robustbench_nlp.threat import Threat
@@ -45,11 +46,9 @@ class LEAP:
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        candidate_maker(self.candidates)
         if self.particles < 1 or self.iterations < 0:
             raise UsageError("leap wants 1 particle or more and no negative iterations")
-        if self.threat == THREAT:
-            object.__setattr__(self, "threat", word_threat(self.candidates, SHARE))
+        follow_candidates(self, THREAT, partial(word_threat, share=SHARE))
 
     def run(self, sample: Sample, rng: Random) -> Steps:
         limits = Limits(sample.threat, sample.text)

@@ -16,8 +16,8 @@ from random import Random
 from typing import ClassVar
 
 from robustbench_nlp.attack import Sample, Steps
-from robustbench_nlp.edits.noise import in_case_of
 from robustbench_nlp.errors import UsageError
+from robustbench_nlp.lexicon.case import in_case_of
 from robustbench_nlp.search.greedy import in_order
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from robustbench_nlp.attack import Sample, Steps
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.search.ranked import by_deletion
+from robustbench_nlp.search.greedy import by_deletion
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat
 

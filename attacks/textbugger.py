@@ -21,8 +21,7 @@ from robustbench_nlp.edits.words import candidate_maker
 from robustbench_nlp.lexicon.keyboard import neighbours
 from robustbench_nlp.lexicon.leet import shapes
 from robustbench_nlp.search.greedy import in_order
-from robustbench_nlp.search.importance import descending, probed
-from robustbench_nlp.search.ranked import deleted_scores
+from robustbench_nlp.search.importance import deleted_scores, descending, probed
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat
 

@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import ClassVar
 
-from robustbench_nlp.attack import Sample, Score, Scores, Steps
+from robustbench_nlp.attack import Sample, Steps
 from robustbench_nlp.constraints.meaning import close_in_meaning, same_part
 from robustbench_nlp.constraints.words import content_words
 from robustbench_nlp.edits.words import Limits
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.lexicon.neighbours import near_words
-from robustbench_nlp.search.importance import descending
-from robustbench_nlp.search.ranked import deleted_scores
+from robustbench_nlp.search.greedy import closest_success
+from robustbench_nlp.search.importance import deleted_scores, descending
 from robustbench_nlp.threat import Threat
 
 __all__ = ["TextFooler", "checked", "own_vectors", "substituted"]
@@ -97,13 +97,11 @@ def substituted(
         )
         if not close.texts:
             continue
-        answer: Scores = yield Score(close.texts, confirm="all")
-        fooled = [i for i, success in enumerate(answer.success) if success]
-        if fooled:
-            return close.texts[max(fooled, key=close.cosines.__getitem__)]
-        top = max(range(len(close.texts)), key=answer.score.__getitem__)
-        if answer.score[top] > best:
-            current, best, changed = close.texts[top], answer.score[top], changed + 1
+        found = yield from closest_success(close.texts, close.cosines)
+        if found.success:
+            return found.text
+        if found.score > best:
+            current, best, changed = found.text, found.score, changed + 1
     return None
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustbench_nlp.attack import Encode, Request, Sample, Steps
-from robustbench_nlp.edits.words import candidate_maker
+from robustbench_nlp.edits.words import candidate_maker, follow_candidates
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.search.hard_label import Opening, decision_threat, opening
 from robustbench_nlp.search.importance import descending
@@ -58,11 +58,9 @@ class TextHoaxer:
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        candidate_maker(self.candidates)
         if self.iterations < 0 or self.tries < 0 or self.probe <= 0:
             raise UsageError("texthoaxer wants no negative iterations or tries, and a probe above 0")
-        if self.threat == THREAT:
-            object.__setattr__(self, "threat", decision_threat(self.candidates))
+        follow_candidates(self, THREAT, decision_threat)
 
     def run(self, sample: Sample, rng: Random) -> Steps:
         makers = candidate_maker(self.candidates)

@@ -15,7 +15,7 @@ from typing import ClassVar, NamedTuple
 
 from robustbench_nlp.attack import Sample, Steps
 from robustbench_nlp.constraints.words import content_words
-from robustbench_nlp.edits.words import Limits, candidate_maker, word_threat
+from robustbench_nlp.edits.words import Limits, candidate_maker, follow_candidates, word_threat
 from robustbench_nlp.errors import unknown
 from robustbench_nlp.search.beam import beam
 from robustbench_nlp.search.genetic import evolve
@@ -89,9 +89,7 @@ class WordSearch:
     def __post_init__(self) -> None:
         if self.search not in SEARCHES:
             raise unknown("search", self.search, SEARCHES)
-        candidate_maker(self.candidates)
-        if self.threat == THREAT:
-            object.__setattr__(self, "threat", word_threat(self.candidates, SHARE))
+        follow_candidates(self, THREAT, partial(word_threat, share=SHARE))
 
     def run(self, sample: Sample, rng: Random) -> Steps:
         limits = Limits(sample.threat, sample.text)

@@ -1,6 +1,6 @@
 """Writes docs/attacks.md from the attacks' own docstrings, a run over all of them, and one sentence that each attacks.
 
-    robustbench-nlp run --dataset mr --victim tfidf-mr --similarity none --limit 100 --max-queries 2000 --output RUN --attacks ALL
+    robustbench-nlp run --dataset mr --victim tfidf-mr --similarity none --limit 50 --max-queries 2000 --output RUN --attacks ALL
     python scripts/build_attack_docs.py RUN
 
 where ALL is what `python scripts/build_attack_docs.py --names` prints.

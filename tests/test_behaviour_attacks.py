@@ -79,7 +79,6 @@ def test_checklist_adds_changes_up_until_the_victim_is_fooled() -> None:
 
 
 def test_morpheus_inflects_as_every_part_of_speech() -> None:
-    pytest.importorskip("lemminflect")
     assert {"good", "best"} <= set(morpheus.inflections("better"))
     assert "films" in morpheus.inflections("film")
     assert "filmed" in morpheus.inflections("film")
@@ -88,7 +87,6 @@ def test_morpheus_inflects_as_every_part_of_speech() -> None:
 
 
 def test_morpheus_keeps_the_most_damaging_inflection_of_each_word() -> None:
-    pytest.importorskip("lemminflect")
     assert fooled("morpheus", "Actors run", negative=("Actor", "ran"), positive=("Actors",)) == "Actor run"
     assert fooled("morpheus", "a run of films", negative=("ran", "film"), positive=("run", "films")) == "a ran of films"
     order = "morpheus(backwards=True)"

@@ -402,7 +402,7 @@ def test_tfidf_mr_is_right_three_times_in_four_and_repeatable() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="81.3 % with this recipe (86.5 % on dev); three others gave 81.1 to 81.6 %")
+@pytest.mark.xfail(strict=True, reason="81.3 % with this recipe, 86.5 % on dev: scripts/score_victims.py")
 def test_minilm_mr_reaches_its_accuracy() -> None:
     victim = open_victim("minilm-mr")
     test = load_dataset("mr", "test")

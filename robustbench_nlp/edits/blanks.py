@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from robustbench_nlp.attack import Blank, FillMask, Request
-from robustbench_nlp.edits.noise import in_case_of
+from robustbench_nlp.lexicon.case import in_case_of
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat, violations
 

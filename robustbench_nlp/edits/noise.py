@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 
 from robustbench_nlp.edits.characters import Typo, delete, keyboard, ocr, swap
+from robustbench_nlp.lexicon.case import in_case_of
 from robustbench_nlp.lexicon.homophones import homophones
 from robustbench_nlp.lexicon.misspellings import misspellings
 from robustbench_nlp.text import Text, words_of
 
-__all__ = ["NOISES", "Noise", "in_case_of", "repeat"]
+__all__ = ["NOISES", "Noise", "repeat"]
 
 Noise = Callable[[Text, Random, float], Text]
 """The text with a share (a fraction in [0, 1]) of the places struck, at least one; the text itself where there are none."""
@@ -29,13 +30,6 @@ def repeat(word: str, rng: Random) -> str:
         return word
     i = rng.randrange(len(word))
     return word[: i + 1] + word[i:]
-
-
-def in_case_of(word: str, old: str) -> str:
-    """The word in capitals or with a capital first letter where the old one is so; else as it is."""
-    if old.isupper() and len(old) > 1:
-        return word.upper()
-    return word[:1].upper() + word[1:] if old[:1].isupper() else word
 
 
 def _count(share: float, places: Sequence[int]) -> int:

@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from operator import ne
+from typing import Any
 
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.lexicon.wordnet import synonyms
 from robustbench_nlp.text import Text, words_of
 from robustbench_nlp.threat import Threat, violations
 
-__all__ = ["Limits", "candidate_maker", "word_threat"]
+__all__ = ["Limits", "candidate_maker", "follow_candidates", "word_threat"]
 
 Candidates = Callable[[Text, int], Sequence[Text]]
 _NAME = re.compile(
@@ -59,14 +60,7 @@ def _lookup(name: str) -> Callable[[str], Sequence[str]]:
 
     near = table.from_vectors(match["path"]) if match["own"] else table.neighbours
     k = int(match["k"] or NEIGHBOURS)
-    return lambda word: [_in_case(other, word) for other, _ in near(word.lower(), k)]
-
-
-def _in_case(word: str, model: str) -> str:
-    """The word in capitals, with a capital, or as it is: like the model."""
-    if len(model) > 1 and model.isupper():
-        return word.upper()
-    return word[:1].upper() + word[1:] if model[:1].isupper() else word
+    return lambda word: [other for other, _ in near(word, k)]
 
 
 def word_threat(candidates: str, share: float) -> Threat:
@@ -74,6 +68,16 @@ def word_threat(candidates: str, share: float) -> Threat:
     kind = candidates.partition("(")[0].partition(":")[0]
     known = "wordnet-3.0" if kind == "wordnet" else candidates
     return Threat(name=f"{kind}_{share * 100:.0f}", unit="word", max_words_share=share, candidates=known)
+
+
+def follow_candidates(attack: Any, default: Threat, threat_of: Callable[[str], Threat]) -> None:
+    """For an attack's `__post_init__`: the default threat names the attack's candidates, any other stays as it is.
+
+    Raises `UsageError` for an unknown name.
+    """
+    candidate_maker(attack.candidates)
+    if attack.threat == default:
+        object.__setattr__(attack, "threat", threat_of(attack.candidates))
 
 
 class Limits:

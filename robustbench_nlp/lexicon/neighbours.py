@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustbench_nlp.errors import UsageError
+from robustbench_nlp.lexicon.case import in_case_of
 from robustbench_nlp.text import words_of
 
 __all__ = ["KEPT", "WAY", "Neighbours", "from_vectors", "near_words", "neighbours", "pack", "unpack"]
@@ -64,7 +65,7 @@ def neighbours(word: str, k: int = KEPT) -> Found:
     if row is None:
         return ()
     return tuple(
-        (_in_case(table.words[other], word), float(cosine))
+        (in_case_of(table.words[other], word), float(cosine))
         for other, cosine in zip(table.rows[row, :k].tolist(), table.cosines[row, :k].tolist(), strict=True)
         if other >= 0
     )
@@ -94,13 +95,6 @@ def near_words(word: str, k: int, min_cosine: float, vectors: str = "") -> tuple
     )
 
 
-def _in_case(word: str, model: str) -> str:
-    """The word in capitals, with a capital, or as it is: like the model."""
-    if len(model) > 1 and model.isupper():
-        return word.upper()
-    return word[:1].upper() + word[1:] if model[:1].isupper() else word
-
-
 @cache
 def from_vectors(path: str | Path) -> Lookup:
     """A look-up like `neighbours` over a file of word vectors, read once: a word and its numbers a line, parted by spaces
@@ -121,7 +115,7 @@ def from_vectors(path: str | Path) -> Lookup:
 
     def look_up(word: str, k: int = KEPT) -> Found:
         row = places.get(word.lower())
-        return () if row is None else tuple((_in_case(other, word), cosine) for other, cosine in nearest(row, k))
+        return () if row is None else tuple((in_case_of(other, word), cosine) for other, cosine in nearest(row, k))
 
     return look_up
 

@@ -9,8 +9,8 @@ from random import Random
 from typing import Any, Literal, NamedTuple
 
 from robustbench_nlp.attack import Request, Steps
-from robustbench_nlp.search.beam import Tried, choices_of
 from robustbench_nlp.search.greedy import Candidates
+from robustbench_nlp.search.tried import Tried, choices_of
 from robustbench_nlp.text import Text
 
 __all__ = ["Evolution", "Slots", "Words", "evolve"]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from robustbench_nlp.attack import Request, Score, Scores, Steps
+from robustbench_nlp.attack import Request, Sample, Score, Scores, Steps
+from robustbench_nlp.constraints.words import within_edits
+from robustbench_nlp.search.importance import deleted_scores, descending
 from robustbench_nlp.text import Text
 
-__all__ = ["Best", "best_single", "in_order"]
+__all__ = ["Best", "best_single", "by_deletion", "closest_success", "in_order"]
 
 Candidates = Callable[[Text, int], Sequence[Text]]
 """The texts in which one word slot of a text is changed."""
@@ -31,6 +33,21 @@ def in_order(text: Text, clean: float, order: Iterable[int], candidates: Candida
         if top.score > best:
             current, best = top.text, top.score
     return None
+
+
+def by_deletion(sample: Sample, candidates: Candidates) -> Steps:
+    """Visit all words in the order of their importance; at each keep the candidate that raises the score most.
+
+    Candidates beyond the threat's `max_edits`, and any that lead back to the original, are left out.
+    """
+    original = str(sample.text)
+
+    def allowed(text: Text, number: int) -> Sequence[Text]:
+        edited = within_edits(candidates(text, number), original, sample.threat.max_edits)
+        return [new for new in edited if str(new) != original]
+
+    scores = yield from deleted_scores(sample.text, range(len(sample.text)))
+    return (yield from in_order(sample.text, sample.score, descending(scores), allowed))
 
 
 class Best(NamedTuple):
@@ -62,6 +79,16 @@ def best_single(
         if best.success and first_success:
             break
     return best
+
+
+def closest_success(texts: Sequence[Text], cosines: Sequence[float]) -> Generator[Request, Any, Best]:
+    """Score the texts: of those that fool the victim the one closest to the original, else the one that scores highest."""
+    answer: Scores = yield Score(texts, confirm="all")
+    fooled = [i for i, success in enumerate(answer.success) if success]
+    if fooled:
+        at = max(fooled, key=cosines.__getitem__)
+        return Best(texts[at], answer.score[at], -1, True)
+    return _top(texts, answer, False)
 
 
 def _top(texts: Sequence[Text], answer: Scores, success: bool, number: int = -1) -> Best:

@@ -14,9 +14,9 @@ from robustbench_nlp.attack import Encode, Request, Sample, Score, Scores, Steps
 from robustbench_nlp.constraints.meaning import same_part
 from robustbench_nlp.constraints.words import content_words
 from robustbench_nlp.edits.words import Limits, word_threat
-from robustbench_nlp.search.beam import choices_of
 from robustbench_nlp.search.greedy import Candidates
 from robustbench_nlp.search.importance import descending
+from robustbench_nlp.search.tried import choices_of
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat
 

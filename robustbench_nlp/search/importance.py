@@ -9,7 +9,7 @@ from typing import Any
 from robustbench_nlp.attack import Probe, Request, Sample, Scores
 from robustbench_nlp.text import Text
 
-__all__ = ["MASK", "descending", "masked_scores", "probed", "temporal_scores"]
+__all__ = ["MASK", "deleted_scores", "descending", "masked_scores", "probed", "temporal_scores"]
 
 MASK = "[UNK]"
 EMPTY = 0.5
@@ -38,6 +38,14 @@ def probed(texts: Iterable[Text]) -> Generator[Request, Any, list[float]]:
 def masked_scores(text: Text, numbers: Sequence[int]) -> Generator[Request, Any, list[float]]:
     """The score with each numbered word masked; higher fools the victim better. One query each."""
     return (yield from probed(text.swap(number, MASK) for number in numbers))
+
+
+def deleted_scores(text: Text, numbers: Sequence[int]) -> Generator[Request, Any, list[float]]:
+    """The score without each numbered word; higher fools the victim better. One query each; none for a single word,
+    whose rank is known."""
+    if len(numbers) < 2:
+        return [0.0] * len(numbers)
+    return (yield from probed(text.delete(number) for number in numbers))
 
 
 def temporal_scores(sample: Sample) -> Generator[Request, Any, list[float]]:

@@ -7,8 +7,8 @@ from itertools import islice
 from random import Random
 
 from robustbench_nlp.attack import Score, Scores, Steps
-from robustbench_nlp.search.beam import Tried
 from robustbench_nlp.search.greedy import Candidates
+from robustbench_nlp.search.tried import Tried
 from robustbench_nlp.text import Text
 
 __all__ = ["random_order", "random_search", "random_text", "restarted"]

@@ -11,9 +11,9 @@ from statistics import fmean
 from typing import Any, Literal, NamedTuple
 
 from robustbench_nlp.attack import Request, Steps
-from robustbench_nlp.search.beam import Tried
 from robustbench_nlp.search.genetic import Slots, Words
 from robustbench_nlp.search.greedy import Candidates
+from robustbench_nlp.search.tried import Tried
 from robustbench_nlp.text import Text
 
 __all__ = ["LIMIT", "Flight", "Weather", "falling", "sigmoids", "swarm", "uniform_velocity"]

