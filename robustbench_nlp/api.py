@@ -157,11 +157,13 @@ def _dataset(dataset: str | Dataset | Pairs, split: str, victim: Victim) -> Data
     return dataset if isinstance(dataset, Dataset) else from_pairs(dataset, class_names=victim.label_names)
 
 
-def _objects(benchmark: Benchmark, victim: object, dataset: object, attacks: Sequence[object]) -> tuple[str, ...]:
-    """What was given as an object, by the name that the benchmark has for it."""
+def _objects(
+    benchmark: Benchmark, victim: object, dataset: object, attacks: Sequence[object]
+) -> tuple[tuple[str, str], ...]:
+    """(kind, name) of what was given as an object, by the name that the benchmark has for it."""
     given = [("victim", victim, benchmark.victim), ("dataset", dataset, benchmark.dataset)]
     given += [("attack", attack, name) for attack, name in zip(attacks, benchmark.attacks, strict=True)]
-    return tuple(f"{kind} {name}" for kind, thing, name in given if not isinstance(thing, str))
+    return tuple((kind, name) for kind, thing, name in given if not isinstance(thing, str))
 
 
 def _similarity(name: str) -> str:

@@ -63,8 +63,8 @@ class Runner:
     resume: bool = True
     batch_size: int | None = None
     on_table: OnTable | None = None
-    objects: tuple[str, ...] = ()
-    """Names of what was handed over as a Python object: `run.yaml` alone cannot make it again."""
+    objects: tuple[tuple[str, str], ...] = ()
+    """(kind, name) of what was handed over as a Python object: `run.yaml` alone cannot make it again."""
 
     def run(self) -> pd.DataFrame:
         """Run every cell that isn't on record yet; the table, written after each cell."""
@@ -96,7 +96,8 @@ class Runner:
         return frame
 
     def _run_yaml(self) -> str:
-        note = f"# Not complete without these Python objects: {', '.join(self.objects)}\n" if self.objects else ""
+        missing = ", ".join(f"{kind} {name}" for kind, name in self.objects)
+        note = f"# Not complete without these Python objects: {missing}\n" if missing else ""
         return note + yaml.safe_dump(self.benchmark.settings(), sort_keys=False, allow_unicode=True)
 
     @cached_property
@@ -126,7 +127,7 @@ class Runner:
     @property
     def _given(self) -> bool:
         """Whether the dataset came as an object: its name says nothing about other splits."""
-        return f"dataset {self.benchmark.dataset}" in self.objects
+        return any(kind == "dataset" for kind, _ in self.objects)
 
     def _defend(self, defense: str) -> Victim:
         name = shown(defense)

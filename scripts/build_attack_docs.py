@@ -27,7 +27,7 @@ HEAD = """# Attacks
 
 What each attack does, from its own docstring; its default threat; what it reaches on {n} test sentences of `mr` against
 `{victim}` with at most {budget} queries each (success among those attempted); and what it makes of one sentence. Made by
-`scripts/build_attack_docs.py`, whose docstring has the commands. Attacks that need gradients run on `hf:` victims only.
+`scripts/build_attack_docs.py`, whose docstring has the commands. Attacks that need gradients run on `hf:` victims and `cnn-mr`.
 """
 
 

@@ -144,7 +144,7 @@ class HFVictim:
         encodings = [self._reader.with_offsets(item) for item in inputs]
         found: dict[int, TokenGradients] = {}
         with self._counted(len(inputs)):
-            overhead = self._overhead if self._pads else 0  # 0: no two lengths in one batch
+            overhead = self._overhead if self._safe_to_pad else 0  # 0: no two lengths in one batch
             for rows in batches([len(encoding) for encoding in encodings], self._budget // 4, overhead):
                 found |= zip(
                     rows, self._gradients([encodings[i] for i in rows], [labels[i] for i in rows]), strict=True
@@ -152,7 +152,7 @@ class HFVictim:
         return [found[row] for row in range(len(inputs))]
 
     @cached_property
-    def _pads(self) -> bool:
+    def _safe_to_pad(self) -> bool:
         """Whether padding leaves the loss of embedded inputs alone: decoders look for their last token among the ids."""
         short, long = (self._reader.with_offsets(text) for text in ("a", "a b c d e f"))
         together, alone = self._gradients([short, long], [0, 0]), self._gradients([short], [0])
