@@ -16,6 +16,7 @@ from string import ascii_lowercase
 from typing import ClassVar, Literal, NamedTuple
 
 from robustbench_nlp.attack import Sample, Steps
+from robustbench_nlp.constraints.words import inside
 from robustbench_nlp.edits.visual import homoglyphs
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.search.differential import Genome, evolve
@@ -71,7 +72,8 @@ class BadCharacters:
         def decode(genome: Genome) -> Text | None:
             pairs = zip(genome[::2], genome[1::2], strict=True)
             chosen = {int(place): choice for place, choice in pairs if 0 <= place < len(places)}
-            return _edited(string, [(places[number], chosen[number]) for number in sorted(chosen)])
+            text = _edited(string, [(places[number], chosen[number]) for number in sorted(chosen)])
+            return text if text is not None and inside(sample.threat, string, [text]) else None
 
         bounds = [(-1.0, float(len(places))), (0.0, 1.0)] * changes  # a place below 0 is no change
         return (yield from evolve(bounds, decode, rng, population=self.population, iterations=self.iterations))

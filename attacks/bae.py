@@ -15,8 +15,8 @@ from typing import Any, ClassVar, Literal
 
 from robustbench_nlp.attack import Blank, Request, Sample, Steps
 from robustbench_nlp.constraints.meaning import Close, close_in_meaning, same_part
-from robustbench_nlp.constraints.words import content_words
-from robustbench_nlp.edits.blanks import Blanks, filled, inside, substitutes
+from robustbench_nlp.constraints.words import content_words, inside
+from robustbench_nlp.edits.blanks import Blanks, filled, substitutes
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.search.greedy import closest_success
 from robustbench_nlp.search.importance import deleted_scores, descending

@@ -16,8 +16,8 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from robustbench_nlp.attack import Blank, Request, Sample, Score, Scores, Steps
 from robustbench_nlp.constraints.meaning import close_in_meaning
-from robustbench_nlp.constraints.words import content_words
-from robustbench_nlp.edits.blanks import Blanks, filled, inside, substitutes
+from robustbench_nlp.constraints.words import content_words, inside
+from robustbench_nlp.edits.blanks import Blanks, filled, substitutes
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.search.importance import descending
 from robustbench_nlp.text import Text

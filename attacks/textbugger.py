@@ -14,7 +14,7 @@ from random import Random
 from typing import Any, ClassVar
 
 from robustbench_nlp.attack import Request, Sample, Steps
-from robustbench_nlp.constraints.words import content_words, within_edits
+from robustbench_nlp.constraints.words import content_words, inside
 from robustbench_nlp.edits.characters import delete, swap
 from robustbench_nlp.edits.visual import homoglyphs
 from robustbench_nlp.edits.words import candidate_maker
@@ -56,7 +56,7 @@ class TextBugger:
             edited = [text.swap(number, word) for word in bugs(text.word(number), rng)]
             if number in replaceable:
                 edited += candidate_maker(self.candidates)(text, number)
-            return within_edits(edited, original, sample.threat.max_edits)
+            return inside(sample.threat, original, edited)
 
         order = yield from _order(sample.text)
         return (yield from in_order(sample.text, sample.score, order, candidates))

@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from robustbench_nlp.attack import Attack, as_attack
-from robustbench_nlp.ensembles import ensemble_names, load_ensemble
+from robustbench_nlp.ensembles import EnsembleMember, ensemble_names, load_ensemble
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.plugins import create, parse, plugin_names, selector_of
+from robustbench_nlp.threat import other_limits
 
-__all__ = ["WORST_CASE", "Benchmark", "Grid", "Member", "grid_of"]
+__all__ = ["WORST_CASE", "Benchmark", "Grid", "Member", "attack_named", "grid_of"]
 
 WORST_CASE = "worst_case"
 STANDARD = ("random_typos", "deepwordbug", "pruthi", "pwws")
@@ -136,7 +137,7 @@ def _worst_case(view: str, direct: Sequence[str], members: Mapping[str, Member])
     if settings:
         raise UsageError(f"{WORST_CASE} takes no settings; write {WORST_CASE}:ENSEMBLE or {WORST_CASE}:a+b")
     if (name := argument.replace("_", "-")) in ensemble_names():
-        return name, [_member(*member) for member in load_ensemble(name).members]
+        return name, [_published(name, member) for member in load_ensemble(name).members]
     parts = argument.split("+") if argument else direct or STANDARD
     for part in parts:
         if part.replace("_", "-") in ensemble_names():
@@ -146,14 +147,33 @@ def _worst_case(view: str, direct: Sequence[str], members: Mapping[str, Member])
     return "", [members.get(part.replace("-", "_")) or _member(part) for part in parts]
 
 
-def _member(item: str | Attack, max_queries: int | None = None) -> Member:
-    """The attack with its name; an ensemble's budget is part of both."""
+def _member(item: str | Attack) -> Member:
+    """The attack with its name."""
     if not isinstance(item, str):
         return Member(selector_of("attack", item), as_attack(item))
     name, argument, settings = parse(item)
-    attack = as_attack(create("attack", item))
-    if max_queries is not None:
-        attack = replace(attack, threat=replace(attack.threat, max_queries=max_queries))  # type: ignore[type-var]
     shown = f"{name}({', '.join(f'{key}={value!r}' for key, value in settings.items())})" if settings else name
-    shown = f"{shown}:{argument}" if argument else shown
-    return Member(shown if max_queries is None else f"{shown}@{max_queries}", attack)
+    return Member(f"{shown}:{argument}" if argument else shown, as_attack(create("attack", item)))
+
+
+def _published(ensemble: str, member: EnsembleMember) -> Member:
+    """`standard-1/pwws`: an ensemble's own attack, whose settings, threat and budget its file fixes."""
+    name, argument, _ = parse(member.attack)
+    attack = as_attack(create("attack", member.attack))
+    threat = other_limits(attack.threat, member.threat) if member.threat else attack.threat
+    if member.max_queries is not None:
+        threat = replace(threat, max_queries=member.max_queries)
+    attack = replace(attack, threat=threat)  # type: ignore[type-var]
+    return Member(f"{ensemble}/{name}:{argument}" if argument else f"{ensemble}/{name}", attack)
+
+
+def attack_named(name: str) -> Attack | None:
+    """The attack that a table calls by this name; None where it can't be made here (an object, a missing extra)."""
+    ensemble = name.partition("/")[0]
+    try:
+        if ensemble not in ensemble_names():
+            return as_attack(create("attack", name))
+        members = [_published(ensemble, member) for member in load_ensemble(ensemble).members]
+    except UsageError:
+        return None
+    return next((member.attack for member in members if member.name == name), None)

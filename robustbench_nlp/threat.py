@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, NamedTuple
 
 from rapidfuzz.distance import Levenshtein
 
+from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.text import words_of
 
-__all__ = ["Changes", "Threat", "align", "measure", "violations"]
+__all__ = ["Changes", "Threat", "align", "measure", "other_limits", "violations"]
 
 Knowledge = Literal["decision", "score", "gradient"]
 Unit = Literal["char", "word", "sentence"]
+KNOWLEDGE: tuple[Knowledge, ...] = ("decision", "score", "gradient")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +44,24 @@ class Threat:
 
     def __str__(self) -> str:
         return f"{self.name}@{self.version}"
+
+
+def other_limits(threat: Threat, values: Mapping[str, Any]) -> Threat:
+    """The threat with other values, `{"max_words_share": 0.2}`; unless they name it anew, its name tells them.
+
+    Raises `UsageError` for a field that threats don't have and for an attacker who would know more.
+    """
+    known = [field.name for field in fields(Threat)]
+    for key in values:
+        if key not in known:
+            raise unknown("field of a threat", key, known)
+    wanted = values.get("knowledge", threat.knowledge)
+    if wanted not in KNOWLEDGE[: KNOWLEDGE.index(threat.knowledge) + 1]:
+        raise UsageError(
+            f"the knowledge of {threat} is {threat.knowledge} and can't be {wanted!r}; leave it or lower it"
+        )
+    told = ",".join(f"{key}={value}" for key, value in values.items())
+    return replace(threat, **{"name": f"{threat.name}[{told}]", **values})
 
 
 class Changes(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from random import Random
 from typing import Any
 
@@ -20,7 +20,7 @@ from robustbench_nlp.fakes import KeywordVictim, drive, graded, helped, sample_o
 from robustbench_nlp.lexicon.wordnet import synonyms
 from robustbench_nlp.plugins import create, factory, plugin_names
 from robustbench_nlp.text import Text, words_of
-from robustbench_nlp.threat import violations
+from robustbench_nlp.threat import other_limits, violations
 
 VICTIM = KeywordVictim()
 KEYWORDS = "This is a good movie with a great cast"
@@ -119,8 +119,13 @@ def _answered(steps: Steps, answer: Any) -> Request | None:
 
 
 @every_attack
-def test_every_candidate_is_inside_the_threat(attack: Attack) -> None:
+@pytest.mark.parametrize("limits", [{}, {"max_words_share": 0.2}, {"max_edits": 3}, {"max_edits_per_word": 2}], ids=str)
+def test_every_candidate_is_inside_the_threat(attack: Attack, limits: dict[str, Any]) -> None:
     string = "It's a well-made, fine film with good actors and a great score"
+    if limits:
+        if "threat" not in [field.name for field in fields(attack)]:  # type: ignore[arg-type]
+            return  # the threat follows the settings
+        attack = replace(attack, threat=other_limits(attack.threat, limits))  # type: ignore[type-var]
     sample = sample_of(attack, string)
     steps = attack.run(sample, Random(1))
     request = next(steps, None)
