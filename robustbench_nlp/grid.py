@@ -160,6 +160,12 @@ def _published(ensemble: str, member: EnsembleMember) -> Member:
     """`standard-1/pwws`: an ensemble's own attack, whose settings, threat and budget its file fixes."""
     name, argument, _ = parse(member.attack)
     attack = as_attack(create("attack", member.attack))
+    version = getattr(attack, "version", 1)
+    if member.version not in (None, version):
+        raise UsageError(
+            f"{ensemble} was made with version {member.version} of {name}, and this is version {version}; use a newer "
+            "ensemble, or the release that it came with"
+        )
     threat = other_limits(attack.threat, member.threat) if member.threat else attack.threat
     if member.max_queries is not None:
         threat = replace(threat, max_queries=member.max_queries)
