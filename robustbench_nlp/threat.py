@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from math import floor
 from typing import Any, Literal, NamedTuple
 
 from rapidfuzz.distance import Levenshtein
@@ -22,10 +23,11 @@ KNOWLEDGE: tuple[Knowledge, ...] = ("decision", "score", "gradient")
 class Threat:
     """A named, versioned attacker: `name@version` stands in every caption and fingerprint.
 
-    `max_words_changed` counts words and `max_words_share` is a fraction of the original's words in [0, 1]; `max_edits` is
-    the Levenshtein distance of the whole text in code points, `max_edits_per_word` the same within each aligned pair of
-    words. `max_queries` is the budget per example, the clean prediction included. `fields` names the input fields that
-    may change; empty means the first one. `min_similarity` is the cosine of whole texts under `similarity_model`.
+    `max_words_changed` counts words and `max_words_share` is a fraction of the original's words in [0, 1], at least one of
+    them (four words would else be safe from a fifth of theirs); `max_edits` is the Levenshtein distance of the whole text
+    in code points, `max_edits_per_word` the same within each aligned pair of words. `max_queries` is the budget per example,
+    the clean prediction included. `fields` names the input fields that may change; empty means the first one.
+    `min_similarity` is the cosine of whole texts under `similarity_model`.
     """
 
     name: str
@@ -44,6 +46,11 @@ class Threat:
 
     def __str__(self) -> str:
         return f"{self.name}@{self.version}"
+
+    def most_words(self, total: int) -> int | None:
+        """How many words of a text of `total` words may change; None: any number."""
+        share = None if self.max_words_share is None else max(1, floor(self.max_words_share * total + 1e-9))
+        return min((most for most in (self.max_words_changed, share) if most is not None), default=None)
 
 
 def other_limits(threat: Threat, values: Mapping[str, Any]) -> Threat:
@@ -121,12 +128,9 @@ def violations(threat: Threat, original: str, adversarial: str) -> list[str]:
     """What the text breaks of the threat's limits on edits, each in a phrase; empty when it is inside."""
     changes = measure(original, adversarial)
     broken = []
-    if threat.max_words_changed is not None and changes.words_changed > threat.max_words_changed:
-        broken.append(f"{changes.words_changed} words changed, at most {threat.max_words_changed} allowed")
-    if threat.max_words_share is not None and changes.words_changed > threat.max_words_share * changes.words_total:
-        broken.append(
-            f"{changes.words_changed} of {changes.words_total} words changed, at most {threat.max_words_share:.0%} allowed"
-        )
+    most = threat.most_words(changes.words_total)
+    if most is not None and changes.words_changed > most:
+        broken.append(f"{changes.words_changed} of {changes.words_total} words changed, at most {most} allowed")
     if threat.max_edits is not None and changes.edits_chars > threat.max_edits:
         broken.append(f"{changes.edits_chars} characters edited, at most {threat.max_edits} allowed")
     if threat.max_edits_per_word is not None:

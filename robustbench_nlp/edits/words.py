@@ -88,8 +88,8 @@ class Limits:
         self._original = original
         self._words = original.words
         total = len(words_of(str(original)))
-        share = None if threat.max_words_share is None else int(threat.max_words_share * total)
-        self.most = min(total if most is None else most for most in (threat.max_words_changed, share))
+        most = threat.most_words(total)
+        self.most = total if most is None else min(most, total)
         self._characters = threat.max_edits is not None or threat.max_edits_per_word is not None
 
     def allow(self, text: Text) -> bool:
