@@ -7,13 +7,13 @@ model from nothing, and the noise is one keyboard, scanning, swap, drop or inser
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from random import Random
 
 from robustbench_nlp.data.example import Example, Input
 from robustbench_nlp.edits.characters import random_typos
 from robustbench_nlp.text import Text
-from robustbench_nlp.training import Recipe, continue_training
+from robustbench_nlp.training import further
 from robustbench_nlp.victim import Victim
 
 __all__ = ["TypoAugmentation"]
@@ -30,18 +30,7 @@ class TypoAugmentation:
     freeze_embeddings: bool = True
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
-        """Raises `UsageError` for a victim without weights to train, `TrainingCollapsed` where nothing was learned."""
-        return continue_training(
-            victim,
-            train,
-            rng.getrandbits(32),
-            kind="typo-augmentation",
-            settings=asdict(self),
-            recipe=Recipe(
-                epochs=self.epochs, learning_rate=self.learning_rate, freeze_embeddings=self.freeze_embeddings
-            ),
-            augment=self._with_typos,
-        )
+        return further(self, victim, train, rng, augment=self._with_typos)
 
     def _with_typos(self, inputs: list[Input], rng: Random) -> list[Input]:
         chosen = set(rng.sample(range(len(inputs)), round(self.noisy * len(inputs))))

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from math import isnan
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from robustbench_nlp import cache
 from robustbench_nlp.data.example import Example, Input
@@ -29,6 +29,7 @@ __all__ = [
     "continue_training",
     "cross_entropy",
     "fine_tune",
+    "further",
     "trained",
 ]
 
@@ -147,6 +148,35 @@ def trained(kind: str, identity: Sequence[object], base: Path | str, examples: S
         )
 
     return cache.built(kind, identity, build)
+
+
+class Trains(Protocol):
+    """A training defense: a dataclass whose settings hold these among others."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def epochs(self) -> int: ...
+
+    @property
+    def learning_rate(self) -> float: ...
+
+
+def further(defense: Trains, victim: Victim, train: Sequence[Example], rng: Random, **how: Any) -> HFVictim:
+    """What most training defenses do when they are called: go on training the victim by `how` (see `continue_training`).
+
+    Raises `UsageError` for a victim without weights to train, `TrainingCollapsed` where nothing was learned.
+    """
+    frozen = getattr(defense, "freeze_embeddings", True)
+    return continue_training(
+        victim,
+        train,
+        rng.getrandbits(32),
+        kind=type(defense).__module__.rpartition(".")[2].replace("_", "-"),
+        settings=asdict(defense),
+        recipe=Recipe(epochs=defense.epochs, learning_rate=defense.learning_rate, freeze_embeddings=frozen),
+        **how,
+    )
 
 
 def continue_training(
