@@ -13,6 +13,7 @@ import tiny_bert
 import torch
 
 from robustbench_nlp import training, training_loop
+from robustbench_nlp.adversaries import adversarial
 from robustbench_nlp.data.example import Example, Input
 from robustbench_nlp.defenses.adversarial_training import AdversarialTraining
 from robustbench_nlp.defenses.none import NoDefense
@@ -113,14 +114,15 @@ def test_none_is_the_identity() -> None:
 
 def test_typo_augmentation_trains_once_with_fresh_typos(trained: HFVictim, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[Input]] = []
-    noisy = TypoAugmentation._with_typos
+    whole = training_loop.Loop._step
 
-    def spying(self: TypoAugmentation, inputs: list[Input], rng: Random) -> list[Input]:
-        seen.append(noisy(self, inputs, rng))
+    def spying(loop: training_loop.Loop, inputs: list[Input], labels: list[int], share: float) -> float:
+        assert loop.augment is not None
+        seen.append(loop.augment(inputs, Random(0)))
         assert sum(a != b for a, b in zip(inputs, seen[-1], strict=True)) in range(1, len(inputs) // 2 + 1)
-        return seen[-1]
+        return whole(loop, inputs, labels, share)
 
-    monkeypatch.setattr(TypoAugmentation, "_with_typos", spying)
+    monkeypatch.setattr(training_loop.Loop, "_step", spying)
     defense = TypoAugmentation(epochs=2)
     defended = defense(trained, examples(), Random(0))
     assert defended.name == trained.name
@@ -151,10 +153,11 @@ def test_the_cache_tells_settings_seeds_and_data_apart(trained: HFVictim, monkey
 
 def test_adversarial_training_attacks_the_current_model_each_epoch(trained: HFVictim) -> None:
     defense = AdversarialTraining(attacks=("deepwordbug",), sample=20, max_queries=30, epochs=2)
-    inputs, labels = defense._adversarial(trained, examples(), 0)
+    settings = {"sample": defense.sample, "max_queries": defense.max_queries}
+    inputs, labels = adversarial(defense.attacks, trained, examples(), 0, **settings)
     assert 0 < len(inputs) == len(labels) <= 20
     assert (trained.predict(inputs).argmax(axis=1) != labels).all()
-    assert defense._adversarial(trained, examples(), 0) == (inputs, labels)
+    assert adversarial(defense.attacks, trained, examples(), 0, **settings) == (inputs, labels)
     assert defense(trained, examples(), Random(0)).fingerprint != trained.fingerprint
 
 
