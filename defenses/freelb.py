@@ -19,7 +19,7 @@ __all__ = ["FreeLB", "accumulated"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FreeLB:
+class FreeLB(Ascent):
     """`steps` of size `step` from noise of size `init`, inside `radius` (0: no bound); sizes as in `perturbation.Ascent`."""
 
     steps: int = 3
@@ -30,8 +30,7 @@ class FreeLB:
     learning_rate: float = 5e-5
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
-        ascent = Ascent(steps=self.steps, step=self.step, init=self.init, radius=self.radius)
-        return further(self, victim, train, rng, objective=accumulated(ascent))
+        return further(self, victim, train, rng, objective=accumulated(self))
 
 
 def accumulated(ascent: Ascent) -> Objective:

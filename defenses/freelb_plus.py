@@ -19,7 +19,7 @@ __all__ = ["FreeLBPlus"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FreeLBPlus:
+class FreeLBPlus(Ascent):
     """`steps` of size `step` from noise of size `init`; sizes as in `perturbation.Ascent`."""
 
     steps: int = 5
@@ -29,5 +29,4 @@ class FreeLBPlus:
     learning_rate: float = 5e-5
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
-        objective = accumulated(Ascent(steps=self.steps, step=self.step, init=self.init))
-        return further(self, victim, train, rng, objective=objective)
+        return further(self, victim, train, rng, objective=accumulated(self))

@@ -20,7 +20,7 @@ __all__ = ["PGD"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PGD:
+class PGD(Ascent):
     """`steps` of size `step` from noise of size `init`, inside `radius` (0: no bound); sizes as in `perturbation.Ascent`."""
 
     steps: int = 3
@@ -31,13 +31,11 @@ class PGD:
     learning_rate: float = 5e-5
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
-        ascent = Ascent(steps=self.steps, step=self.step, init=self.init, radius=self.radius)
-
         def objective(batch: Batch) -> float:
             import torch
 
             place, entropy = embedded(batch), torch.nn.functional.cross_entropy
-            change = worst(place, ascent, lambda change: entropy(place.logits(change), batch.labels))
+            change = worst(place, self, lambda change: entropy(place.logits(change), batch.labels))
             loss = (entropy(place.logits(), batch.labels) + entropy(place.logits(change), batch.labels)) / 2
             torch.autograd.backward(loss)
             return float(loss.detach())

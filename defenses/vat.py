@@ -19,7 +19,7 @@ __all__ = ["VAT"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class VAT:
+class VAT(Ascent):
     """The divergence has `weight` beside the loss; `steps` of size `step` from noise of size `init`, inside `radius`; sizes
     as in `perturbation.Ascent`."""
 
@@ -32,15 +32,13 @@ class VAT:
     learning_rate: float = 5e-5
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
-        ascent = Ascent(steps=self.steps, step=self.step, init=self.init, radius=self.radius)
-
         def objective(batch: Batch) -> float:
             import torch
 
             place = embedded(batch)
             clean = place.logits()
             fixed = clean.detach()
-            change = worst(place, ascent, lambda change: divergence(place.logits(change), fixed))
+            change = worst(place, self, lambda change: divergence(place.logits(change), fixed))
             loss = torch.nn.functional.cross_entropy(clean, batch.labels)
             loss = loss + self.weight * divergence(place.logits(change), clean)
             torch.autograd.backward(loss)

@@ -40,7 +40,7 @@ class Ascent:
     """`steps` of size `step` along the normalised gradient from a random start of size `init`, inside `radius` (0: anywhere).
 
     Sizes are those of TextDefender's code: the start is uniform noise of `init` / sqrt(tokens · dimensions), a step moves a
-    row by `step`.
+    row by `step`. Defenses that climb have these among their settings.
     """
 
     steps: int
