@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,8 @@ def evaluate(
         }
     )
     grid = grid_of(attacks, cascade=cascade)
+    if mode == "transfer":
+        grid = replace(grid, cascade=False)
     published = [name for name in grid.worst_cases if name in ensemble_names()]
     if published and max_queries is not None:
         raise UsageError(f"worst_case:{published[0]} fixes its members' budgets; drop max-queries")

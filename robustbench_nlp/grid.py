@@ -35,7 +35,7 @@ class Benchmark:
     seed: int = 0
     max_queries: int | None = None
     draws: int = 1
-    mode: Literal["adaptive"] = "adaptive"
+    mode: Literal["adaptive", "transfer"] = "adaptive"
     cascade: bool = False
     dtype: str = "float32"
     similarity: str = "auto"
@@ -46,8 +46,12 @@ class Benchmark:
         """Raises `UsageError` for a value that no run can have."""
         if self.task != "classification":
             raise unknown("task", self.task, ["classification"])
-        if self.mode != "adaptive":
-            raise unknown("mode", self.mode, ["adaptive"])
+        if self.mode not in ("adaptive", "transfer"):
+            raise unknown("mode", self.mode, ["adaptive", "transfer"])
+        if self.mode == "transfer" and self.cascade:
+            raise UsageError("a cascade attacks only what is left, and a transfer needs every text; drop --cascade")
+        if self.mode == "transfer" and self.defenses[:1] != ("none",):
+            raise UsageError("a transfer shows the undefended victim's texts to defenses; name none first")
         if self.dtype not in ("float32", "bfloat16", "float16"):
             raise unknown("dtype", self.dtype, ["float32", "bfloat16", "float16"])
         for name, least in (("limit", 1), ("max_queries", 0), ("draws", 1)):

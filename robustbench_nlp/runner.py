@@ -37,6 +37,7 @@ from robustbench_nlp.report.shown import write
 from robustbench_nlp.report.table import row, table
 from robustbench_nlp.report.worst_case import worst_case_row
 from robustbench_nlp.tasks import classification
+from robustbench_nlp.transfer import transferred
 from robustbench_nlp.victim import Victim
 
 __all__ = ["HOPELESS", "Runner"]
@@ -79,10 +80,14 @@ class Runner:
         cells: list[tuple[Header, Counter[str]]] = []
         frame = table([])
         total = len(self.benchmark.defenses) * len(self.grid.members)
+        direct: dict[str, tuple[Header, list[Record]]] = {}
         for defense in self.benchmark.defenses:
             defended = self._defend(defense)
             members: dict[str, tuple[Header, list[Record]]] = {}
-            for member in self.grid.members:
+            for attack in self.grid.members:
+                member = attack
+                if direct:
+                    member = replace(attack, attack=transferred(attack.attack, *direct[attack.name]))
                 label = f"[{len(cells) + 1}/{total}] {shown(defense)} × {member.name}"
                 header, records = self._cell(defended, defense, member, list(members.values()), label)
                 members[member.name] = header, records
@@ -92,6 +97,8 @@ class Runner:
             for name, names in self.grid.worst_cases.items():
                 header, records = worst_case_row([members[member] for member in names], name)
                 done.append(row(header, records))
+            if self.benchmark.mode == "transfer":
+                direct = direct or members
             frame = self._publish(done, cells)
         return frame
 
@@ -206,7 +213,7 @@ class Runner:
         threat = member.attack.threat
         if benchmark.max_queries is not None:
             threat = replace(threat, max_queries=benchmark.max_queries)
-        mode = "cascade" if self.grid.cascade else getattr(member.attack, "mode", benchmark.mode)
+        mode = "cascade" if self.grid.cascade else getattr(member.attack, "mode", "adaptive")
         spec: dict[str, Any] = {
             "dataset": self.dataset.fingerprint,
             "examples": content_hash([example.id for example in self.examples])[:16],

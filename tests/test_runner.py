@@ -271,7 +271,7 @@ def test_a_full_disk_keeps_what_was_recorded(tmp_path: Path, monkeypatch: pytest
         ({"attacks": ["pwws(varian='paper')"]}, "did you mean 'variant'"),
         ({"attacks": ["pwws", "pwws"]}, "named twice"),
         ({"attacks": ["random_typos(share='x')"]}, "share: float"),
-        ({"attacks": ["pwws(threat='x')"]}, "give a robustbench_nlp.Threat"),
+        ({"attacks": ["pwws(threat='x')"]}, "is no mapping"),
         ({"attacks": [print]}, "is no attack"),
         ({"attacks": []}, "no attacks"),
         ({"limit": 0}, "limit is 0"),

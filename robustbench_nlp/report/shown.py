@@ -52,6 +52,8 @@ def caption(frame: pd.DataFrame) -> list[str]:
         )
     if (frame["mode"] == "cascade").any():
         lines.append("Cascade: each attack met only what the ones before it left; robust = still right after it.")
+    if (frame["mode"] == "transfer").any():
+        lines.append("Transfer: texts found against the undefended victim, shown to the defended ones; not adaptive.")
     lines += [f"Incomplete (!): {line}." for line in incomplete(frame)]
     lines += [f"Warning: {line}" for line in frame.attrs.get("flags", ())]
     lines.append(
