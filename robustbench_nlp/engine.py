@@ -21,7 +21,7 @@ from robustbench_nlp.predictor import Predictor
 from robustbench_nlp.preparation import prepare, prepares
 from robustbench_nlp.records import Record
 from robustbench_nlp.referee import Referee
-from robustbench_nlp.tasks.classification import judge
+from robustbench_nlp.tasks.classification import UNTARGETED, Goal, judge
 from robustbench_nlp.victim import Victim
 
 __all__ = ["LIVE", "Engine", "attack_examples"]
@@ -62,7 +62,9 @@ class Engine:
             raise UsageError(
                 f"the threat {self.threat} limits similarity; name its similarity_model or run with --similarity"
             )
-        self.referee = Referee(self.threat, self.predictor, self.helpers.get(Encode, wanted) if wanted else None)
+        self.goal: Goal = getattr(attack, "goal", UNTARGETED)
+        encoder = self.helpers.get(Encode, wanted) if wanted else None
+        self.referee = Referee(self.threat, self.predictor, encoder, self.goal)
         gradient = self.threat.knowledge == "gradient"
         self.vocabulary = getattr(victim, "vocabulary", None) if gradient else None
         self.prepared = prepare(attack, self.predictor, dev, name=self.name, seed=seed) if prepares(attack) else None
@@ -131,7 +133,7 @@ class Engine:
             raise UsageError(f"a label is {outputs.shape[1]} or more, but the victim has {outputs.shape[1]} classes")
         scores, margins = judge(outputs[[rows[i] for i in good]], labels)
         for i, score, margin in zip(good, scores.tolist(), margins.tolist(), strict=True):
-            owners[i].seen[strings[i]] = Seen(score, margin, outputs, rows[i])
+            owners[i].seen[strings[i]] = Seen(self.goal.score(score), margin, outputs, rows[i])
 
     def _gradients(self, asking: Sequence[Live]) -> None:
         """Answer all `Gradient` requests in one call; where that fails, example by example."""

@@ -11,7 +11,7 @@ from robustbench_nlp.data.example import Example, content_hash
 from robustbench_nlp.errors import UsageError, VictimError
 from robustbench_nlp.records import Outcome, Record
 from robustbench_nlp.referee import Verdict
-from robustbench_nlp.tasks.classification import fooled, right
+from robustbench_nlp.tasks.classification import right
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import measure
 from robustbench_nlp.victim import Probabilities, TokenGradients
@@ -109,7 +109,7 @@ class Live:
             self._conclude(self._returned)
             return
         if self.engine.threat.knowledge == "decision":
-            self.send(Scores([float(fooled(entry.margin)) for entry in seen], success))
+            self.send(Scores([float(self.engine.goal.met(entry.margin)) for entry in seen], success))
         else:
             self.send(Scores(scores, success, _Outputs(seen)))
 
@@ -154,7 +154,7 @@ class Live:
         top = max(range(len(seen)), key=scores.__getitem__, default=None)
         if top is not None and (self._best is None or scores[top] > self._best[0]):
             self._best = scores[top], self.strings[top]
-        claims = [i for i, entry in enumerate(seen) if fooled(entry.margin)]
+        claims = [i for i, entry in enumerate(seen) if self.engine.goal.met(entry.margin)]
         for i in sorted(claims, key=lambda i: -scores[i]):
             verdict = self._judged(self.strings[i])
             if verdict is None:
@@ -229,7 +229,8 @@ class Live:
     def _conclude(self, string: str | None) -> None:
         """Settle the outcome: the returned text if it holds, else the best confirmed success, else the best score.
 
-        Of successes under a decision threat, which shows no scores, the one that changes the fewest words.
+        Of successes under a decision threat, which shows no scores, the one that changes the fewest words; of those that keep
+        the prediction the one that changes the most.
         """
         if string is not None and string != self.original:
             verdict = self._judged(string)
@@ -243,8 +244,12 @@ class Live:
                 return
         confirmed = [text for text, verdict in self._verdicts.items() if verdict.success]
         if confirmed:
-            blind = self.engine.threat.knowledge == "decision"
-            self.final = min(confirmed, key=self._words_changed) if blind else max(confirmed, key=self._score)
+            if not self.engine.goal.fools:
+                self.final = max(confirmed, key=self._words_changed)
+            elif self.engine.threat.knowledge == "decision":
+                self.final = min(confirmed, key=self._words_changed)
+            else:
+                self.final = max(confirmed, key=self._score)
             self._finish("success")
             return
         self.final = string or (self._best[1] if self._best else self.original)
@@ -305,7 +310,7 @@ class Live:
             similarity=self.similarity,
             truncated=self._truncated,
             rejected_successes=sum(
-                not verdict.success and (seen := self.seen.get(text)) is not None and fooled(seen.margin)
+                not verdict.success and (seen := self.seen.get(text)) is not None and self.engine.goal.met(seen.margin)
                 for text, verdict in self._verdicts.items()
             ),
             seconds=round(self.seconds, 5),
