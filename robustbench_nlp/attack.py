@@ -22,6 +22,7 @@ __all__ = [
     "Encode",
     "FillMask",
     "Fluency",
+    "Generate",
     "Gradient",
     "Gradients",
     "Help",
@@ -134,10 +135,23 @@ class Fluency:
     settings: ClassVar[dict[str, Any]] = {}
 
 
-Help = Encode | FillMask | Fluency
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """`n` rewordings (or translations) of each text by an encoder-decoder, likeliest first: lists of strings."""
+
+    items: Sequence[str]
+    n: int = 1
+    model: str = "embedded"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"n": self.n}
+
+
+Help = Encode | FillMask | Fluency | Generate
 """Requests to helper models, by name ("embedded": the one that comes with the package); no query, a helper call an item."""
 Request = Score | Probe | Gradient | Help
-REQUESTS = (Score, Probe, Gradient, Encode, FillMask, Fluency)
+REQUESTS = (Score, Probe, Gradient, Encode, FillMask, Fluency, Generate)
 
 
 class Scores(NamedTuple):

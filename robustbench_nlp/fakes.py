@@ -16,6 +16,7 @@ from robustbench_nlp.attack import (
     Blank,
     Encode,
     FillMask,
+    Generate,
     Gradient,
     Gradients,
     Help,
@@ -115,12 +116,14 @@ def drive(attack: Attack, sample: Sample, rng: Random, victim: Victim, max_queri
 
 
 def helped(request: Help) -> Any:
-    """What fakes of helper models answer: a sentence's vector is its bag of hashed words, blanks take `FILLS`, and each
-    word costs fluency."""
+    """What fakes of helper models answer: a sentence's vector is its bag of hashed words, blanks take `FILLS`, each
+    word costs fluency, and a text is reworded by leaving its first words out."""
     if isinstance(request, Encode):
         return np.stack([_bag(item) for item in request.items])
     if isinstance(request, FillMask):
         return [_filled(blank)[: request.k] for blank in request.items]
+    if isinstance(request, Generate):
+        return [[" ".join(words_of(item)[i:]) for i in range(1, request.n + 1)] for item in request.items]
     return [-float(len(words_of(item))) for item in request.items]
 
 
