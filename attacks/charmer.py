@@ -16,8 +16,9 @@ from string import ascii_lowercase, digits, punctuation
 from typing import Any, ClassVar, NamedTuple
 
 from robustbench_nlp.attack import Request, Sample, Score, Scores, Steps
+from robustbench_nlp.edits.characters import bare
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.text import Text
+from robustbench_nlp.text import Text, edges_of
 from robustbench_nlp.threat import Threat
 
 __all__ = ["Charmer"]
@@ -53,7 +54,7 @@ class Charmer:
         current = original
         limit = sample.threat.max_edits
         for _ in range(_EDITS if limit is None else limit):
-            probes = ((place, "" if _at(current, place) == PROBE else PROBE) for place in range(2 * len(current) + 1))
+            probes = ((place, "" if _at(current, place) == PROBE else PROBE) for place in _places(current))
             probed = yield from _tried(current, probes, original, tail)
             if probed.success is not None:
                 return probed.success
@@ -94,6 +95,11 @@ def _tried(string: str, edits: Iterable[tuple[int, str]], original: str, tail: s
             return _Tried(rows, texts[max(good, key=answer.score.__getitem__)])
         rows += [(-score, place, new) for score, (place, new) in zip(answer.score, chunk, strict=True)]
     return _Tried(rows, None)
+
+
+def _places(string: str) -> list[int]:
+    """Those of the expanded text that part no mark from its letter."""
+    return sorted([2 * i for i in edges_of(string)] + [2 * i + 1 for i in bare(string)])
 
 
 def _at(string: str, place: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import regex
 
-__all__ = ["Text", "characters_of", "words_of"]
+__all__ = ["Text", "edges_of", "words_of"]
 
 _ALONE = r"[\w&&[\p{Han}\p{Hiragana}]]\p{M}*"
 _RUN = r"[\w--[\p{Han}\p{Hiragana}\p{M}\u200c\u200d]][\w--[\p{Han}\p{Hiragana}]]*"
@@ -27,9 +27,12 @@ def words_of(string: str) -> list[str]:
     return _ASCII_WORD.findall(string) if string.isascii() else _WORD.findall(string)
 
 
-def characters_of(string: str) -> Sequence[str]:
-    """What a reader takes for single characters (UAX #29's grapheme clusters): a letter with its marks is one of them."""
-    return string if string.isascii() else _CHARACTER.findall(string)
+def edges_of(string: str) -> Sequence[int]:
+    """Where each character begins, in code points, and where the last one ends; a letter and its marks are one character
+    (UAX #29's grapheme clusters), so an edit between two edges parts no mark from its letter."""
+    if string.isascii():
+        return range(len(string) + 1)
+    return [0, *(match.end() for match in _CHARACTER.finditer(string))]
 
 
 class Text:

@@ -9,30 +9,29 @@ from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
 from robustbench_nlp.data.sources.mr import load
-from robustbench_nlp.text import _WORD, Text, characters_of, words_of
+from robustbench_nlp.text import _WORD, Text, edges_of, words_of
 from robustbench_nlp.threat import Threat, align, measure, violations
 
 STRINGS = st.text(st.characters(exclude_categories=()), max_size=60)  # lone surrogates too
 PROSE = st.lists(
     st.sampled_from(
         [
-            "good",
-            "it's",
-            "a-b",
-            "  ",
-            " ",
-            "\x00",
-            "--",
-            ".",
-            "🙂",
-            "שלום",
-            "\ud800",
-            "电影",
-            "ひら",
-            "カナ",
-            "葛\U000e0100",
+            *("good", "it's", "a-b", "  ", " ", "\x00", "--", ".", "'", "🙂", "👨\u200d👩", "❤\ufe0f", "\ud800"),
+            *(
+                "e\u0301",
+                "\u0301",
+                "שלום",
+                "مرحبا",
+                "नमस्ते",
+                "ก็",
+                "한국",
+                "电影",
+                "葛\U000e0100",
+                "ひら",
+                "カナ",
+                "３Ｄ",
+            ),
         ]
-        + ["e\u0301", "\u0301", "नमस्ते", "ก็", "مرحبا", "👨\u200d👩", "❤\ufe0f", "'", "３Ｄ", "한국"]
     ),
     max_size=20,
 )
@@ -134,9 +133,10 @@ def test_ascii_is_no_exception(string: str) -> None:
 
 
 @given(ANY)
-def test_characters_make_up_the_string(string: str) -> None:
-    assert "".join(characters_of(string)) == string
-    assert list(characters_of("e\u0301हि")) == ["e\u0301", "हि"]
+def test_edges_are_those_of_what_a_reader_takes_for_characters(string: str) -> None:
+    edges = list(edges_of(string))
+    assert edges == sorted({0, len(string), *(match.start() for match in regex.finditer(r"\X", string))})
+    assert list(edges_of("e\u0301हि")) == [0, 2, 4]
 
 
 @given(WORD_LISTS, WORD_LISTS)
