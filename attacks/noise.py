@@ -69,6 +69,11 @@ class Noise:
         return Threat(name=f"noise_{self.kind}", **_LIMITS.get(self.kind, {}))
 
     @property
+    def suite(self) -> str:
+        """The kind, and the keyboard's layout where it isn't the usual one: what a curve is named after."""
+        return self.kind if self.layout == "us" else f"{self.kind} ({self.layout})"
+
+    @property
     def share(self) -> float:
         """The share of the places struck."""
         return SHARES[self.kind][self.severity - 1]
