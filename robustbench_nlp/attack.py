@@ -22,6 +22,7 @@ __all__ = [
     "Encode",
     "FillMask",
     "Fluency",
+    "Generate",
     "Gradient",
     "Gradients",
     "Help",
@@ -129,10 +130,29 @@ class Fluency:
     settings: ClassVar[dict[str, Any]] = {}
 
 
-Help = Encode | FillMask | Fluency
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """What a sequence-to-sequence model makes of each text: lists of at most `n` distinct strings, the likeliest first.
+
+    By beam search, or at a `temperature` above 0 by drawing tokens (with noise that follows from the text and the number
+    of the draw alone). A text that isn't finished within `max_tokens` tokens is left out.
+    """
+
+    items: Sequence[str]
+    model: str
+    n: int = 1
+    temperature: float = 0.0
+    max_tokens: int = 128
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"n": self.n, "temperature": self.temperature, "max_tokens": self.max_tokens}
+
+
+Help = Encode | FillMask | Fluency | Generate
 """Requests to helper models, by name ("embedded": the one that comes with the package); no query, a helper call an item."""
 Request = Score | Probe | Gradient | Help
-REQUESTS = (Score, Probe, Gradient, Encode, FillMask, Fluency)
+REQUESTS = (Score, Probe, Gradient, Encode, FillMask, Fluency, Generate)
 
 
 class Scores(NamedTuple):
