@@ -10,12 +10,15 @@ from robustbench_nlp.text import Text, words_of
 
 __all__ = ["sentence_pieces"]
 
-_SHORT = r"\b(?:mr|mrs|ms|dr|st|vs|jr|sr|prof|\p{L})"
+_SHORT = r"\b(?:mr|mrs|ms|dr|st|vs|jr|sr|prof|(?<!['’])\p{L})"
+_BREAK = r"(?:<br\s*/?>\s*)+"
 _END = regex.compile(
-    rf"(?<!(?:{_SHORT}|[.…])\s?)[.!?…]+[^\s\w]*(?=\s+(?![.…\s]))|[。！？]+[^\s\w]*|\n+", regex.IGNORECASE
+    rf"(?<!(?:{_SHORT}|[.…])\s?)[.!?…]+[^\s\w<]*(?=\s+(?![.…\s])|<)|[。！？]+[^\s\w]*|\n+|(?=<br)|{_BREAK}",
+    regex.IGNORECASE,
 )
 """Marks, and the quotes and brackets that close after them, where white space follows: not behind a title or a single
-letter, nor dots with spaces between them. Chinese marks need no space; a line's end is one."""
+letter, nor dots with spaces between them. Chinese marks need no space; a line's end is one, in HTML too."""
+_TAGS = regex.compile(_BREAK, regex.IGNORECASE)
 
 
 def sentence_pieces(text: Text) -> list[str]:
@@ -28,7 +31,7 @@ def sentence_pieces(text: Text) -> list[str]:
     pieces, done = list[str](), 0
     for start, end in pairwise(cuts):
         sentence = string[start:end].strip()
-        if words_of(sentence) and (whole or end <= read):
+        if words_of(sentence) and not _TAGS.fullmatch(sentence) and (whole or end <= read):
             at = string.index(sentence, start)
             pieces += [string[done:at], sentence]
             done = at + len(sentence)
