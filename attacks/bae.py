@@ -45,7 +45,7 @@ class BAE:
     model: str = "embedded"
     k: int = 50
     encoder: str = "embedded"
-    min_cosine: float = 0.8
+    min_cosine: float = 0.9
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:

@@ -62,7 +62,7 @@ class CLARE:
     k: int = 50
     min_probability: float = 5e-3
     encoder: str = "embedded"
-    min_cosine: float = 0.7
+    min_cosine: float = 0.9
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
@@ -85,9 +85,14 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Gradient:
-    """Loss and its gradient at the input embeddings, per text; white-box threats only; each counts as one query."""
+    """Loss and its gradient at the input embeddings, per text; white-box threats only; each counts as one query.
+
+    `vectors` puts other embeddings, float32 (dimensions), in place of words that are one token each: by word slot, for each
+    text.
+    """
 
     texts: Sequence[Text]
+    vectors: Sequence[Mapping[int, NDArray[np.float32]]] | None = None
 
 
 class Blank(NamedTuple):
@@ -192,7 +197,8 @@ class Attack(Protocol):
 
     `run` returns its adversarial text, or None to leave the choice to the engine (the best confirmed success, else the
     best score). Randomness comes only from `rng`. Class variables that the engine reads when they are there: `version`
-    (int, default 1; raised by any change of behaviour), `mode` ("noise" for attacks without a search), and
+    (int, default 1; raised by any change of behaviour), `mode` ("noise" for attacks without a search, "reduction" for those
+    that keep the prediction), `goal` (a `tasks.classification.Goal`, by default any other class), and
     `one_at_a_time` (True when the attack drives a library that uses process-wide state). An attack that learns first has
     `prepare(samples, rng)`, a generator of `Together` requests, run once per cell on the dev split.
     """

@@ -28,6 +28,7 @@ from robustbench_nlp.attack import (
 )
 from robustbench_nlp.data.example import Example, Input, content_hash
 from robustbench_nlp.errors import UsageError
+from robustbench_nlp.tasks.classification import UNTARGETED, Goal
 from robustbench_nlp.text import Text, words_of
 from robustbench_nlp.threat import violations
 from robustbench_nlp.victim import Probabilities, Victim
@@ -86,6 +87,7 @@ def drive(attack: Attack, sample: Sample, rng: Random, victim: Victim, max_queri
     A word's gradient is how sure the victim is of the word alone. Raises `UsageError` for other requests."""
     clean = victim.predict([sample.example.with_field(sample.field, str(sample.text))])[0]
     steps = attack.run(replace(sample, score=round(1.0 - float(clean[sample.label]), 5)), rng)
+    goal: Goal = getattr(attack, "goal", UNTARGETED)
     answer: Any = None
     best: tuple[bool, float, Text | None] = (False, -1.0, None)
     queries = 1
@@ -104,7 +106,7 @@ def drive(attack: Attack, sample: Sample, rng: Random, victim: Victim, max_queri
         if isinstance(request, Gradient):
             answer = [graded(text, sample, victim) for text in texts]
         else:
-            answer = _answer(texts, sample, victim, isinstance(request, Probe))
+            answer = _answer(texts, sample, victim, isinstance(request, Probe), goal)
         if isinstance(request, Score):
             for score, success, text in zip(answer.score, answer.success, texts, strict=True):
                 best = max(best, (success, score, text), key=lambda row: row[:2])
@@ -156,13 +158,13 @@ def graded(text: Text, sample: Sample, victim: Victim) -> Gradients:
     return Gradients(loss, np.repeat(sure[:, np.newaxis], 4, axis=1).astype(np.float32), list(range(len(text))))
 
 
-def _answer(texts: Sequence[Text], sample: Sample, victim: Victim, probe: bool) -> Scores:
+def _answer(texts: Sequence[Text], sample: Sample, victim: Victim, probe: bool, goal: Goal) -> Scores:
     strings = [str(text) for text in texts]
     outputs = victim.predict([sample.example.with_field(sample.field, string) for string in strings])
-    fooled = outputs.argmax(axis=1) != sample.label if len(texts) else []
+    lost = outputs.argmax(axis=1) != sample.label if len(texts) else []
     original = str(sample.text)
     success = [
-        bool(fool) and not probe and not violations(sample.threat, original, string)
-        for fool, string in zip(fooled, strings, strict=True)
+        bool(fell) == goal.fools and not probe and not violations(sample.threat, original, string)
+        for fell, string in zip(lost, strings, strict=True)
     ]
-    return Scores([round(1.0 - float(row[sample.label]), 5) for row in outputs], success)
+    return Scores([goal.score(round(1.0 - float(row[sample.label]), 5)) for row in outputs], success)

@@ -11,6 +11,7 @@ from robustbench_nlp.attack import Attack, as_attack
 from robustbench_nlp.ensembles import EnsembleMember, ensemble_names, load_ensemble
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.plugins import create, parse, plugin_names, selector_of
+from robustbench_nlp.tasks.classification import UNTARGETED, Goal
 from robustbench_nlp.threat import other_limits
 
 __all__ = ["WORST_CASE", "Benchmark", "Grid", "Member", "attack_named", "grid_of"]
@@ -122,9 +123,14 @@ def grid_of(attacks: Sequence[str | Attack], *, cascade: bool) -> Grid:
         if member.name in members:
             raise UsageError(f"attack '{member.name}' is named twice; name it once, or with other settings")
         members[member.name] = member
-    direct = tuple(members)
+    direct = tuple(name for name, member in members.items() if _fools(member))
     for view in views:
         name, added = _worst_case(view, direct, members)
+        for member in added:
+            if not _fools(member):
+                raise UsageError(
+                    f"{member.name} keeps the prediction instead of fooling it; leave it out of a worst case"
+                )
         members |= {member.name: member for member in added if member.name not in members}
         names = tuple(dict.fromkeys(member.name for member in added))
         wanted[name or "+".join(names)] = names
@@ -133,6 +139,11 @@ def grid_of(attacks: Sequence[str | Attack], *, cascade: bool) -> Grid:
     if cascade and any(set(names) != set(members) for names in wanted.values()):
         raise UsageError("a cascade has one worst case, over all its attacks; drop --cascade or name one worst case")
     return Grid(tuple(members.values()), wanted, cascade or (not named and len(wanted) == 1))
+
+
+def _fools(member: Member) -> bool:
+    goal: Goal = getattr(member.attack, "goal", UNTARGETED)
+    return goal.fools
 
 
 def _worst_case(view: str, direct: Sequence[str], members: Mapping[str, Member]) -> tuple[str, list[Member]]:

@@ -18,6 +18,7 @@ from robustbench_nlp.attack import Attack
 from robustbench_nlp.grid import attack_named
 from robustbench_nlp.predictor import Predictor
 from robustbench_nlp.records import Record
+from robustbench_nlp.report.table import REDUCTION
 from robustbench_nlp.stats import mcnemar, wilson
 from robustbench_nlp.tasks.classification import DIGITS
 from robustbench_nlp.victim import Victim
@@ -247,5 +248,5 @@ def _cells(run: Evidenced) -> list[_Cell]:
             attack_named(str(row["attack"])),
         )
         for row in run.table.to_dict("records")
-        if (row["defense"], row["attack"]) in run.records
+        if (row["defense"], row["attack"]) in run.records and row["mode"] != REDUCTION
     ]

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from robustbench_nlp.ensembles import ensemble_names
-from robustbench_nlp.report.table import BESIDE, WORST_CASE, incomplete, is_incomplete, robust_if_errors_right
+from robustbench_nlp.report.table import (
+    BESIDE,
+    REDUCTION,
+    WORST_CASE,
+    incomplete,
+    is_incomplete,
+    robust_if_errors_right,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -52,6 +59,8 @@ def caption(frame: pd.DataFrame) -> list[str]:
         )
     if (frame["mode"] == "cascade").any():
         lines.append("Cascade: each attack met only what the ones before it left; robust = still right after it.")
+    if (frame["mode"] == REDUCTION).any():
+        lines.append("Reductions keep the prediction: words changed = words left out; they measure no robustness.")
     if (frame["mode"] == "transfer").any():
         lines.append("Transfer: texts found against the undefended victim, shown to the defended ones; not adaptive.")
     lines += [f"Incomplete (!): {line}." for line in incomplete(frame)]
@@ -106,7 +115,9 @@ def _line(row: Mapping[Hashable, Any], with_errors: bool = False) -> _Line:
         _worst_case(attack) if headline else attack,
         str(row["n"]),
         _percent(row["clean_accuracy"]),
-        f"{_percent(row['robust_accuracy'])} [{_percent(row['robust_low'])}–{_percent(row['robust_high'])}]",
+        "-"
+        if pd.isna(row["robust_accuracy"])
+        else f"{_percent(row['robust_accuracy'])} [{_percent(row['robust_low'])}–{_percent(row['robust_high'])}]",
         _percent(row["attack_success_rate"]),
         _number(row["queries_mean"]),
         _number(row["words_changed_mean"]),
