@@ -61,6 +61,7 @@ LEFT_ALONE = [
     "a very sad and witty film",  # "very" goes with "sad"
     "a most sad and most witty film",
     "it's about life and death .",
+    "the silence of the wolves and mozart",
     "tired and afraid of dogs",  # "of dogs" goes with "afraid"
     "Is it sad, but you laughed?",
     'he said "it\'s dull, but it works"',

@@ -63,7 +63,8 @@ def _adjective(word: str) -> bool:
 def _nouns(one: str, two: str, before: str, after: str, closed: bool) -> bool:
     if parts_of_speech(one) != {"n"} or parts_of_speech(two) != {"n"}:
         return False
-    return before in (_PREPOSITIONS | DETERMINERS) - {"a", "an"} and (closed or after in FINITE)
+    shared = before in DETERMINERS - {"a", "an"} and one.endswith("s") == two.endswith("s")  # "the lambs and hannibal"
+    return (shared or before in _PREPOSITIONS) and (closed or after in FINITE)
 
 
 def _manners(one: str, two: str, after: str, closed: bool) -> bool:
