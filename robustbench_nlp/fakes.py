@@ -116,20 +116,27 @@ def drive(attack: Attack, sample: Sample, rng: Random, victim: Victim, max_queri
 
 
 def helped(request: Help) -> Any:
-    """What fakes of helper models answer: a sentence's vector is its bag of hashed words, blanks take `FILLS`, each
-    word costs fluency, and a text is reworded by leaving its first words out."""
+    """What fakes of helper models answer: a sentence's vector is its bag of hashed words, blanks take `FILLS`, a text is
+    reworded by one of them in place of one word, and each word costs fluency."""
     if isinstance(request, Encode):
         return np.stack([_bag(item) for item in request.items])
     if isinstance(request, FillMask):
         return [_filled(blank)[: request.k] for blank in request.items]
     if isinstance(request, Generate):
-        return [[" ".join(words_of(item)[i:]) for i in range(1, request.n + 1)] for item in request.items]
+        return [_reworded(item)[: request.n] for item in request.items]
     return [-float(len(words_of(item))) for item in request.items]
 
 
 def _filled(blank: Blank) -> list[tuple[str, float]]:
     first = int(content_hash(blank.before[-12:], blank.after[:12])[:4], 16) % len(FILLS)
     return [(word, 0.5 ** (i + 1)) for i, word in enumerate(FILLS[first:] + FILLS[:first])]
+
+
+def _reworded(string: str) -> list[str]:
+    text = Text(string)
+    return (
+        [str(text.swap(i * 7 % len(text), word)) for i, word in enumerate(FILLS)] if len(text) else [f"{string} film"]
+    )
 
 
 def _bag(string: str) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from math import floor
@@ -24,10 +25,11 @@ class Threat:
     """A named, versioned attacker: `name@version` stands in every caption and fingerprint.
 
     `max_words_changed` counts words and `max_words_share` is a fraction of the original's words in [0, 1], at least one of
-    them (four words would else be safe from a fifth of theirs); `max_edits` is the Levenshtein distance of the whole text
-    in code points, `max_edits_per_word` the same within each aligned pair of words. `max_queries` is the budget per example,
-    the clean prediction included. `fields` names the input fields that may change; empty means the first one.
-    `min_similarity` is the cosine of whole texts under `similarity_model`.
+    them (four words would else be safe from a fifth of theirs); `max_words_exchanged` counts the words that one of the two
+    texts has more often, order and case aside, on the side that has more of them; `max_edits` is the Levenshtein distance of
+    the whole text in code points, `max_edits_per_word` the same within each aligned pair of words. `max_queries` is the
+    budget per example, the clean prediction included. `fields` names the input fields that may change; empty means the
+    first one. `min_similarity` is the cosine of whole texts under `similarity_model`.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Threat:
     unit: Unit = "word"
     max_words_changed: int | None = None
     max_words_share: float | None = None
+    max_words_exchanged: int | None = None
     max_edits: int | None = None
     max_edits_per_word: int | None = None
     max_queries: int | None = None
@@ -124,6 +127,12 @@ def align(before: Sequence[str], after: Sequence[str]) -> list[tuple[str, str]]:
     return pairs
 
 
+def _exchanged(before: Sequence[str], after: Sequence[str]) -> int:
+    """How many words are in one of two texts only, in whichever has more of them; order aside."""
+    here, there = Counter(before), Counter(after)
+    return max((here - there).total(), (there - here).total())
+
+
 def violations(threat: Threat, original: str, adversarial: str) -> list[str]:
     """What the text breaks of the threat's limits on edits, each in a phrase; empty when it is inside."""
     changes = measure(original, adversarial)
@@ -131,6 +140,10 @@ def violations(threat: Threat, original: str, adversarial: str) -> list[str]:
     most = threat.most_words(changes.words_total)
     if most is not None and changes.words_changed > most:
         broken.append(f"{changes.words_changed} of {changes.words_total} words changed, at most {most} allowed")
+    if threat.max_words_exchanged is not None:
+        exchanged = _exchanged(words_of(original.casefold()), words_of(adversarial.casefold()))
+        if exchanged > threat.max_words_exchanged:
+            broken.append(f"{exchanged} words exchanged, at most {threat.max_words_exchanged} allowed")
     if threat.max_edits is not None and changes.edits_chars > threat.max_edits:
         broken.append(f"{changes.edits_chars} characters edited, at most {threat.max_edits} allowed")
     if threat.max_edits_per_word is not None:

@@ -51,6 +51,7 @@ def section(name: str, attack: Attack, rows: pd.DataFrame, victim: str) -> str:
         for key in (
             "max_words_changed",
             "max_words_share",
+            "max_words_exchanged",
             "max_edits",
             "max_edits_per_word",
             "min_similarity",

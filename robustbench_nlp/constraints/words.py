@@ -23,7 +23,7 @@ def content_words(text: Text, min_length: int = 1, language: str = "en") -> list
 def inside(threat: Threat, original: str, texts: Iterable[Text]) -> list[Text]:
     """The texts within the threat's limits on edits, each once and without the original."""
     distinct = {string: text for text in texts if (string := str(text)) != original}
-    words = (threat.max_words_changed, threat.max_words_share, threat.max_edits_per_word)
+    words = (threat.max_words_changed, threat.max_words_share, threat.max_words_exchanged, threat.max_edits_per_word)
     if any(limit is not None for limit in words):
         return [text for string, text in distinct.items() if not violations(threat, original, string)]
     if (most := threat.max_edits) is None:
