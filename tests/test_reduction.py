@@ -21,6 +21,8 @@ from robustbench_nlp.engine import Engine
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.fakes import KeywordVictim, drive, sample_of
 from robustbench_nlp.plugins import create
+from robustbench_nlp.report.shown import summary
+from robustbench_nlp.report.table import row, table
 from robustbench_nlp.tasks.classification import KEPT, MARGIN, UNTARGETED
 from robustbench_nlp.text import Text, words_of
 from robustbench_nlp.threat import violations
@@ -82,7 +84,29 @@ def test_tables_show_what_was_left_out_and_no_robustness(tmp_path: Path) -> None
     assert pd.isna(pd.read_csv(run.folder / "table.csv").set_index("attack").loc["input_reduction", "robust_accuracy"])
     shown = (run.folder / "table.md").read_text()
     assert "Reductions keep the prediction" in shown
+    assert "2 of 2 texts reduced, 1.0 words left on average" in shown
+    assert run.table.set_index("attack")["words_left_mean"].notna().to_dict() == {
+        "input_reduction": True,
+        "pwws": False,
+        "worst_case:pwws": False,
+    }
+    assert "none × input_reduction: clean 66.7 %, 2 of 2 texts reduced, 1.0 words left on average" in summary(run.table)
     assert "nan" not in shown
+
+
+def test_what_needs_all_its_words_keeps_them_in_the_mean(tmp_path: Path) -> None:
+    run = evaluate(
+        victim=VICTIM,
+        dataset=[("good", 1), ("a fine old film", 1), ("so it is", 1)],
+        attacks=["input_reduction(threat={'max_words_changed': 1})"],
+        similarity="none",
+        output=tmp_path,
+    )
+    (line,) = run.table.to_dict("records")
+    assert (line["attempted"], line["successes"], line["words_changed_mean"]) == (2, 1, 1.0)
+    assert line["words_left_mean"] == (1 + 3) / 2
+    unattempted = row({"mode": "reduction", "defense": "none", "attack": "input_reduction"}, [])
+    assert summary(table([unattempted])) == ["none × input_reduction: clean - %, 0 of 0 texts reduced"]
 
 
 def test_a_worst_case_refuses_it(tmp_path: Path) -> None:
