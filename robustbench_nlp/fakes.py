@@ -28,7 +28,7 @@ from robustbench_nlp.attack import (
 )
 from robustbench_nlp.data.example import Example, Input, content_hash
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.tasks.classification import UNTARGETED, Goal
+from robustbench_nlp.tasks.classification import Goal, goal_of
 from robustbench_nlp.text import Text, words_of
 from robustbench_nlp.threat import violations
 from robustbench_nlp.victim import Probabilities, Victim
@@ -86,8 +86,8 @@ def drive(attack: Attack, sample: Sample, rng: Random, victim: Victim, max_queri
     `max_queries` end, and the attack is closed. `helped` stands in for helper models.
     A word's gradient is how sure the victim is of the word alone. Raises `UsageError` for other requests."""
     clean = victim.predict([sample.example.with_field(sample.field, str(sample.text))])[0]
-    steps = attack.run(replace(sample, score=round(1.0 - float(clean[sample.label]), 5)), rng)
-    goal: Goal = getattr(attack, "goal", UNTARGETED)
+    goal = goal_of(attack)
+    steps = attack.run(replace(sample, score=goal.score(round(1.0 - float(clean[sample.label]), 5))), rng)
     answer: Any = None
     best: tuple[bool, float, Text | None] = (False, -1.0, None)
     queries = 1

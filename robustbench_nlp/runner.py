@@ -150,17 +150,18 @@ class Runner:
         settled = self._settled(before)
         path = self.folder / "records" / f"{_file_name(header['defense'])}__{_file_name(member.name)}.jsonl"
         with RecordFile(path, header, resume=self.resume) as file:
-            kept = {identity for identity, record in file.records.items() if record.outcome != "error"}
-            missing = [example for example in self.examples if example.id not in kept]
+            done = {identity for identity, record in file.records.items() if record.outcome != "error"}
+            missing = [example for example in self.examples if example.id not in done]
             start = time.perf_counter()
             with progress.task(label, len(self.examples), len(self.examples) - len(missing)) as step:
                 right = sum(record.outcome == "failed" for record in file.records.values())
-                judged = len(kept)
+                judged = len(done)
+                kept = "robust" if classification.goal_of(member.attack).fools else "not reduced"
                 for record in self._attack(victim, member, missing, settled):
                     file.append(record)
                     right += record.outcome == "failed"
                     judged += 1
-                    step(1, f"robust {right / judged:.1%}")
+                    step(1, f"{kept} {right / judged:.1%}")
                     _stop_if_hopeless(file, len(self.examples))
             header["seconds"] = time.perf_counter() - start
             return header, [file.records[example.id] for example in self.examples]

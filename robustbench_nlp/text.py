@@ -126,13 +126,15 @@ class Text:
             pieces[-1] += words
         return Text._of(pieces)
 
-    def delete(self, number: int) -> Text:
-        """The text with slot `number` emptied and one neighbouring space dropped: the one before it, else the one after."""
+    def delete(self, *numbers: int) -> Text:
+        """The text with the numbered slots emptied, from left to right in whatever order they are named, and with each one
+        neighbouring space dropped: the one before it, else the one after."""
         pieces = self._pieces.copy()
-        at = 2 * number + 1
-        pieces[at] = ""
-        if pieces[at - 1].endswith(" "):
-            pieces[at - 1] = pieces[at - 1][:-1]
-        elif pieces[at + 1].startswith(" "):
-            pieces[at + 1] = pieces[at + 1][1:]
+        for number in sorted(numbers):
+            at = 2 * number + 1
+            pieces[at] = ""
+            if pieces[at - 1].endswith(" "):
+                pieces[at - 1] = pieces[at - 1][:-1]
+            elif pieces[at + 1].startswith(" "):
+                pieces[at + 1] = pieces[at + 1][1:]
         return Text._of(pieces)

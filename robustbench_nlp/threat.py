@@ -13,11 +13,13 @@ from rapidfuzz.distance import Levenshtein
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.text import words_of
 
-__all__ = ["Changes", "Threat", "align", "measure", "other_limits", "violations"]
+__all__ = ["DELETION", "Changes", "Threat", "align", "leaves_out", "measure", "other_limits", "violations"]
 
 Knowledge = Literal["decision", "score", "gradient"]
 Unit = Literal["char", "word", "sentence"]
 KNOWLEDGE: tuple[Knowledge, ...] = ("decision", "score", "gradient")
+DELETION = "deletion"
+"""The candidates that the two strings tell: the original without some of its words, but not without all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +31,8 @@ class Threat:
     texts has more often, order and case aside, on the side that has more of them; `max_edits` is the Levenshtein distance of
     the whole text in code points, `max_edits_per_word` the same within each aligned pair of words. `max_queries` is the
     budget per example, the clean prediction included. `fields` names the input fields that may change; empty means the
-    first one. `min_similarity` is the cosine of whole texts under `similarity_model`.
+    first one. `min_similarity` is the cosine of whole texts under `similarity_model`. `candidates` names the set that
+    substitutes come from; of these, `DELETION` is a limit too.
     """
 
     name: str
@@ -133,10 +136,18 @@ def _exchanged(before: Sequence[str], after: Sequence[str]) -> int:
     return max((here - there).total(), (there - here).total())
 
 
+def leaves_out(before: Sequence[str], after: Sequence[str]) -> bool:
+    """Whether the words after are those before, in order, with some left out and at least one left."""
+    words = iter(before)
+    return bool(after) and all(word in words for word in after)
+
+
 def violations(threat: Threat, original: str, adversarial: str) -> list[str]:
     """What the text breaks of the threat's limits on edits, each in a phrase; empty when it is inside."""
     changes = measure(original, adversarial)
     broken = []
+    if threat.candidates == DELETION and not leaves_out(words_of(original), words_of(adversarial)):
+        broken.append("more than words left out, or no word left")
     most = threat.most_words(changes.words_total)
     if most is not None and changes.words_changed > most:
         broken.append(f"{changes.words_changed} of {changes.words_total} words changed, at most {most} allowed")

@@ -59,8 +59,12 @@ def caption(frame: pd.DataFrame) -> list[str]:
         )
     if (frame["mode"] == "cascade").any():
         lines.append("Cascade: each attack met only what the ones before it left; robust = still right after it.")
-    if (frame["mode"] == REDUCTION).any():
-        lines.append("Reductions keep the prediction: words changed = words left out; they measure no robustness.")
+    reductions = frame[frame["mode"] == REDUCTION].to_dict("records")
+    if reductions:
+        told = "; ".join(f"{row['defense']} × {row['attack']}: {_reduced(row)}" for row in reductions)
+        lines.append(
+            f"Reductions keep the prediction: words changed = words left out; they measure no robustness. {told}."
+        )
     if (frame["mode"] == "transfer").any():
         lines.append("Transfer: texts found against the undefended victim, shown to the defended ones; not adaptive.")
     lines += [f"Incomplete (!): {line}." for line in incomplete(frame)]
@@ -70,6 +74,12 @@ def caption(frame: pd.DataFrame) -> list[str]:
         f"robustbench-nlp {version('robustbench-nlp')}, records schema {_listed(frame['schema'])}."
     )
     return lines
+
+
+def _reduced(row: Mapping[Hashable, Any]) -> str:
+    """What a reduction came to, in a phrase."""
+    left = "" if pd.isna(row["words_left_mean"]) else f", {row['words_left_mean']:.1f} words left on average"
+    return f"{row['successes']} of {row['attempted']} texts reduced{left}"
 
 
 def _listed(values: pd.Series[Any]) -> str:
@@ -149,11 +159,12 @@ def _number(value: float) -> str:
 
 def summary(frame: pd.DataFrame) -> list[str]:
     """One short line a row, for a terminal that waits for the whole table."""
-    lines = [line.cells for line in map(_line, frame.assign(best=False, incomplete=False).to_dict("records"))]
-    return [
-        f"{defense} × {attack}: clean {clean} %, robust {robust} %, ASR {asr} %"
-        for _, defense, attack, _, clean, robust, asr, *_ in lines
-    ]
+    lines = []
+    for row in frame.assign(best=False, incomplete=False).to_dict("records"):
+        _, defense, attack, _, clean, robust, asr, *_ = _line(row).cells
+        told = _reduced(row) if row["mode"] == REDUCTION else f"robust {robust} %, ASR {asr} %"
+        lines.append(f"{defense} × {attack}: clean {clean} %, {told}")
+    return lines
 
 
 def render(frame: pd.DataFrame) -> Table:
