@@ -64,6 +64,8 @@ ODD = [
     "x" * 500,
     "…!?",
     "a-b-c",
+    "很好的电影，good葛\U000e0100城",
+    "अच्छी फ़िल्म e\u0301te\u0301 👨\u200d👩",
 ]
 PIECES = st.sampled_from(
     ["good", "great", "the", "it's", "well-made", "movie", " ", "  ", ".", "\n", "🙂", "\ud83d", "عالم", "\x00"]

@@ -13,9 +13,10 @@ from robustbench_nlp.threat import Threat, violations
 __all__ = ["content_words", "inside"]
 
 
-def content_words(text: Text, min_length: int = 1) -> list[int]:
-    """The slots that hold at least `min_length` characters and no stop word (case-sensitive: 'The' is none)."""
-    stops = stopwords()
+def content_words(text: Text, min_length: int = 1, language: str = "en") -> list[int]:
+    """The slots that hold at least `min_length` characters and no stop word of the language (case-sensitive: 'The' is
+    none)."""
+    stops = stopwords(language)
     return [number for number, word in enumerate(text.words) if len(word) >= min_length and word not in stops]
 
 
