@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from robustbench_nlp.attack import Vocabulary
 from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.victim import Probabilities, TokenGradients, Victim
+from robustbench_nlp.victim import Placed, Probabilities, TokenGradients, Victim
 
 __all__ = ["Averaged"]
 
@@ -43,11 +43,9 @@ class Averaged:
             )
         if read := self._all("truncate"):
             self.truncate: Callable[[str], str] = lambda string: max((part(string) for part in read), key=len)
-        if (gradients := self._all("gradients")) and _same_embeddings(known := self._all("vocabulary")):
+        if self._all("gradients") and _same_embeddings(known := self._all("vocabulary")):
             self.vocabulary: Vocabulary = known[0]
-            self.gradients: Callable[[Sequence[Input], Sequence[int]], list[TokenGradients]] = lambda inputs, labels: [
-                _averaged(found) for found in zip(*(ask(inputs, labels) for ask in gradients), strict=True)
-            ]
+            self.gradients = self._gradients
 
     @property
     def fingerprint(self) -> str:
@@ -56,6 +54,12 @@ class Averaged:
     def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
         """Mean probabilities, float32 (n, classes)."""
         return _mean([member.predict(inputs, draw) for member in self._members])
+
+    def _gradients(
+        self, inputs: Sequence[Input], labels: Sequence[int], placed: Sequence[Placed] | None = None
+    ) -> list[TokenGradients]:
+        every = [gradients(inputs, labels, placed) for gradients in self._all("gradients")]
+        return [_averaged(found) for found in zip(*every, strict=True)]
 
     def _all(self, capability: str) -> list[Any]:
         """The capability of each member, none where one lacks it."""
