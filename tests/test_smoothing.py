@@ -43,7 +43,7 @@ TOY = {
     "gg": (),
 }
 """The neighbours of a toy language; ff names gg, but gg not ff."""
-SMOOTHED = ("ranmask(train=False)", "random_deletion(train=False)", "safer(train=False)")
+SMOOTHED = ("ranmask(train=False)", "random_deletion(train=False)", "safer(train=False,min_cosine=0.7)")
 
 
 def guarded(selector: str, victim: object = None, seed: int = 0) -> Smoothed:
@@ -75,11 +75,10 @@ def test_an_answer_depends_on_seed_input_and_draw_alone(selector: str) -> None:
     for row, text in enumerate(texts):
         np.testing.assert_array_equal(victim.predict([text], 3)[0], answers[row])
     np.testing.assert_array_equal(guarded(selector).predict(texts[::-1], 3)[::-1], answers)
-    long = "a good film and a bad film , " * 5
+    long = "a great film and a terrible film with a tedious joke , " * 2
     draws = {victim.predict([long], draw).tobytes() for draw in range(6)}
-    others = {guarded(selector, seed=seed).predict([long]).tobytes() for seed in range(6)}
-    assert (len(draws) > 1) is victim.random is (selector != "vote" and "safer" not in selector) or "safer" in selector
-    assert len(others) > 1 or "safer" in selector
+    assert (len(draws) > 1) is victim.random is (selector != "vote")
+    assert len({guarded(selector, seed=seed).predict([long]).tobytes() for seed in range(6)}) > 1
 
 
 def test_copies_go_to_the_victim_together_and_each_distinct_one_once() -> None:
@@ -117,7 +116,7 @@ def test_capabilities_and_fingerprints() -> None:
     made = [
         *SMOOTHED,
         *("ranmask(train=False,rate=0.5)", "ranmask(train=False,samples=7)", "ranmask(train=False,mask='x')"),
-        *("safer(train=False,size=9)", "safer(train=False,min_cosine=0.8)", "random_deletion(train=False,rate=0.1)"),
+        *("safer(train=False,size=9)", "safer(train=False,min_cosine=0.6)", "random_deletion(train=False,rate=0.1)"),
         *("vote", "vote(samples=3)", "vote(share=0.1)", "vote(kinds=('case',))", "vote(votes=True)"),
     ]
     prints = {guarded(selector).fingerprint for selector in made} | {guarded(SMOOTHED[0], seed=1).fingerprint}
@@ -299,9 +298,13 @@ def test_edits_in_several_fields_share_one_radius() -> None:
 MASK_75 = Masking(rate=0.75, mask="[UNK]")
 
 VICTIM = KeywordVictim(
-    keywords=(("bad", "awful", "dull", "boring", "tedious"), ("good", "great", "fine", "brilliant", "superb"))
+    keywords=(
+        ("boring", "tedious", "dull", "joke", "laughable"),
+        ("funny", "hilarious", "happy", "amusing", "humorous"),
+    )
 )
-WORDS = ("bad", "awful", "dull", "good", "great", "fine", "brilliant", "boring", "film", "movie", "actor", "the")
+WORDS = ("boring", "tedious", "dull", "funny", "hilarious", "happy", "story", "tale", "actor")
+"""All but the last three tell a class; in the table each has synonyms, some of the other class."""
 
 
 def foes(victim: Certified, text: str, radius: int, rng: Random, label: int) -> Iterator[str]:
@@ -311,7 +314,7 @@ def foes(victim: Certified, text: str, radius: int, rng: Random, label: int) -> 
 
     def options(word: str) -> list[str]:
         if "mutual" in victim.certified_edits:
-            return list(safer.synonyms(word, 0.75)) or [word]
+            return list(safer.synonyms(word, 0.7)) or [word]
         return [*against, rng.choice(WORDS)]
 
     for attempt in range(7):
@@ -327,7 +330,11 @@ def foes(victim: Certified, text: str, radius: int, rng: Random, label: int) -> 
 
 @pytest.mark.parametrize(
     "selector",
-    ["ranmask(train=False,rate=0.75)", "random_deletion(train=False,rate=0.75)", "safer(train=False,size=20)"],
+    [
+        "ranmask(train=False,rate=0.75)",
+        "random_deletion(train=False,rate=0.75)",
+        "safer(train=False,min_cosine=0.7,size=20)",
+    ],
 )
 def test_attacks_within_the_radius_break_no_more_than_alpha_allows(selector: str) -> None:
     """The vote over all copies is judged: broken is what a test at the same level says isn't the class."""
