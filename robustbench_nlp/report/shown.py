@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from robustbench_nlp.ensembles import ensemble_names
+from robustbench_nlp.records import write_whole
 from robustbench_nlp.report.table import (
     BESIDE,
     REDUCTION,
@@ -28,8 +28,8 @@ __all__ = ["caption", "render", "summary", "write"]
 
 def write(frame: pd.DataFrame, folder: Path) -> None:
     """Write table.csv (every digit) and table.md (percent, for reading) into the run folder, each whole or not at all."""
-    _replace(folder / "table.csv", frame.to_csv(index=False, lineterminator="\n"))
-    _replace(folder / "table.md", _markdown(frame))
+    write_whole(folder / "table.csv", frame.to_csv(index=False, lineterminator="\n"))
+    write_whole(folder / "table.md", _markdown(frame))
 
 
 def caption(frame: pd.DataFrame) -> list[str]:
@@ -213,9 +213,3 @@ def _escaped(text: str) -> str:
     for mark in "\\|*_<`":
         text = text.replace(mark, "\\" + mark)
     return text
-
-
-def _replace(path: Path, content: str) -> None:
-    scratch = path.with_name(f".{path.name}.part")
-    scratch.write_bytes(content.encode("utf-8", "backslashreplace"))
-    os.replace(scratch, path)
