@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
@@ -84,9 +84,14 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Gradient:
-    """Loss and its gradient at the input embeddings, per text; white-box threats only; each counts as one query."""
+    """Loss and its gradient at the input embeddings, per text; white-box threats only; each counts as one query.
+
+    `vectors` puts other embeddings, float32 (dimensions), in place of words that are one token each: by word slot, for each
+    text.
+    """
 
     texts: Sequence[Text]
+    vectors: Sequence[Mapping[int, NDArray[np.float32]]] | None = None
 
 
 class Blank(NamedTuple):

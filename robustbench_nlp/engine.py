@@ -22,7 +22,7 @@ from robustbench_nlp.preparation import prepare, prepares
 from robustbench_nlp.records import Record
 from robustbench_nlp.referee import Referee
 from robustbench_nlp.tasks.classification import UNTARGETED, Goal, judge
-from robustbench_nlp.victim import Victim
+from robustbench_nlp.victim import Placed, Victim
 
 __all__ = ["LIVE", "Engine", "attack_examples"]
 
@@ -156,13 +156,16 @@ class Engine:
     def _answer_gradients(self, asking: Sequence[Live]) -> None:
         inputs: list[Input] = []
         labels: list[int] = []
+        placed: list[Placed] = []
         counts = []
         for live in asking:
             assert isinstance(live.request, Gradient)
             inputs += [live.example.with_field(live.field, str(text)) for text in live.request.texts]
             labels += [live.example.label] * len(live.request.texts)
+            placed += live.placed_vectors()
             counts.append(len(live.request.texts))
-        found = iter(self.predictor.victim.gradients(inputs, labels) if inputs else [])  # type: ignore[attr-defined]
+        others = {"placed": placed} if any(placed) else {}
+        found = iter(self.predictor.victim.gradients(inputs, labels, **others) if inputs else [])  # type: ignore[attr-defined]
         answers = [[next(found) for _ in range(count)] for count in counts]
         for live, answer in zip(asking, answers, strict=True):
             live.hear_gradients(answer)
