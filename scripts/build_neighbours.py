@@ -231,7 +231,9 @@ def main(way: str = WAY, file: str = "") -> None:
     made = packed(way)
     (Path(file) if file else OUTPUT / TABLE).write_bytes(made)
     table, found = unpack(made), hashlib.sha256(made).hexdigest()
-    print(f"{len(table.words)} words, {(table.rows >= 0).sum() / len(table.words):.1f} neighbours each, {len(made)} bytes")
+    print(
+        f"{len(table.words)} words, {(table.rows >= 0).sum() / len(table.words):.1f} neighbours each, {len(made)} bytes"
+    )
     if not file and found != SHA256:
         print(f"put into {TABLE}'s look-up: SHA256 = {found!r}")
 
