@@ -7,8 +7,9 @@ what the original's label says (yes, no, unclear), and `sound`, whether its gram
 no). `label_kept.py publish` joins them with the ways and writes results/label-kept/, changed words and verdicts without the
 sentences; `label_kept.py table` computes the page there anew from the judgements alone.
 
-Each way's least cosine lets through as many of the judged synonyms (tests/data/judged_pairs.tsv) as TextFooler's default
-does of the shipped way's, for cosines of different spaces are different things.
+Each way's least cosine lets through as many of the judged synonyms (tests/data/judged_pairs.tsv) as `LEVEL` does of the
+shipped way's, which all of them reach: cosines of different spaces are different things, and a way that offers fewer words
+would keep labels by that alone.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from robustbench_nlp.threat import align
 ROOT = Path(__file__).resolve().parent.parent
 RUNS, RESULTS = ROOT / "runs" / "label-kept", ROOT / "results" / "label-kept"
 WAYS = ("plain", "filtered", "counterfit", WAY)
+LEVEL = 0.65
 VERDICTS = ("yes", "no", "unclear")
 
 
@@ -64,7 +66,7 @@ def cosines_of_synonyms(way: str) -> np.ndarray:
 
 
 def run(examples: int, victim: str) -> None:
-    share = float((cosines_of_synonyms(WAY) >= TextFooler().min_cosine).mean())
+    share = float((cosines_of_synonyms(WAY) >= LEVEL - 1e-6).mean())
     rows, cells = [], []
     for way in WAYS:
         attack = replace(TextFooler(), vectors=str(table_of(way)), min_cosine=least_cosine(way, share))
@@ -73,7 +75,9 @@ def run(examples: int, victim: str) -> None:
         )
         row = done.table.iloc[0]
         numbers = ("n", "attempted", "successes", "attack_success_rate", "queries_mean", "words_changed_mean")
-        cells.append({"way": way, "min_cosine": attack.min_cosine, **{name: row[name] for name in numbers}})
+        cells.append(
+            {"way": way, "min_cosine": attack.min_cosine, **{name: round(float(row[name]), 4) for name in numbers}}
+        )
         print(cells[-1], flush=True)
         (records,) = done.records.values()
         rows += [(record, way) for record in records if record.outcome == "success"]
