@@ -1,8 +1,9 @@
 """Genetic attack (Alzantot et al., 2018): a population of texts, crossed word by word and mutated at one word each.
 
 Words are drawn by how many candidates they have and changed once; at most 20 % of them change. Differs from the paper: no
-language model ranks the candidates; the 8 nearest neighbours are those of the embedded encoder's table; a crossed text
-outside the limit loses changes until it is inside; texts known already aren't asked again.
+language model ranks the candidates; the 8 nearest neighbours are those of the embedded encoder's table, of a cosine of 0.65
+or more instead of a distance of 0.5 or less (`scripts/calibrate_cosines.py`); a crossed text outside the limit loses changes
+until it is inside; texts known already aren't asked again.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from robustbench_nlp.threat import Threat
 
 __all__ = ["Alzantot"]
 
-CANDIDATES = "neighbours(8)"
+CANDIDATES = "neighbours(8,0.65)"
 SHARE = 0.2
 THREAT = word_threat(CANDIDATES, SHARE)
 

@@ -39,8 +39,9 @@ OPERATIONS: dict[str, tuple[Step, ...]] = {
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BAE:
     """`operation`: replace (R), insert to the left or right (I), whichever is better (R/I), or replace and then insert
-    (R+I). Each blank has `k` fills; the whole text must stay within `min_cosine` of the original under `encoder` (-1: any). `language` names
-    the stop words."""
+    (R+I). Each blank has `k` fills; the whole text must stay within `min_cosine` of the original under `encoder` (-1: any);
+    0.9 lets nine of ten swaps of synonyms through (`scripts/calibrate_cosines.py`), the paper's 0.8 was the other encoder's.
+    `language` names the stop words."""
 
     threat: Threat = MASKED
     operation: Literal["R", "I", "R/I", "R+I"] = "R"

@@ -55,7 +55,8 @@ class Action(NamedTuple):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CLARE:
     """Each blank has at most `k` fills of `min_probability` or more; texts stay within `min_cosine` of the original under
-    `encoder` (-1: any). Deterministic."""
+    `encoder` (-1: any); 0.9 lets nine of ten swaps of synonyms through (`scripts/calibrate_cosines.py`), the paper's 0.7 was
+    the other encoder's. Deterministic."""
 
     threat: Threat = MASKED
     model: str = "embedded"

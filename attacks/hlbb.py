@@ -2,9 +2,9 @@
 
 Only the victim's decisions are seen. Random candidates go in until the decision flips, originals go back as long as it
 stays flipped, and a population of such texts is crossed and mutated for similarity. Differs from the paper: similarity is
-that of the whole texts by the embedded encoder, not of windows of 15 words by the Universal Sentence Encoder; candidates
-are WordNet synonyms unless set otherwise, instead of counter-fitted neighbours, and parts of speech are looked up, not
-tagged; candidates that would lower the similarity aren't asked for; the best of a population is its most similar member,
+that of the whole texts by the embedded encoder, not of windows of 15 words by the Universal Sentence Encoder; the 50
+nearest neighbours are those of the encoder's table, of a cosine of 0.6 or more instead of 0.5 as in our TextFooler, and
+parts of speech are looked up, not tagged; candidates that would lower the similarity aren't asked for; the best of a population is its most similar member,
 where the authors' code takes the one with the fewest changes; where growing numbers of changed words don't flip it, random
 numbers of words change, not always all; a start with one change is improved as well.
 """
@@ -27,7 +27,7 @@ from robustbench_nlp.threat import Threat
 
 __all__ = ["HLBB"]
 
-CANDIDATES = "wordnet"
+CANDIDATES = "neighbours(50,0.6)"
 THREAT = decision_threat(CANDIDATES)
 
 

@@ -1,8 +1,9 @@
 """Improved genetic algorithm (Wang et al., 2019): one member a word to begin with, one-cut crossover, repeated replacement.
 
 A word is replaced up to five times in a line of descent, each time by the best candidate of the word that stands there.
-Differs from the paper: the 50 nearest neighbours are those of the embedded encoder's table; stop words are left alone; at
-most 20 % of the words change, and a crossed text outside the limit loses changes until it is inside.
+Differs from the paper: the 50 nearest neighbours are those of the embedded encoder's table, of a cosine of 0.65 or more
+instead of a distance of 0.5 or less (`scripts/calibrate_cosines.py`); stop words are left alone; at most 20 % of the words
+change, and a crossed text outside the limit loses changes until it is inside.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from robustbench_nlp.threat import Threat
 
 __all__ = ["IGA"]
 
-CANDIDATES = "neighbours(50)"
+CANDIDATES = "neighbours(50,0.65)"
 SHARE = 0.2
 THREAT = word_threat(CANDIDATES, SHARE)
 

@@ -5,8 +5,8 @@ a changed word) takes a step down the estimated slope of the dissimilarity plus 
 weights, which the sparsity term shrinks. A matrix becomes a text by putting in, longest row first, the candidates nearest
 to the perturbed vectors until the decision flips. Step sizes and weights are the authors'. Differs from the paper: the
 vectors of words are the sentence encoder's of each word alone, not counter-fitted ones, and similarity is that encoder's
-for the whole texts; candidates are WordNet synonyms unless set otherwise, of the same part of speech; the start may
-come from random numbers of changed words, not always all; words that were put back have no row; a start with one change is
+for the whole texts; the 50 nearest neighbours are those of its table, of a cosine of 0.6 or more instead of 0.5 as in our
+TextFooler, and of a part of speech by look-up; the start may come from random numbers of changed words, not always all; words that were put back have no row; a start with one change is
 improved as well; texts known already aren't asked again.
 """
 
@@ -30,7 +30,7 @@ from robustbench_nlp.threat import Threat
 
 __all__ = ["TextHoaxer"]
 
-CANDIDATES = "wordnet"
+CANDIDATES = "neighbours(50,0.6)"
 THREAT = decision_threat(CANDIDATES)
 WEIGHT = 0.3
 """The weight of every row to begin with."""

@@ -1,8 +1,8 @@
 """Builds robustbench_nlp/lexicon/neighbours.gz: the nearest words of 32,000 words by the embedded encoder.
 
-Usage: build_neighbours.py [WAY]. Needs the extra [embedded]; about a minute on two cores. The words are those of the mr
-and imdb training texts that WordNet knows, the commonest first, and its adjective-like derivations ("watchable"). The
-ways to make neighbours stand in `WAYS`; compare_neighbours.py compares them.
+Usage: build_neighbours.py [WAY [FILE]]. Needs the extra [embedded]; about a minute on two cores. The words are those of the
+mr and imdb training texts that WordNet knows, the commonest first, and its adjective-like derivations ("watchable"). The
+ways to make neighbours stand in `WAYS`; compare_neighbours.py compares them. An attack's `vectors` takes another FILE.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from robustbench_nlp.constraints.meaning import Form, forms, indirect_antonyms
 from robustbench_nlp.data import load_dataset
 from robustbench_nlp.encoder import EMBEDDED, embedded_folder, encoder
 from robustbench_nlp.lexicon.counterfit import counterfit, unit
-from robustbench_nlp.lexicon.neighbours import KEPT, SHA256, TABLE, WAY, Neighbours, pack
+from robustbench_nlp.lexicon.neighbours import KEPT, SHA256, TABLE, WAY, Neighbours, pack, unpack
 from robustbench_nlp.lexicon.stopwords import stopwords
 from robustbench_nlp.lexicon.wordnet import antonyms, senses
 from robustbench_nlp.text import words_of
@@ -221,16 +221,22 @@ WAYS: dict[str, Callable[[list[str], Vectors], Neighbours]] = {
 }
 
 
-def main(way: str) -> None:
+def packed(way: str) -> bytes:
+    """The table that a way makes, as a file."""
     words = vocabulary()
-    table = WAYS[way](words, encoded(words))
-    packed = pack(table, way=way, encoder=encoder_hash())
-    (OUTPUT / TABLE).write_bytes(packed)
-    found = hashlib.sha256(packed).hexdigest()
-    print(f"{len(words)} words, {(table.rows >= 0).sum() / len(words):.1f} neighbours each, {len(packed)} bytes")
-    if found != SHA256:
+    return pack(WAYS[way](words, encoded(words)), way=way, encoder=encoder_hash())
+
+
+def main(way: str = WAY, file: str = "") -> None:
+    made = packed(way)
+    (Path(file) if file else OUTPUT / TABLE).write_bytes(made)
+    table, found = unpack(made), hashlib.sha256(made).hexdigest()
+    print(
+        f"{len(table.words)} words, {(table.rows >= 0).sum() / len(table.words):.1f} neighbours each, {len(made)} bytes"
+    )
+    if not file and found != SHA256:
         print(f"put into {TABLE}'s look-up: SHA256 = {found!r}")
 
 
 if __name__ == "__main__":
-    main(*(sys.argv[1:] or [WAY]))
+    main(*sys.argv[1:])

@@ -113,13 +113,14 @@ def test_gradients_are_those_of_the_loss():
         assert (losses[0] - losses[1]) / (2 * step) == pytest.approx(found.gradient[3, dimension], abs=5e-3)
 
 
-def test_hotflip_finds_its_gradients_and_words(trained: CnnVictim):
+def test_hotflip_finds_its_gradients_and_words(trained: CnnVictim, tmp_path: Path):
     vocabulary = trained.vocabulary
     assert vocabulary.words == ("a", "bad", "film", "good", "is", "the")
     assert vocabulary.vectors.shape == (6, QUICK.dimensions)
     example = Example(fields={"text": "The film is a GOOD film"}, label=1)
-    (record,) = Engine(HotFlip(min_cosine=-1.0), trained, seed=0).run([example])
-    assert (record.outcome, record.adversarial) == ("success", "The film is a bad film")
+    (tmp_path / "vectors.txt").write_text("good 1 0.1\nbad 1 0.2\nfilm 0 1\n", "utf-8")
+    (record,) = Engine(HotFlip(vectors=str(tmp_path / "vectors.txt")), trained, seed=0).run([example])
+    assert (record.outcome, record.adversarial) == ("success", "The film is a BAD film")
 
 
 def test_saved_and_loaded_it_is_the_same(tmp_path: Path):

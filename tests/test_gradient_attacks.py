@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -48,8 +49,16 @@ def examples(victim: HFVictim) -> list[Example]:
     return [Example(fields={"text": text}, label=label) for text, label in zip(TEXTS, answers, strict=True)]
 
 
-def test_hotflip_flips_whole_words_within_its_threat(victim: HFVictim, examples: list[Example]) -> None:
-    attack = HotFlip(threat=Threat(name="flips", knowledge="gradient", max_words_share=0.5), min_cosine=-1.0)
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file in which every word of the tiny victim is a neighbour of every other."""
+    path = tmp_path_factory.mktemp("own") / "vectors.txt"
+    path.write_text("".join(f"{word} 1 0.{i:02}\n" for i, word in enumerate(tiny_bert.VOCABULARY[5:])), "utf-8")
+    return str(path)
+
+
+def test_hotflip_flips_whole_words_within_its_threat(victim: HFVictim, examples: list[Example], vectors: str) -> None:
+    attack = HotFlip(threat=Threat(name="flips", knowledge="gradient", max_words_share=0.5), vectors=vectors)
     records = list(Engine(attack, victim, name="hotflip").run(examples))
     assert not [record.error for record in records if record.error]
     broken = [record for record in records if record.outcome == "success"]
@@ -59,9 +68,9 @@ def test_hotflip_flips_whole_words_within_its_threat(victim: HFVictim, examples:
         assert set(str(record.adversarial).split()) <= {*victim.vocabulary.words, *str(record.original).split()}
 
 
-def test_the_estimate_ranks_flips_as_the_victim_does(victim: HFVictim, examples: list[Example]) -> None:
+def test_the_estimate_ranks_flips_as_the_victim_does(victim: HFVictim, examples: list[Example], vectors: str) -> None:
     """Over all flips of all words: a higher first-order gain goes with a higher score, though not in every pair."""
-    attack = HotFlip(per_word=100, min_cosine=-1.0)
+    attack = HotFlip(per_word=100, vectors=vectors)
     gains: list[float] = []
     reached: list[float] = []
 
@@ -79,6 +88,25 @@ def test_the_estimate_ranks_flips_as_the_victim_does(victim: HFVictim, examples:
     list(Engine(Watch(), victim, name="watch").run(examples))
     assert len(gains) > 50
     assert np.corrcoef(gains, reached)[0, 1] > 0.2
+
+
+def test_hotflip_keeps_to_close_neighbours_of_the_same_part_of_speech(
+    victim: HFVictim, examples: list[Example], tmp_path: Path
+) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_text("film 1 0\nb 1 0.5\nc 0.1 1\ngood 1 0.1\n", "utf-8")
+    attack = HotFlip(vectors=str(path), threat=Threat(name="open", knowledge="gradient"))
+    found = {
+        word
+        for record in Engine(attack, victim, name="hotflip").run(examples)
+        if record.outcome == "success"
+        for word in set(str(record.adversarial).split()) - set(str(record.original).split())
+    }
+    assert found <= {"b"}  # c is too far from film, good no noun
+    assert HotFlip(vectors="x.txt").threat.candidates == "vectors:x.txt"
+    assert HotFlip(vectors="x.txt", threat=attack.threat).threat == attack.threat
+    with pytest.raises(UsageError, match="hotflip wants k of 1 or more"):
+        HotFlip(k=0)
 
 
 def test_hotflip_wants_gradients() -> None:

@@ -182,7 +182,9 @@ def test_refinement_raises_the_similarity_of_the_start(name: str) -> None:
 def test_hlbb_finds_the_most_similar_of_all_texts() -> None:
     attack, victim = create("attack", "hlbb"), LockVictim()
     sample = sample_of(attack, LOCKED)
-    start: Opening = answered(opening(sample, candidate_maker("wordnet"), Random(0), model="", tries=99), victim)[0]
+    start: Opening = answered(
+        opening(sample, candidate_maker(attack.candidates), Random(0), model="", tries=99), victim
+    )[0]
     pairs = product(start.choices[2], start.choices[8])
     best = max(cosine(LOCKED, str(sample.text.replace({2: one, 8: other}))) for one, other in pairs)
     text, _ = answered(attack.run(sample, Random(0)), victim)
@@ -270,8 +272,8 @@ def test_bad_settings_are_told_in_one_line(selector: str) -> None:
 
 @every_attack
 def test_the_threat_follows_the_candidates(name: str) -> None:
-    threat = create("attack", f"{name}(candidates='neighbours(8)')").threat
-    assert (threat.knowledge, threat.candidates) == ("decision", "neighbours(8)")
+    threat = create("attack", f"{name}(candidates='wordnet')").threat
+    assert (threat.knowledge, threat.candidates) == ("decision", "wordnet-3.0")
     assert threat.name != create("attack", name).threat.name
 
 

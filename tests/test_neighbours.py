@@ -17,6 +17,7 @@ from robustbench_nlp.lexicon.counterfit import counterfit, unit
 from robustbench_nlp.lexicon.neighbours import KEPT, Neighbours, from_vectors, near_words, neighbours, pack, unpack
 
 ROOT = Path(__file__).resolve().parent.parent
+SHIPPED = ROOT / "robustbench_nlp" / "lexicon" / "neighbours.gz"
 SYNONYMS, ANTONYMS = 0.782, 0.045
 GLOVE = "Good 1 0 0\ngreat 0.9 0.1 0\nbad 0.8 0.5 0.1\nfilm 0 0 1\nmovie 0 0.1 1\ngood 0 1 0\n"
 
@@ -63,8 +64,8 @@ def test_the_shipped_table_holds_synonyms_and_few_antonyms() -> None:
 
 
 def test_enough_words_and_pairs_are_there() -> None:
-    shipped, places = table._table()
-    assert len(shipped.words) == len(places) >= 30_000
+    shipped = unpack(SHIPPED.read_bytes())
+    assert len(shipped.words) == len(set(shipped.words)) >= 30_000
     assert (shipped.rows >= 0).sum() / len(shipped.words) > 45
     assert sum(len(judged(verdict)) for verdict in ("synonym", "antonym", "related", "unrelated")) >= 2 * 200
 
@@ -103,6 +104,22 @@ def test_a_table_survives_its_file(size: int, seed: int) -> None:
     assert found.words == given_.words
     assert np.array_equal(found.rows, rows)
     assert np.allclose(found.cosines, values, atol=1e-6)
+
+
+def test_a_table_of_neighbours_stands_in_for_vectors(tmp_path: Path) -> None:
+    rows, cosines = np.full((3, KEPT), -1, np.int32), np.zeros((3, KEPT), np.float32)
+    rows[0, :2], cosines[0, :2] = (2, 1), (0.9, 0.5)
+    path = tmp_path / "own.gz"
+    path.write_bytes(pack(Neighbours(["fine", "film", "good"], rows, cosines)))
+    look_up = from_vectors(path)
+    assert [word for word, _ in look_up("Fine")] == ["Good", "Film"]
+    assert look_up("good", 1)[0][0] == "fine"  # a pair counts both ways
+    assert look_up("nothing") == ()
+    assert near_words("fine", 5, 0.6, str(path)) == ("good",)
+    path.write_bytes(path.read_bytes()[:-20])
+    from_vectors.cache_clear()
+    with pytest.raises(UsageError, match="no table of neighbours; give vectors"):
+        from_vectors(path)
 
 
 @pytest.mark.parametrize("head", ["", "6 3\n"])
@@ -175,7 +192,7 @@ def test_the_shipped_table_is_what_the_script_builds(monkeypatch: pytest.MonkeyP
 
     words = build_neighbours.vocabulary()
     built = build_neighbours.WAYS[table.WAY](words, build_neighbours.encoded(words))
-    shipped, _ = table._table()
+    shipped = unpack(SHIPPED.read_bytes())
     assert words == shipped.words
     same = [
         len(set(one) & set(other)) / KEPT for one, other in zip(built.rows.tolist(), shipped.rows.tolist(), strict=True)

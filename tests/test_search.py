@@ -347,10 +347,15 @@ def test_neighbours_take_the_case_and_the_number_of_their_name(monkeypatch: pyte
         ["GOOD0", "GOOD1"],
         ["I0", "I1"],
     ]
+    assert len(make("neighbours(9,0.9)")(text, 0)) == 8
+    assert make("neighbours(9,0.95)")(text, 0) == []
     assert len(make("neighbours")(text, 0)) == len(make(f"vectors:{tmp_path}")(text, 0)) == 49
 
 
-@pytest.mark.parametrize("name", ["hownet", "wordnet(3)", "neighbours(0)", "neighbours()", "vectors:", ""])
+@pytest.mark.parametrize(
+    "name",
+    ["hownet", "wordnet(3)", "neighbours(0)", "neighbours()", "neighbours(8,2)", "neighbours(8,)", "vectors:", ""],
+)
 def test_unknown_candidates_are_told_in_one_line(name: str) -> None:
     with pytest.raises(UsageError, match="write wordnet, neighbours"):
         candidate_maker(name)

@@ -17,7 +17,8 @@ __all__ = ["Limits", "candidate_maker", "candidate_words", "follow_candidates", 
 
 Candidates = Callable[[Text, int], Sequence[Text]]
 _NAME = re.compile(
-    r"(?P<kind>wordnet)|(?P<near>neighbours)(\((?P<k>[1-9]\d*)\))?|(?P<own>vectors):(?P<path>.+)", re.DOTALL
+    r"(?P<kind>wordnet)|(?P<near>neighbours)(\((?P<k>[1-9]\d*)(,(?P<least>0?\.\d+))?\))?|(?P<own>vectors):(?P<path>.+)",
+    re.DOTALL,
 )
 NEIGHBOURS = 50
 """Neighbours of a word where the name of the set says no number."""
@@ -27,9 +28,9 @@ NEIGHBOURS = 50
 def candidate_maker(name: str) -> Candidates:
     """The texts in which one slot holds another word of a candidate set; always a single word by the rule of `Text`.
 
-    "wordnet": all synonyms; "neighbours" or "neighbours(25)": the nearest of the embedding table, in the case of the word
-    that they replace; "vectors:PATH": the same from a file of the user's. Tables load at the first word. Raises
-    `UsageError` for another name.
+    "wordnet": all synonyms; "neighbours", "neighbours(25)" or "neighbours(25,0.6)": the nearest of the embedding table, of
+    that cosine or above, in the case of the word that they replace; "vectors:PATH": the same from a file of the user's.
+    Tables load at the first word. Raises `UsageError` for another name.
     """
     _parsed(name)
 
@@ -55,7 +56,9 @@ def candidate_words(name: str) -> Callable[[str], tuple[str, ...]]:
 def _parsed(name: str) -> re.Match[str]:
     match = _NAME.fullmatch(name)
     if match is None:
-        raise UsageError(f"no candidates '{name}'; write wordnet, neighbours, neighbours(25) or vectors:PATH")
+        raise UsageError(
+            f"no candidates '{name}'; write wordnet, neighbours, neighbours(25), neighbours(25,0.6) or vectors:PATH"
+        )
     return match
 
 
@@ -68,8 +71,8 @@ def _lookup(name: str) -> Callable[[str], Sequence[str]]:
     from robustbench_nlp.lexicon import neighbours as table
 
     near = table.from_vectors(match["path"]) if match["own"] else table.neighbours
-    k = int(match["k"] or NEIGHBOURS)
-    return lambda word: [other for other, _ in near(word, k)]
+    k, least = int(match["k"] or NEIGHBOURS), float(match["least"] or -1)
+    return lambda word: [other for other, cosine in near(word, k) if cosine >= least]
 
 
 def word_threat(candidates: str, share: float) -> Threat:

@@ -23,6 +23,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
@@ -46,6 +47,8 @@ KEPT = 50
 WAY = "mean"
 TABLE = "neighbours.gz"
 SHA256 = "4cc7a267a1553115102ce30d1dac1ec04bcb7fc6391bb287f6bee94b321d4136"
+MAGIC = b"\x1f\x8b"
+"""A packed file begins so."""
 STEPS = 250
 """Cosines are stored in steps of 1 / STEPS."""
 
@@ -60,33 +63,41 @@ class Neighbours(NamedTuple):
 
 def neighbours(word: str, k: int = KEPT) -> Found:
     """Up to `k` (at most 50) neighbours and their cosines, best first, in the case of the word; none of an unknown word."""
-    table, places = _table()
-    row = places.get(word.lower())
-    if row is None:
-        return ()
-    return tuple(
-        (in_case_of(table.words[other], word), float(cosine))
-        for other, cosine in zip(table.rows[row, :k].tolist(), table.cosines[row, :k].tolist(), strict=True)
-        if other >= 0
-    )
+    return _table()(word, k)
 
 
 @cache
-def _table() -> tuple[Neighbours, dict[str, int]]:
+def _table() -> Lookup:
+    """The shipped table's."""
     packed = files("robustbench_nlp.lexicon").joinpath(TABLE).read_bytes()
     found = hashlib.sha256(packed).hexdigest()
     if found != SHA256:
         raise UsageError(
             f"{TABLE} is not the known table (sha256 {found[:16]}, expected {SHA256[:16]}); reinstall robustbench-nlp"
         )
-    table = unpack(packed)
-    return table, {word: row for row, word in enumerate(table.words)}
+    return _look_up(unpack(packed))
+
+
+def _look_up(table: Neighbours) -> Lookup:
+    places = {word: row for row, word in enumerate(table.words)}
+
+    def look_up(word: str, k: int = KEPT) -> Found:
+        row = places.get(word.lower())
+        if row is None:
+            return ()
+        return tuple(
+            (in_case_of(table.words[other], word), float(cosine))
+            for other, cosine in zip(table.rows[row, :k].tolist(), table.cosines[row, :k].tolist(), strict=True)
+            if other >= 0
+        )
+
+    return look_up
 
 
 @cache
 def near_words(word: str, k: int, min_cosine: float, vectors: str = "") -> tuple[str, ...]:
     """The neighbours of at least `min_cosine` that are another single word by the rule of `Text`, best first; `vectors`
-    is the path of a file of the user's, "" the table."""
+    is the path of a file of the user's (`from_vectors`), "" the table."""
     look_up = from_vectors(vectors) if vectors else neighbours
     return tuple(
         other
@@ -98,10 +109,13 @@ def near_words(word: str, k: int, min_cosine: float, vectors: str = "") -> tuple
 @cache
 def from_vectors(path: str | Path) -> Lookup:
     """A look-up like `neighbours` over a file of word vectors, read once: a word and its numbers a line, parted by spaces
-    (GloVe's text form), perhaps under a line of two counts (word2vec's). Of a word in several cases the first counts.
+    (GloVe's text form), perhaps under a line of two counts (word2vec's). Of a word in several cases the first counts. A
+    table of neighbours that `pack` made (`scripts/build_neighbours.py` writes one) will do as well, up to KEPT a word.
 
     Raises `UsageError` for a file that is missing or none of these.
     """
+    if (table := _packed(Path(path))) is not None:
+        return _look_up(table)
     words, vectors = _read(Path(path))
     places = {word: row for row, word in reversed(list(enumerate(words)))}
 
@@ -118,6 +132,21 @@ def from_vectors(path: str | Path) -> Lookup:
         return () if row is None else tuple((in_case_of(other, word), cosine) for other, cosine in nearest(row, k))
 
     return look_up
+
+
+def _packed(path: Path) -> Neighbours | None:
+    """The table in a file, or None for a file in another form; what can't be opened is `_read`'s to tell."""
+    try:
+        with path.open("rb") as file:
+            packed = file.read() if file.read(2) == MAGIC else b""
+    except OSError:
+        return None
+    if not packed:
+        return None
+    try:
+        return unpack(MAGIC + packed)
+    except (EOFError, IndexError, KeyError, OSError, TypeError, ValueError, zlib.error):
+        raise UsageError(f"{path} is no table of neighbours; give vectors in text form, unpacked") from None
 
 
 def _read(path: Path) -> tuple[list[str], NDArray[np.float32]]:
