@@ -3,16 +3,17 @@
 Each word has a distribution over its candidates, softened by Gumbel noise; the victim reads the mean embedding of each
 word, and Adam moves the distributions towards a wrong class, until it leads by a margin. Texts drawn from the result are
 scored as they are: nothing counts but what the victim makes of real text. Differs from the paper: only words that are one
-token change, each to words that are one token too, so that a text is read as it was optimised; a word's candidates are its
-neighbours in the embedding table or in the victim's own (`candidates="vocabulary"`), and changing it has a price, in place
-of the paper's terms for fluency and similarity; the margin is the log-odds of the label, over the highest other class only
-where there are two; fewer steps and draws, from a flatter start. The threat limits the words changed: a draw of more keeps
-the surest.
+token change, each to words that are one token too, so that a text is read as it was optimised; in place of the paper's
+terms for fluency and similarity, a word's candidates are its neighbours in the embedding table (or in the victim's own,
+`candidates="vocabulary"`) and a changed word has a price, a Lagrange multiplier that holds their mean number to the
+threat's limit; the margin is the log-odds of the label, not over the highest other class; fewer steps and draws, from a
+flatter start.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Generator
 from dataclasses import dataclass
 from math import exp, expm1, log1p
 from random import Random
@@ -21,7 +22,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robustbench_nlp.attack import Gradient, Gradients, Sample, Score, Scores, Steps, Vocabulary
+from robustbench_nlp.attack import Gradient, Gradients, Request, Sample, Score, Scores, Steps, Vocabulary
 from robustbench_nlp.attacks.hotflip import FLIPS
 from robustbench_nlp.constraints.words import content_words
 from robustbench_nlp.edits.words import Limits
@@ -56,8 +57,8 @@ class Choices(NamedTuple):
 class GBDA:
     """`k` candidates a word, of at least `min_cosine`; the default threat follows the set. `iterations` steps of
     `learning_rate`, each over `samples` draws at `temperature`, from distributions that begin at `start` (a logit) for the
-    original word, towards log-odds of `kappa` for a wrong class; `price` is what a changed word must gain in log-odds;
-    `texts` are drawn at the end."""
+    original word, towards log-odds of `kappa` for a wrong class. The price of a changed word, in log-odds, rises by
+    `price_rate` at each step in which twice the words change that may. `texts` are drawn at the end."""
 
     threat: Threat = NEIGHBOURS
     candidates: Literal["neighbours", "vocabulary"] = "neighbours"
@@ -69,7 +70,7 @@ class GBDA:
     temperature: float = 1.0
     start: float = 3.0
     kappa: float = 5.0
-    price: float = 0.1
+    price_rate: float = 0.1
     texts: int = 50
     version: ClassVar[int] = 1
 
@@ -86,39 +87,49 @@ class GBDA:
     def run(self, sample: Sample, rng: Random) -> Steps:
         if sample.vocabulary is None:
             raise UsageError("gbda looks words up in the victim's embeddings; attack an hf: victim without rewriting")
+        limits = Limits(sample.threat, sample.text)
         (answer,) = yield Gradient([sample.text])
         choices = self._choices(sample.text, answer, sample.vocabulary)
-        if not choices:
+        if not choices or not limits.most:
             return None
         draws = np.random.default_rng(rng.getrandbits(64))
-        theta: Logits = {slot: np.zeros(len(words)) for slot, (words, _) in choices.items()}
-        for logits in theta.values():
-            logits[0] = self.start
-        adam = _Adam(self.learning_rate)
-        for step in range(1, self.iterations + 1):
-            soft = [self._softened(theta, draws) for _ in range(self.samples)]
-            vectors = [
-                {slot: (weights @ choices[slot].vectors).astype(np.float32) for slot, weights in drawn.items()}
-                for drawn in soft
-            ]
-            answers: list[Gradients] = yield Gradient([sample.text] * self.samples, vectors)
-            for slot, logits in theta.items():
-                slopes = [
-                    self._slope(answer, slot, drawn[slot], choices[slot].vectors)
-                    for answer, drawn in zip(answers, soft, strict=True)
-                ]
-                theta[slot] = logits + adam.move(slot, np.mean(slopes, axis=0), step)
-        limits, tried = Limits(sample.threat, sample.text), {str(sample.text)}
+        theta = yield from self._descended(sample.text, choices, limits.most, draws)
+        tried = {str(sample.text)}
         for start in range(0, self.texts, _CHUNK):
             count = min(_CHUNK, self.texts - start)
-            drawn_texts = [_drawn(sample.text, theta, choices, limits.most, draws) for _ in range(count)]
-            fresh = {str(text): text for text in drawn_texts if str(text) not in tried and limits.allow(text)}
+            drawn = [_drawn(sample.text, theta, choices, limits.most, draws) for _ in range(count)]
+            fresh = {str(text): text for text in drawn if str(text) not in tried and limits.allow(text)}
             tried |= fresh.keys()
             if fresh:
                 scores: Scores = yield Score(list(fresh.values()))
                 if True in scores.success:
                     return None  # the best confirmed one is the engine's to choose
         return None
+
+    def _descended(
+        self, text: Text, choices: dict[int, Choices], most: int, draws: np.random.Generator
+    ) -> Generator[Request, Any, Logits]:
+        """The distributions after all steps; `most` words are meant to change."""
+        theta: Logits = {slot: np.zeros(len(words)) for slot, (words, _) in choices.items()}
+        for logits in theta.values():
+            logits[0] = self.start
+        adam, price = _Adam(self.learning_rate), 0.0
+        for step in range(1, self.iterations + 1):
+            soft = [self._softened(theta, draws) for _ in range(self.samples)]
+            vectors = [
+                {slot: (weights @ choices[slot].vectors).astype(np.float32) for slot, weights in shares.items()}
+                for shares in soft
+            ]
+            answers: list[Gradients] = yield Gradient([text] * self.samples, vectors)
+            for slot, logits in theta.items():
+                slopes = [
+                    self._slope(answer, slot, shares[slot], choices[slot].vectors, price)
+                    for answer, shares in zip(answers, soft, strict=True)
+                ]
+                theta[slot] = logits + adam.move(slot, np.mean(slopes, axis=0), step)
+            changed = sum(1 - shares[slot][0] for shares in soft for slot in theta) / self.samples
+            price = max(0.0, price + self.price_rate * (changed / most - 1))
+        return theta
 
     def _choices(self, text: Text, answer: Gradients, vocabulary: Vocabulary) -> dict[int, Choices]:
         """By slot: what the content words that are one token may become."""
@@ -152,7 +163,7 @@ class GBDA:
         }
 
     def _slope(
-        self, answer: Gradients, slot: int, weights: NDArray[np.float64], vectors: NDArray[np.float32]
+        self, answer: Gradients, slot: int, weights: NDArray[np.float64], vectors: NDArray[np.float32], price: float
     ) -> NDArray[np.float64]:
         """How the margin, less the price of change, grows with a word's logits.
 
@@ -161,16 +172,16 @@ class GBDA:
         full = answer.loss >= log1p(exp(self.kappa))
         gain = vectors @ answer.gradient[answer.words.index(slot)].astype(np.float64)
         gain *= 0.0 if full else 1 / max(-expm1(-answer.loss), 1e-6)
-        gain[0] += self.price
+        gain[0] += price
         slope: NDArray[np.float64] = weights * (gain - weights @ gain) / self.temperature
         return slope
 
 
 def _drawn(text: Text, theta: Logits, choices: dict[int, Choices], most: int, draws: np.random.Generator) -> Text:
-    """A text of one draw a word; of more than `most` changed words those change that were likeliest to."""
+    """A text of one draw a word; of more than `most` changed words those change that are likelier to, by chance."""
     chosen = {slot: int(draws.choice(len(logits), p=_softmax(logits))) for slot, logits in theta.items()}
     changed = [slot for slot, number in chosen.items() if number]
-    changed.sort(key=lambda slot: theta[slot][0] - theta[slot].max())
+    changed.sort(key=lambda slot: theta[slot][0] - theta[slot].max() - draws.gumbel())
     return text.replace({slot: choices[slot].words[chosen[slot]] for slot in changed[:most]})
 
 
