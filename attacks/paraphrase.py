@@ -1,88 +1,118 @@
-"""Paraphrase (Iyyer et al., 2018; Ribeiro et al., 2018): whole sentences in other words, by a model of the user's choice.
+"""Paraphrases (Iyyer et al., 2018; Ribeiro et al., 2018; Gan and Ng, 2019): the text reworded by a model, or translated and back.
 
-An encoder-decoder rewords each sentence, directly or by way of another language and back; rewordings that stay close in
-meaning are scored, and the best one is reworded again for a few rounds. Differs from the papers: any paraphrase model or
-pair of translators serves instead of a syntactically controlled one or learned rules; closeness is the sentence encoder's.
+Sentence by sentence, the model's rewordings are tried: the one closest to the original that fools the victim is the result,
+else the one that raises the score most is kept, and what has become of the text is reworded again. Differs from the papers:
+any encoder-decoder model rewords, without parse templates (Iyyer), suggested words (Gan and Ng) or the rules that Ribeiro
+draws from many paraphrases; a rewording is close enough by the cosine of a sentence encoder, where Ribeiro compares the
+likelihoods of paraphrase and original under translation models; the papers search one step deep.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from random import Random
 from typing import Any, ClassVar
 
-from robustbench_nlp.attack import Generate, Request, Sample, Score, Scores, Steps
-from robustbench_nlp.constraints.meaning import close_in_meaning
+from robustbench_nlp.attack import Generate, Request, Sample, Steps
+from robustbench_nlp.constraints.meaning import Close, close_in_meaning
 from robustbench_nlp.constraints.words import inside
-from robustbench_nlp.edits.sentences import replaced, sentences
 from robustbench_nlp.errors import UsageError
+from robustbench_nlp.search.greedy import closest_success
+from robustbench_nlp.sentences import sentence_pieces
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat
 
 __all__ = ["Paraphrase"]
 
-REWORDED = Threat(
-    name="paraphrase", unit="sentence", min_similarity=0.8, similarity_model="embedded", candidates="seq2seq"
-)
+REWORDED = Threat(name="reworded_80", unit="sentence", min_similarity=0.8, similarity_model="embedded")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Paraphrase:
-    """`model` rewords a text that `prefix` stands before; with `back` it translates, and `back` translates back. Each
-    sentence gets `n` rewordings a round."""
+    """`model` rewords what is put behind `prefix`; or each model of `forward` translates, and the one of `backward` at its
+    place translates back (names, or tuples of names for several pivots: `hf:ID` or `hf:FOLDER`).
 
-    model: str
-    back: str = ""
-    prefix: str = ""
-    n: int = 5
-    rounds: int = 2
+    A sentence has `n` rewordings (of each pivot: `n` translations, back in one way), by beam search, or drawn at a
+    `temperature`; each has at most `max_tokens` tokens. The text is gone through `rounds` times at most.
+    """
+
+    model: str = ""
     threat: Threat = REWORDED
+    forward: str | tuple[str, ...] = ()
+    backward: str | tuple[str, ...] = ()
+    prefix: str = ""
+    n: int = 8
+    temperature: float = 0.0
+    max_tokens: int = 128
+    rounds: int = 2
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        if self.n < 1 or self.rounds < 1:
-            raise UsageError("paraphrase wants n and rounds of 1 or more")
+        for name in ("forward", "backward"):
+            if isinstance(value := getattr(self, name), str):
+                object.__setattr__(self, name, (value,) if value else ())
+        if bool(self.model) == bool(self.forward) or len(self.forward) != len(self.backward):
+            raise UsageError(
+                "paraphrase wants a model, paraphrase:hf:ID, or as many translators back as forth, "
+                "paraphrase(forward='hf:ID', backward='hf:ID')"
+            )
+        if self.n < 1 or self.rounds < 1 or self.max_tokens < 1 or self.temperature < 0:
+            raise UsageError(
+                "paraphrase wants n, rounds and max_tokens of 1 or more and a temperature that isn't negative"
+            )
 
     def run(self, sample: Sample, rng: Random) -> Steps:
-        original = str(sample.text)
-        current, best, tried = original, sample.score, {original}
+        pieces, best = sentence_pieces(sample.text), sample.score
         for _ in range(self.rounds):
-            made = yield from self._reworded(current)
-            texts = inside(sample.threat, original, [Text(string) for string in made if string not in tried])
-            tried.update(map(str, texts))
-            least = sample.threat.min_similarity
-            if least is not None:
-                model = sample.threat.similarity_model or "embedded"
-                texts = (yield from close_in_meaning(sample.text, texts, 0, min_cosine=least, model=model)).texts
-            if not texts:
-                return None
-            answer: Scores = yield Score(texts)
-            if True in answer.success:
-                return None  # the best confirmed one is the engine's to choose
-            top = max(range(len(texts)), key=answer.score.__getitem__)
-            if answer.score[top] <= best:
-                return None
-            current, best = str(texts[top]), answer.score[top]
+            before = list(pieces)
+            rewordings = yield from self._rewordings(pieces[1::2])
+            for number, reworded in enumerate(rewordings):
+                at = 2 * number + 1
+                made = [Text("".join([*pieces[:at], new, *pieces[at + 1 :]])) for new in reworded if new != pieces[at]]
+                close = yield from _close(sample, made)
+                if not close.texts:
+                    continue
+                found = yield from closest_success(close.texts, close.cosines)
+                if found.success:
+                    return found.text
+                if found.score > best:
+                    best = found.score
+                    string, rest = str(found.text), len("".join(pieces[at + 1 :]))
+                    pieces[at] = string[len("".join(pieces[:at])) : len(string) - rest]
+            if pieces == before:
+                break
         return None
 
-    def _reworded(self, string: str) -> Generator[Request, Any, list[str]]:
-        """The string with each of its sentences in turn in other words."""
-        spans = sentences(string)
-        if not spans:
+    def _rewordings(self, sentences: Sequence[str]) -> Generator[Request, Any, list[list[str]]]:
+        """What the models make of each sentence, in one request a model."""
+        if not sentences:
             return []
-        asked = [self.prefix + string[start:end] for start, end in spans]
-        found: list[list[str]] = yield Generate(asked, self.n, self.model)
-        if self.back:
-            abroad = [words for group in found for words in group]
-            returned: list[list[str]] = yield Generate(abroad, self.n, self.back)
-            found = [
-                [words for group in returned[i * self.n : (i + 1) * self.n] for words in group]
-                for i in range(len(spans))
-            ]
-        return [
-            replaced(string, span, words)
-            for span, group in zip(spans, found, strict=True)
-            for words in dict.fromkeys(group)
-            if words and words != string[slice(*span)]
-        ]
+        if self.model:
+            reworded: list[list[str]] = yield self._asked(
+                [self.prefix + text for text in sentences], self.model, self.n
+            )
+            return reworded
+        made: list[list[str]] = [[] for _ in sentences]
+        for there, back in zip(self.forward, self.backward, strict=True):
+            abroad = yield self._asked(sentences, there, self.n)
+            translated = list(chain.from_iterable(abroad))
+            if translated:
+                home = iter((yield self._asked(translated, back, 1)))
+                for found, ways in zip(made, abroad, strict=True):
+                    found += [text for _ in ways for text in next(home)]
+        return made
+
+    def _asked(self, texts: Sequence[str], model: str, n: int) -> Generate:
+        return Generate(texts, model, n, self.temperature, self.max_tokens)
+
+
+def _close(sample: Sample, made: Sequence[Text]) -> Generator[Request, Any, Close]:
+    """Those inside the threat, and close enough where it limits similarity."""
+    threat = sample.threat
+    texts = inside(threat, str(sample.text), made)
+    if threat.min_similarity is None:
+        return Close(texts, [0.0] * len(texts))
+    model = threat.similarity_model or "embedded"
+    return (yield from close_in_meaning(sample.text, texts, 0, min_cosine=threat.min_similarity, model=model))

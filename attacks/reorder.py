@@ -1,54 +1,49 @@
-"""Reordering (after the syntactic transformations of Iyyer et al., 2018): the same words in another order, by rules.
+"""Reordering (after Iyyer et al., 2018): clauses, remarks, pairs of words and sentences change places; the words stay.
 
-A clause moves across its comma ("when X , Y" and "Y , when X"), two adjectives or nouns joined by "and" change places; the
-best move stays and the next is tried, until the victim is fooled. Differs from the paper: rules for English stand in place
-of a trained, syntactically controlled paraphraser, few sentences have such a move, and no word changes.
+Differs from the paper: a network there gives a sentence the shape of a parse template; here rules move what can move with
+its meaning kept (see `edits.reorderings`): "when A, B" and "B when A", "A, but B" and "although A, B", "sad and funny" and
+"funny and sad". Of all single moves the best is kept if it raises the score, and the text that it makes is reordered again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
 
-from robustbench_nlp.attack import Sample, Score, Scores, Steps
+from robustbench_nlp.attack import Sample, Steps
 from robustbench_nlp.constraints.words import inside
-from robustbench_nlp.edits.order import reorderings
+from robustbench_nlp.edits.reorderings import reorderings
 from robustbench_nlp.errors import UsageError
+from robustbench_nlp.search.greedy import in_order
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat
 
 __all__ = ["Reorder"]
 
-SAME_WORDS = Threat(name="same_words", unit="sentence", candidates="reorderings-1")
+REORDERED = Threat(name="reordered", unit="sentence", max_words_exchanged=2, candidates="reorderings-1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reorder:
-    """At most `moves` moves. Deterministic."""
+    """At most `max_moves` reorderings on top of each other. Deterministic: no randomness is drawn."""
 
-    threat: Threat = SAME_WORDS
-    moves: int = 3
+    threat: Threat = REORDERED
+    max_moves: int = 3
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        if self.moves < 1:
-            raise UsageError(f"reorder cannot make {self.moves} moves; set moves to 1 or more")
+        if self.max_moves < 1:
+            raise UsageError(f"reorder cannot make {self.max_moves} moves; set max_moves to 1 or more")
 
     def run(self, sample: Sample, rng: Random) -> Steps:
-        original, best = str(sample.text), sample.score
-        current, tried = original, {original}
-        for _ in range(self.moves):
-            made = [string for string in dict.fromkeys(reorderings(current)) if string not in tried]
-            tried.update(made)
-            texts = inside(sample.threat, original, [Text(string, end=0) for string in made])
-            if not texts:
-                return None
-            answer: Scores = yield Score(texts)
-            if True in answer.success:
-                return None  # the best confirmed one is the engine's to choose
-            top = max(range(len(texts)), key=answer.score.__getitem__)
-            if answer.score[top] <= best:
-                return None
-            current, best = str(texts[top]), answer.score[top]
-        return None
+        seen: set[str] = set()
+
+        def candidates(text: Text, move: int) -> Sequence[Text]:
+            made = inside(sample.threat, str(sample.text), reorderings(text))
+            new = [text for text in made if str(text) not in seen]
+            seen.update(map(str, new))
+            return new
+
+        return (yield from in_order(sample.text, sample.score, range(self.max_moves), candidates))

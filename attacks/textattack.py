@@ -22,6 +22,7 @@ from typing import Any, ClassVar, NamedTuple
 from robustbench_nlp import cache as cache_folder
 from robustbench_nlp.attack import Probe, Sample, Scores, Steps
 from robustbench_nlp.attacks.deepwordbug import DeepWordBug
+from robustbench_nlp.attacks.input_reduction import InputReduction
 from robustbench_nlp.attacks.pruthi import Pruthi
 from robustbench_nlp.attacks.pwws import PWWS
 from robustbench_nlp.bridge import Ask, blocking
@@ -38,6 +39,7 @@ THREATS = {
     "pruthi": Pruthi().threat,
     "pwws": PWWS().threat,
     "leap": PWWS().threat,
+    "input-reduction": InputReduction().threat,
 }
 """Recipes whose limits can be checked from the two strings; the others get an unlimited threat named after them."""
 REDUCTIONS = ("input-reduction",)

@@ -137,15 +137,21 @@ class Fluency:
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """`n` rewordings (or translations) of each text by an encoder-decoder, likeliest first: lists of strings."""
+    """What a sequence-to-sequence model makes of each text: lists of at most `n` distinct strings, the likeliest first.
+
+    By beam search, or at a `temperature` above 0 by drawing tokens (with noise that follows from the text and the number
+    of the draw alone). A text that isn't finished within `max_tokens` tokens is left out.
+    """
 
     items: Sequence[str]
+    model: str
     n: int = 1
-    model: str = "embedded"
+    temperature: float = 0.0
+    max_tokens: int = 128
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"n": self.n}
+        return {"n": self.n, "temperature": self.temperature, "max_tokens": self.max_tokens}
 
 
 Help = Encode | FillMask | Fluency | Generate

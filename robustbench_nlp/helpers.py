@@ -1,4 +1,4 @@
-"""Helper models by name: sentence encoders, masked and causal language models, each loaded when first asked."""
+"""Helper models by name: sentence encoders, language models, rewriters; each loaded when first asked."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def provider(kind: type[Help], model: str, device: str = "auto") -> Answer:
 
         return encoder(model, device)
     if kind is Generate:
-        from robustbench_nlp.seq2seq import rewriter
+        from robustbench_nlp.seq2seq import generator
 
-        return rewriter(model, device)
+        return generator(model, device)
     from robustbench_nlp import language_model
 
     if kind is FillMask:

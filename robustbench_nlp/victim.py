@@ -59,7 +59,9 @@ class Victim(Protocol):
     `predict_exact(inputs)`, the referee's full-precision answer where `predict` is a faster approximation;
     `gradients(inputs, labels, placed=...)`, a `TokenGradients` an input, with `Placed` embeddings where they are given;
     `vocabulary`, for attacks that look words up by gradient; `truncate(string)`, the part of the string that the victim
-    reads; `batch_size`, the most inputs that one call should get. A wrapper has only the capabilities that it declares.
+    reads; `batch_size`, the most inputs that one call should get; `mask_token`, what it reads as a masked word;
+    `forwards_per_prediction`, the texts that its models read for one (1 where it isn't there); and what `Certified` needs.
+    A wrapper has only the capabilities that it declares.
     """
 
     @property

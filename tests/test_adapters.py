@@ -286,7 +286,6 @@ def test_textattack_names() -> None:
 @pytest.mark.parametrize(
     ("recipe", "message"),
     [
-        ("seq2sick", "another goal|cannot be set up"),
         ("bad-characters", "cannot be set up"),
         ("hotflip", "cannot be set up"),
     ],

@@ -42,7 +42,8 @@ class HFVictim:
     """A transformers sequence classifier.
 
     `predict` runs length-sorted batches in the options' precision, `predict_exact` one input at a time in float32.
-    `forward_seconds` (tokenisation included) and `forward_count` (inputs) add up over both. `folder` is where the weights came from.
+    `forward_seconds` (tokenisation included) and `forward_count` (inputs) add up over both. `folder` is where the weights
+    came from, `mask_token` what the tokenizer reads as a masked word (None: nothing).
     """
 
     random = False
@@ -70,6 +71,7 @@ class HFVictim:
         dtype = getattr(torch, options.dtype)
         self._exact = shortened(self._model)
         self._fast = self._exact if dtype == torch.float32 else copy.deepcopy(self._exact).to(dtype)
+        self.mask_token: str | None = tokenizer.special_tokens_map.get("mask_token")
         self._reader = Reader(tokenizer, options.max_length or longest_input(tokenizer, model.config))
         self._budget = _BUDGET.get(self._device.type, _BUDGET["cuda"])
         self._overhead = _OVERHEAD.get(self._device.type, _OVERHEAD["cuda"])
