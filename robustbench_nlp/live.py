@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Generator, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -352,11 +353,11 @@ def _rounded(output: Probabilities) -> list[float]:
 
 def slots(text: Text, sample: Sample, offsets: Sequence[tuple[int, int]], fields: Sequence[int]) -> list[int]:
     """Each token's word slot in the attacked field, by its character offsets; -1 for special tokens, gaps, other fields."""
-    spans = text.spans
+    starts, ends = zip(*text.spans, strict=True) if len(text) else ((), ())
     attacked = list(sample.example.fields).index(sample.field)
-    return [
-        next((i for i, (start, end) in enumerate(spans) if low < high and low < end and high > start), -1)
-        if field == attacked
-        else -1
-        for (low, high), field in zip(offsets, fields, strict=True)
-    ]
+
+    def slot(low: int, high: int) -> int:
+        first = bisect_right(ends, low)
+        return first if low < high and first < len(starts) and starts[first] < high else -1
+
+    return [slot(*span) if field == attacked else -1 for span, field in zip(offsets, fields, strict=True)]

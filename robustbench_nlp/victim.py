@@ -46,7 +46,7 @@ class TokenGradients(NamedTuple):
 
 
 Placed = Sequence[tuple[int, int, NDArray[np.float32]]]
-"""Embeddings in place of an input's own: (field number, where in it a token begins, vector)."""
+"""Embeddings in place of an input's own: (field number, a place in it in code points, vector for the token that reads it)."""
 
 
 @runtime_checkable

@@ -23,8 +23,8 @@ from robustbench_nlp.attack import Vocabulary
 from robustbench_nlp.data.example import Dataset, Input, content_hash
 from robustbench_nlp.errors import UsageError, VictimError
 from robustbench_nlp.text import Text, words_of
-from robustbench_nlp.victim import Probabilities, TokenGradients, VictimOptions
-from robustbench_nlp.victims._reader import batches
+from robustbench_nlp.victim import Placed, Probabilities, TokenGradients, VictimOptions
+from robustbench_nlp.victims._reader import batches, placements
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -133,14 +133,19 @@ class CnnVictim:
         texts = self._texts(inputs)
         return self._answers(texts, [[row] for row in range(len(texts))])
 
-    def gradients(self, inputs: Sequence[Input], labels: Sequence[int]) -> list[TokenGradients]:
+    def gradients(
+        self, inputs: Sequence[Input], labels: Sequence[int], placed: Sequence[Placed] | None = None
+    ) -> list[TokenGradients]:
         """The cross-entropy of each input's label and its gradient at the words' vectors."""
         import torch
 
         found = []
-        for item, label in zip(inputs, labels, strict=True):
+        for item, label, vectors in zip(inputs, labels, placed or [()] * len(inputs), strict=True):
             text = Text(_string(item))
-            embedded = _embed(self._weights, torch.tensor([self._read(text.words)])).requires_grad_(True)
+            embedded = _embed(self._weights, torch.tensor([self._read(text.words)])).clone()
+            for token, vector in placements(vectors, text.spans, [0] * len(text)):
+                embedded[0, token] = torch.from_numpy(vector).to(embedded)
+            embedded.requires_grad_(True)
             loss = torch.nn.functional.cross_entropy(_logits(self._weights, embedded), torch.tensor([label]))
             (gradient,) = torch.autograd.grad(loss, embedded)
             rows = gradient[0, : len(text)].numpy()

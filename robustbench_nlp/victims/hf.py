@@ -20,7 +20,7 @@ from robustbench_nlp.attack import Vocabulary
 from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.errors import UsageError, VictimError
 from robustbench_nlp.victim import DEFAULT_OPTIONS, Placed, Probabilities, TokenGradients, VictimOptions
-from robustbench_nlp.victims._reader import Reader, batches
+from robustbench_nlp.victims._reader import Reader, batches, placements
 from robustbench_nlp.victims._shortcut import shortened
 
 __all__ = ["load", "HFVictim", "device_of", "files_hash", "local_folder", "longest_input", "quiet"]  # noqa: RUF022 (the factory first)
@@ -183,9 +183,8 @@ class HFVictim:
         tensors = self._reader.tensors(encodings, self._device)
         embedded = self._model.get_input_embeddings()(tensors.pop("input_ids")).detach().clone()
         for row, (encoding, _, vectors) in enumerate(batch):
-            begins = [(field, start) for field, (start, _) in zip(encoding.sequence_ids, encoding.offsets, strict=True)]
-            for field, start, vector in vectors:
-                embedded[row, begins.index((field, start))] = torch.from_numpy(vector).to(embedded)
+            for token, vector in placements(vectors, encoding.offsets, encoding.sequence_ids):
+                embedded[row, token] = torch.from_numpy(vector).to(embedded)
         embedded.requires_grad_(True)
         logits = self._model(inputs_embeds=embedded, **tensors).logits.float()
         wanted = torch.tensor([label for _, label, _ in batch], device=self._device)
