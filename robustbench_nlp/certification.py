@@ -107,10 +107,7 @@ def certify(
     target = open_victim(victim, VictimOptions(device=device)) if isinstance(victim, str) else as_victim(victim)
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, split)
     data = match_labels(data, target.label_names, label_map)
-    source = train or (dataset if isinstance(dataset, str) and data.split != "all" else None)
-    learned: Sequence[Example] = ()
-    if source is not None:
-        learned = match_labels(load_dataset(source, "train"), target.label_names, label_map).examples
+    learned = _learned(dataset, data, train, target, label_map)
     settings = {
         "victim": victim if isinstance(victim, str) else target.name,
         "dataset": dataset if isinstance(dataset, str) else data.name,
@@ -139,6 +136,16 @@ def certify(
     frame = certified.table(found)
     certified.write(frame, folder)
     return Certification(frame, folder, records)
+
+
+def _learned(
+    dataset: str | Dataset, data: Dataset, train: str | None, victim: Victim, label_map: Mapping[str, str] | None
+) -> tuple[Example, ...]:
+    """The training split for defenses; empty where the dataset has none and no other is named."""
+    source = train or (dataset if isinstance(dataset, str) and data.split != "all" else None)
+    if source is None:
+        return ()
+    return match_labels(load_dataset(source, "train"), victim.label_names, label_map).examples
 
 
 def _defended(victim: Victim, defense: str, train: Sequence[Example], seed: int) -> Certified:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,17 +101,12 @@ class Smoothed:
         answers = self._answers(copies, ask)
         if self._votes:
             answers = np.eye(answers.shape[1], dtype=np.float32)[answers.argmax(axis=1)]
-        mean: Probabilities = answers.reshape(len(inputs), self._samples, -1 if len(inputs) else answers.shape[1]).mean(
-            axis=1
-        )
+        mean: Probabilities = answers.reshape(len(inputs), self._samples, answers.shape[1]).mean(axis=1)
         return mean
 
     def _copies(self, item: Input, count: int, *key: object) -> list[Input]:
         rng = Random(int(content_hash(self._seed, item, *key)[:16], 16))
-        draw = self._noise.draw
-        if isinstance(item, str):
-            return [draw(item, rng) for _ in range(count)]
-        return [tuple(draw(part, rng) for part in item) for _ in range(count)]
+        return [_noisy(self._noise, item, rng) for _ in range(count)]
 
     def _answers(self, copies: Sequence[Input], ask: Callable[[Sequence[Input]], Probabilities]) -> NDArray[np.float32]:
         """The inner victim's answers, every distinct copy asked once."""
@@ -137,25 +132,26 @@ class CertifiedSmoothed(Smoothed):
         """The certificate by fresh copies, `sampling.n0` to guess the class and `sampling.n` to bound its share."""
         guess = self._counts(item, sampling.n0, "guess", sampling.seed)
         votes = self._counts(item, sampling.n, "certify", sampling.seed)
-        fields = [item] if isinstance(item, str) else item
-        overlaps = _shared([self._noise.overlaps(field) for field in fields])
+        overlaps = _shared([self._noise.overlaps(field) for field in _fields(item)])
         return from_votes(guess.index(max(guess)), votes, overlaps, sampling.alpha)
 
     def edits(self, original: Input, changed: Input) -> int | None:
         """The edits in all fields together; None where a field lies outside."""
-        pairs = (
-            [(original, changed)]
-            if isinstance(original, str) or isinstance(changed, str)
-            else zip(original, changed, strict=True)
-        )
-        found = [self._noise.edits(str(a), str(b)) for a, b in pairs]
-        known = [count for count in found if count is not None]
-        return sum(known) if len(known) == len(found) else None
+        found = [self._noise.edits(*pair) for pair in zip(_fields(original), _fields(changed), strict=True)]
+        return None if None in found else sum(count or 0 for count in found)
 
     def _counts(self, item: Input, count: int, *key: object) -> list[int]:
         answers = self._answers(self._copies(item, count, *key), lambda copies: self._victim.predict(copies, 0))
         counts: list[int] = np.bincount(answers.argmax(axis=1), minlength=answers.shape[1]).tolist()
         return counts
+
+
+def _fields(item: Input) -> tuple[str, ...]:
+    return (item,) if isinstance(item, str) else item
+
+
+def _noisy(noise: Noise, item: Input, rng: Random) -> Input:
+    return noise.draw(item, rng) if isinstance(item, str) else tuple(noise.draw(part, rng) for part in item)
 
 
 def _shared(curves: Sequence[Sequence[float]]) -> list[float]:
@@ -193,18 +189,18 @@ def smooth(
                 f"write {kind}(train=False) to put it around the victim as it is"
             )
 
-        def augment(inputs: list[Input], chance: Random) -> list[Input]:
-            return [_noisy(noise, item, chance) for item in inputs]
-
-        identity: list[Any] = [repr(noise), noise.version]
-        victim = continue_training(victim, train, seed, kind=kind, settings=identity, recipe=recipe, augment=augment)
+        victim = continue_training(
+            victim,
+            train,
+            seed,
+            kind=kind,
+            settings=[repr(noise), noise.version],
+            recipe=recipe,
+            augment=lambda inputs, chance: [_noisy(noise, item, chance) for item in inputs],
+        )
     certifies = isinstance(noise, BoundedNoise) and not victim.random and votes
     make = CertifiedSmoothed if certifies else Smoothed
     return make(victim, noise, samples=samples, votes=votes, seed=seed)
-
-
-def _noisy(noise: Noise, item: Input, rng: Random) -> Input:
-    return noise.draw(item, rng) if isinstance(item, str) else tuple(noise.draw(part, rng) for part in item)
 
 
 def replaced_words(original: str, changed: str) -> list[tuple[str, str]] | None:
