@@ -18,7 +18,7 @@ import torch
 from robustbench_nlp import masked_lm_training
 from robustbench_nlp.attack import Attack, Gradient, Sample, Steps
 from robustbench_nlp.attacks.a2t import A2T
-from robustbench_nlp.attacks.bad_characters import BadCharacters
+from robustbench_nlp.attacks.bad_characters import COST, BadCharacters
 from robustbench_nlp.attacks.bae import BAE
 from robustbench_nlp.attacks.bert_attack import BERTAttack
 from robustbench_nlp.attacks.checklist import CheckList
@@ -38,7 +38,6 @@ from robustbench_nlp.token_windows import whole_words
 with silent():
     find_nltk_data()
     import textattack
-    from textattack.attack_recipes import BadCharacters2021
     from textattack.constraints import Constraint
     from textattack.constraints.pre_transformation import (
         MaxModificationRate,
@@ -47,17 +46,26 @@ with silent():
     )
     from textattack.constraints.semantics import WordEmbeddingDistance
     from textattack.constraints.semantics.sentence_encoders.sentence_encoder import SentenceEncoder
-    from textattack.goal_functions import UntargetedClassification
-    from textattack.search_methods import GreedySearch, GreedyWordSwapWIR, ImprovedGeneticAlgorithm
+    from textattack.goal_functions import TargetedClassification, UntargetedClassification
+    from textattack.search_methods import (
+        DifferentialEvolution,
+        GreedySearch,
+        GreedyWordSwapWIR,
+        ImprovedGeneticAlgorithm,
+    )
     from textattack.shared import AbstractWordEmbedding
     from textattack.transformations import (
         CompositeTransformation,
         WordSwapChangeNumber,
         WordSwapContract,
+        WordSwapDeletions,
         WordSwapEmbedding,
         WordSwapExtend,
+        WordSwapHomoglyphSwap,
+        WordSwapInvisibleCharacters,
         WordSwapMaskedLM,
     )
+    from textattack.transformations.word_swaps.word_swap_differential_evolution import WordSwapDifferentialEvolution
     from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 __all__ = ["Injected", "build"]
@@ -98,7 +106,8 @@ def _built(injected: Injected) -> Built:
             return [tokenizer.convert_ids_to_tokens(tokenizer(text)["input_ids"]) for text in texts]
 
     victim = Victim()
-    return Built(build(injected.ours, victim), victim)
+    with silent():
+        return Built(build(injected.ours, victim), victim)
 
 
 @singledispatch
@@ -166,19 +175,17 @@ def _(ours: CheckList, victim: Any) -> Any:
 
 @build.register
 def _(ours: BadCharacters, victim: Any) -> Any:
-    limit = ours.threat.max_edits or 0
-    attack = BadCharacters2021.build(
-        victim,
-        goal_function_type="targeted_classification",
-        perturbation_type=ours.kind,
-        perturbs=limit,
-        popsize=ours.population,
+    kinds = {"homoglyphs": Homoglyphs, "invisible": WordSwapInvisibleCharacters, "deletions": WordSwapDeletions}
+    if ours.kind not in kinds:
+        raise UsageError("the library's reorderings nest isolates, more edits than our threat allows; use another kind")
+    changes = (ours.threat.max_edits or 0) // COST[ours.kind]
+    genes = changes if ours.kind == "homoglyphs" else 2 * changes
+    search = DifferentialEvolution(
+        popsize=ours.population // genes,  # members for each gene
         maxiter=ours.iterations,
+        max_perturbs=changes,
     )
-    if ours.kind == "homoglyphs":
-        letters = map(chr, range(0x21, 0x7F))
-        attack.transformation.homos_intentional = {letter: list(homoglyphs(letter)) for letter in letters}
-    return attack
+    return textattack.Attack(TargetedClassification(victim), [], kinds[ours.kind](), search)
 
 
 def _by_importance(victim: Any, edits: Any, *rules: Any, by: str = "delete") -> Any:
@@ -212,6 +219,16 @@ class Vectors(AbstractWordEmbedding):  # type: ignore[misc]
         return 2 - 2 * self.get_cos_sim(a, b)
 
 
+class Homoglyphs(WordSwapHomoglyphSwap):  # type: ignore[misc]
+    """Our look-alikes; the library's own come from a file that its wheel lacks."""
+
+    def __init__(self) -> None:
+        WordSwapDifferentialEvolution.__init__(self)
+        self.random_one = False
+        letters = map(chr, range(0x21, 0x7F))
+        self.homos_intentional = {letter: list(near) for letter in letters if (near := homoglyphs(letter))}
+
+
 class WholeWords(WordSwapMaskedLM):  # type: ignore[misc]
     """The library's candidates from our masked language model, which proposes whole words only; padded to the longest."""
 
@@ -228,7 +245,8 @@ class WholeWords(WordSwapMaskedLM):  # type: ignore[misc]
             output.logits[..., barred] = float("-inf")
 
         network.register_forward_hook(bar)
-        super().__init__(method, network, tokenizer, max_candidates=k, min_confidence=0.0)
+        longest = network.config.max_position_embeddings
+        super().__init__(method, network, tokenizer, max_length=longest, max_candidates=k, min_confidence=0.0)
 
     def _encode_text(self, text: Any) -> Any:
         return self._lm_tokenizer(text, max_length=self.max_length, truncation=True, padding=True, return_tensors="pt")
