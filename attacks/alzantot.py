@@ -1,9 +1,8 @@
 """Genetic attack (Alzantot et al., 2018): a population of texts, crossed word by word and mutated at one word each.
 
 Words are drawn by how many candidates they have and changed once; at most 20 % of them change. Differs from the paper: no
-language model ranks the candidates; candidates are WordNet synonyms unless set otherwise, instead of the 8 nearest
-counter-fitted neighbours; a crossed text outside the limit loses changes until it is inside; texts known already aren't
-asked again.
+language model ranks the candidates; the 8 nearest neighbours are those of the embedded encoder's table; a crossed text
+outside the limit loses changes until it is inside; texts known already aren't asked again.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from robustbench_nlp.threat import Threat
 
 __all__ = ["Alzantot"]
 
-CANDIDATES = "wordnet"
+CANDIDATES = "neighbours(8)"
 SHARE = 0.2
 THREAT = word_threat(CANDIDATES, SHARE)
 

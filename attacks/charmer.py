@@ -7,8 +7,9 @@ success ends the search, and the alphabet is fixed instead of gathered from the 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from heapq import nsmallest
 from itertools import islice
 from random import Random
@@ -16,8 +17,10 @@ from string import ascii_lowercase, digits, punctuation
 from typing import Any, ClassVar, NamedTuple
 
 from robustbench_nlp.attack import Request, Sample, Score, Scores, Steps
+from robustbench_nlp.constraints.words import inside
+from robustbench_nlp.edits.characters import bare
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.text import Text
+from robustbench_nlp.text import Text, edges_of
 from robustbench_nlp.threat import Threat
 
 __all__ = ["Charmer"]
@@ -49,12 +52,12 @@ class Charmer:
     def run(self, sample: Sample, rng: Random) -> Steps:
         whole = str(sample.text)
         end = max((end for _, end in sample.text.spans), default=0)
-        original, tail = whole[:end], whole[end:]
-        current = original
+        current, tail = whole[:end], whole[end:]
+        allowed = partial(inside, sample.threat, whole)
         limit = sample.threat.max_edits
         for _ in range(_EDITS if limit is None else limit):
-            probes = ((place, "" if _at(current, place) == PROBE else PROBE) for place in range(2 * len(current) + 1))
-            probed = yield from _tried(current, probes, original, tail)
+            probes = ((place, "" if _at(current, place) == PROBE else PROBE) for place in _places(current))
+            probed = yield from _tried(current, probes, tail, allowed)
             if probed.success is not None:
                 return probed.success
             best = nsmallest(self.places, probed.rows)
@@ -64,7 +67,7 @@ class Charmer:
                 for new in ("", *self.alphabet)
                 if new != probe
             }
-            tried = yield from _tried(current, edits.values(), original, tail)
+            tried = yield from _tried(current, edits.values(), tail, allowed)
             if tried.success is not None:
                 return tried.success
             rows = best + tried.rows
@@ -82,18 +85,30 @@ class _Tried(NamedTuple):
     success: Text | None
 
 
-def _tried(string: str, edits: Iterable[tuple[int, str]], original: str, tail: str) -> Generator[Request, Any, _Tried]:
-    """Score the edits that change something, a chunk at a time, until one holds a success."""
+def _tried(
+    string: str, edits: Iterable[tuple[int, str]], tail: str, allowed: Callable[[list[Text]], list[Text]]
+) -> Generator[Request, Any, _Tried]:
+    """Score the edits that change something and are allowed, a chunk at a time, until one holds a success."""
     rows: list[tuple[float, int, str]] = []
-    source: Iterator[tuple[int, str]] = (edit for edit in edits if _edited(string, *edit) not in (string, original))
+    source: Iterator[tuple[int, str]] = (edit for edit in edits if _edited(string, *edit) != string)
     while chunk := list(islice(source, _CHUNK)):
-        texts = [Text(_edited(string, *edit) + tail, end=0) for edit in chunk]
+        made = [(Text(_edited(string, *edit) + tail, end=0), edit) for edit in chunk]
+        inner = set(allowed([text for text, _ in made]))
+        made = [(text, edit) for text, edit in made if text in inner]
+        if not made:
+            continue
+        texts = [text for text, _ in made]
         answer: Scores = yield Score(texts)
         good = [i for i, success in enumerate(answer.success) if success]
         if good:
             return _Tried(rows, texts[max(good, key=answer.score.__getitem__)])
-        rows += [(-score, place, new) for score, (place, new) in zip(answer.score, chunk, strict=True)]
+        rows += [(-score, *edit) for score, (_, edit) in zip(answer.score, made, strict=True)]
     return _Tried(rows, None)
+
+
+def _places(string: str) -> list[int]:
+    """Those of the expanded text that part no mark from its letter."""
+    return sorted([2 * i for i in edges_of(string)] + [2 * i + 1 for i in bare(string)])
 
 
 def _at(string: str, place: int) -> str:

@@ -13,6 +13,7 @@ from random import Random
 from typing import ClassVar
 
 from robustbench_nlp.attack import Sample, Steps
+from robustbench_nlp.constraints.words import inside
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.lexicon.case import in_case_of
 from robustbench_nlp.lexicon.contractions import contractions, expansions
@@ -92,6 +93,6 @@ class CheckList:
             if not text.word(number):
                 return []
             made = [new for change in self.changes for new in CHANGES[change](text, number, rng, self.k)]
-            return [new for new in made if str(new) != str(text)]
+            return [new for new in inside(sample.threat, str(sample.text), made) if new != text]
 
         return (yield from in_order(sample.text, sample.score, range(len(sample.text)), candidates))

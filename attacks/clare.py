@@ -16,8 +16,8 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from robustbench_nlp.attack import Blank, Request, Sample, Score, Scores, Steps
 from robustbench_nlp.constraints.meaning import close_in_meaning
-from robustbench_nlp.constraints.words import content_words
-from robustbench_nlp.edits.blanks import Blanks, filled, inside, substitutes
+from robustbench_nlp.constraints.words import content_words, inside
+from robustbench_nlp.edits.blanks import Blanks, filled, substitutes
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.search.importance import descending
 from robustbench_nlp.text import Text
@@ -62,7 +62,7 @@ class CLARE:
     k: int = 50
     min_probability: float = 5e-3
     encoder: str = "embedded"
-    min_cosine: float = 0.7
+    min_cosine: float = 0.9
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:

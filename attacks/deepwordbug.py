@@ -15,7 +15,7 @@ from random import Random
 from typing import ClassVar, Literal
 
 from robustbench_nlp.attack import Sample, Score, Scores, Steps
-from robustbench_nlp.constraints.words import content_words, within_edits
+from robustbench_nlp.constraints.words import content_words, inside
 from robustbench_nlp.edits.characters import Typo, delete, insert, one_of_each, substitute, swap
 from robustbench_nlp.errors import unknown
 from robustbench_nlp.search.greedy import in_order
@@ -56,7 +56,7 @@ def _by_paper(sample: Sample, rng: Random, edit: Typo) -> Steps:
         return None
     for number in descending((yield from temporal_scores(sample))):
         new = current.swap(number, edit(current.word(number), rng))
-        if new == current or not within_edits([new], original, sample.threat.max_edits):
+        if new == current or not inside(sample.threat, original, [new]):
             continue
         current = new
         answer: Scores = yield Score([current])
@@ -70,7 +70,7 @@ def _by_textattack(sample: Sample, rng: Random) -> Steps:
 
     def candidates(text: Text, number: int) -> Sequence[Text]:
         edited = [text.swap(number, word) for word in one_of_each(text.word(number), rng)]
-        return sorted(within_edits(edited, original, sample.threat.max_edits), key=str)
+        return sorted(inside(sample.threat, original, edited), key=str)
 
     numbers = content_words(sample.text)
     if not numbers:

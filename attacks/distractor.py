@@ -12,6 +12,7 @@ from string import ascii_letters, digits
 from typing import ClassVar
 
 from robustbench_nlp.attack import Sample, Score, Steps
+from robustbench_nlp.constraints.words import inside
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.text import Text, words_of
 from robustbench_nlp.threat import Threat
@@ -57,7 +58,9 @@ class Distractor:
         for _ in range(self.k):
             words = rng.choice((_link, _handle, _clause))(rng)
             drawn.append(f"{words} {original}" if rng.random() < 0.5 else f"{original} {words}")
-        yield Score([Text(string) for string in dict.fromkeys(drawn)])
+        texts = inside(sample.threat, original, map(Text, drawn))
+        if texts:
+            yield Score(texts)
         return None
 
 

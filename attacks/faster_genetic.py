@@ -1,8 +1,8 @@
 """Faster genetic attack (Jia et al., 2019): as Alzantot et al., with each word's candidates fixed by the original text.
 
 A word may change again, to another candidate of the original word, and words are drawn evenly. Differs from the paper: no
-language model restricts the candidates; these are WordNet synonyms unless set otherwise, instead of the 8 nearest
-counter-fitted neighbours; at most 20 % of the words change, as in Alzantot et al.
+language model restricts the candidates; the 8 nearest neighbours are those of the embedded encoder's table; at most 20 % of
+the words change, as in Alzantot et al.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from robustbench_nlp.threat import Threat
 
 __all__ = ["FasterGenetic"]
 
-CANDIDATES = "wordnet"
+CANDIDATES = "neighbours(8)"
 SHARE = 0.2
 THREAT = word_threat(CANDIDATES, SHARE)
 

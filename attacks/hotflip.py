@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from random import Random
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from robustbench_nlp.attack import Gradient, Gradients, Sample, Score, Scores, Steps, Vocabulary
 from robustbench_nlp.constraints.words import content_words
+from robustbench_nlp.edits.words import Limits
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat
@@ -44,14 +46,15 @@ class HotFlip:
                 "hotflip looks words up in the victim's embeddings; attack an hf: victim without rewriting"
             )
         text, best = sample.text, sample.score
-        free = set(content_words(text))
-        flips = int((self.threat.max_words_share or 1.0) * len(text))
-        while free and flips > 0:
+        free, limits = set(content_words(text)), Limits(sample.threat, text)
+        for _ in range(limits.most):
             (answer,) = yield Gradient([text])
-            found = sorted(self._flips(text, free, answer, vocabulary), key=lambda flip: -flip[0])[: self.width]
+            flips = sorted(self._flips(text, free, answer, vocabulary), key=lambda flip: -flip[0])
+            allowed = ((number, new) for _, number, word in flips if limits.allow(new := text.swap(number, word)))
+            found = list(islice(allowed, self.width))
             if not found:
                 return None
-            texts = [text.swap(number, word) for _, number, word in found]
+            texts = [new for _, new in found]
             scores: Scores = yield Score(texts)
             if True in scores.success:
                 return None  # the best confirmed one is the engine's to choose
@@ -59,8 +62,7 @@ class HotFlip:
             if scores.score[top] <= best:
                 return None
             text, best = texts[top], scores.score[top]
-            free.discard(found[top][1])
-            flips -= 1
+            free.discard(found[top][0])
         return None
 
     def _flips(

@@ -1,8 +1,8 @@
 """Improved genetic algorithm (Wang et al., 2019): one member a word to begin with, one-cut crossover, repeated replacement.
 
 A word is replaced up to five times in a line of descent, each time by the best candidate of the word that stands there.
-Differs from the paper: candidates are WordNet synonyms unless set otherwise, instead of counter-fitted neighbours; stop
-words are left alone; at most 20 % of the words change, and a crossed text outside the limit loses changes until it is inside.
+Differs from the paper: the 50 nearest neighbours are those of the embedded encoder's table; stop words are left alone; at
+most 20 % of the words change, and a crossed text outside the limit loses changes until it is inside.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from robustbench_nlp.threat import Threat
 
 __all__ = ["IGA"]
 
-CANDIDATES = "wordnet"
+CANDIDATES = "neighbours(50)"
 SHARE = 0.2
 THREAT = word_threat(CANDIDATES, SHARE)
 

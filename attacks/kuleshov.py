@@ -1,8 +1,8 @@
 """Kuleshov et al. (2018): greedily the best replacement of all words, again and again, until the score reaches a target.
 
 Up to half of the words change, each once; a success below the target is kept and the search goes on. Differs from the
-paper: no limits by thought vectors and language model; candidates are WordNet synonyms unless set otherwise, instead of
-the 15 nearest vectors; stop words are left alone. `width` above one makes it a beam search.
+paper: no limits by thought vectors and language model; the 15 nearest neighbours are those of the embedded encoder's
+table; stop words are left alone. `width` above one makes it a beam search.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from robustbench_nlp.threat import Threat
 
 __all__ = ["Kuleshov"]
 
-CANDIDATES = "wordnet"
+CANDIDATES = "neighbours(15)"
 SHARE = 0.5
 THREAT = word_threat(CANDIDATES, SHARE)
 

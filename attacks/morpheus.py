@@ -16,6 +16,7 @@ from random import Random
 from typing import ClassVar
 
 from robustbench_nlp.attack import Sample, Steps
+from robustbench_nlp.edits.words import Limits
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.lexicon.case import in_case_of
 from robustbench_nlp.search.greedy import in_order
@@ -55,7 +56,8 @@ class Morpheus:
     def run(self, sample: Sample, rng: Random) -> Steps:
         numbers = range(len(sample.text))
         order = numbers[::-1] if self.backwards else numbers
-        return (yield from in_order(sample.text, sample.score, order, _inflected))
+        within = Limits(sample.threat, sample.text).within(_inflected)
+        return (yield from in_order(sample.text, sample.score, order, within))
 
 
 def _inflected(text: Text, number: int) -> list[Text]:

@@ -17,10 +17,10 @@ from typing import ClassVar, Literal
 from robustbench_nlp.attack import Sample, Score, Scores, Steps
 from robustbench_nlp.constraints.words import content_words
 from robustbench_nlp.edits.synonyms import with_synonyms
+from robustbench_nlp.edits.words import Limits
 from robustbench_nlp.errors import unknown
 from robustbench_nlp.search.greedy import in_order
 from robustbench_nlp.search.importance import descending, masked_scores, probed
-from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat
 
 __all__ = ["PWWS"]
@@ -62,14 +62,19 @@ class PWWS:
                 chosen[number] = choices[number][reached.index(best)]
         order = [numbers[i] for i in descending([exp(s) * gain for s, gain in zip(saliency, gains, strict=True)])]
         if paper:
-            return (yield from _substitute(sample.text, order, chosen))
-        return (yield from in_order(sample.text, sample.score, order, with_synonyms))
+            return (yield from _substitute(sample, order, chosen))
+        within = Limits(sample.threat, sample.text).within(with_synonyms)
+        return (yield from in_order(sample.text, sample.score, order, within))
 
 
-def _substitute(text: Text, order: Sequence[int], chosen: dict[int, str]) -> Steps:
-    """Put in the chosen synonyms one after another until the victim is fooled."""
+def _substitute(sample: Sample, order: Sequence[int], chosen: dict[int, str]) -> Steps:
+    """Put in the chosen synonyms one after another, as far as the threat allows, until the victim is fooled."""
+    text, limits = sample.text, Limits(sample.threat, sample.text)
     for number in order:
-        text = text.swap(number, chosen[number])
+        new = text.swap(number, chosen[number])
+        if not limits.allow(new):
+            continue
+        text = new
         answer: Scores = yield Score([text])
         if answer.success[0]:
             return text

@@ -11,6 +11,7 @@ from random import Random
 from typing import ClassVar
 
 from robustbench_nlp.attack import Sample, Score, Scores, Steps
+from robustbench_nlp.constraints.words import inside
 from robustbench_nlp.errors import unknown
 from robustbench_nlp.text import words_of
 from robustbench_nlp.threat import Threat
@@ -46,6 +47,8 @@ class StressTest:
     def run(self, sample: Sample, rng: Random) -> Steps:
         for kind in self.kinds:
             text = sample.text.insert(len(sample.text), ADDITIONS[kind])
+            if not inside(sample.threat, str(sample.text), [text]):
+                continue
             answer: Scores = yield Score([text])
             if answer.success[0]:
                 return text

@@ -22,10 +22,12 @@ from typing import Any, ClassVar, NamedTuple
 from robustbench_nlp import cache as cache_folder
 from robustbench_nlp.attack import Probe, Sample, Scores, Steps
 from robustbench_nlp.attacks.deepwordbug import DeepWordBug
+from robustbench_nlp.attacks.input_reduction import InputReduction
 from robustbench_nlp.attacks.pruthi import Pruthi
 from robustbench_nlp.attacks.pwws import PWWS
 from robustbench_nlp.bridge import Ask, blocking
 from robustbench_nlp.errors import UsageError, unknown
+from robustbench_nlp.tasks.classification import KEPT, UNTARGETED, Goal
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat
 
@@ -37,8 +39,11 @@ THREATS = {
     "pruthi": Pruthi().threat,
     "pwws": PWWS().threat,
     "leap": PWWS().threat,
+    "input-reduction": InputReduction().threat,
 }
 """Recipes whose limits can be checked from the two strings; the others get an unlimited threat named after them."""
+REDUCTIONS = ("input-reduction",)
+"""Recipes that keep the prediction."""
 NLTK_DATA = (
     "run scripts/build_nltk_data.py (stop words and WordNet, without NLTK's server) or python -m nltk.downloader {what}"
 )
@@ -62,9 +67,17 @@ class TextAttack:
             generic = Threat(name=f"textattack_{recipe.replace('-', '_')}")
             object.__setattr__(self, "threat", THREATS.get(recipe, generic))
 
+    @property
+    def goal(self) -> Goal:
+        return KEPT if self.recipe in REDUCTIONS else UNTARGETED
+
+    @property
+    def mode(self) -> str:
+        return "reduction" if self.recipe in REDUCTIONS else "adaptive"
+
     def run(self, sample: Sample, rng: Random) -> Steps:
         with _mended(self.recipe, OSError, LookupError):
-            return (yield from searched(_built(self.recipe), sample, rng))
+            return (yield from searched(_built(self.recipe), sample, rng, self.goal))
 
 
 class Built(NamedTuple):
@@ -74,12 +87,12 @@ class Built(NamedTuple):
     victim: Any
 
 
-def searched(built: Built, sample: Sample, rng: Random) -> Steps:
+def searched(built: Built, sample: Sample, rng: Random, goal: Goal = UNTARGETED) -> Steps:
     """The library's search for one sample, which returns the text that it ends with. All its queries are asked."""
     built.attack.goal_function.use_cache = False
 
     def search(ask: Ask) -> Text:
-        built.victim.open(ask, sample.label)
+        built.victim.open(ask, sample.label, goal)
         return Text(built.attack.attack(str(sample.text), sample.label).perturbed_text())
 
     return (yield from blocking(search, rng))
@@ -92,12 +105,13 @@ def engine_victim() -> Any:
     class Victim(textattack.models.wrappers.ModelWrapper):  # type: ignore[misc]
         model = None
 
-        def open(self, ask: Ask, label: int) -> None:
-            self.ask, self.label = ask, label
+        def open(self, ask: Ask, label: int, goal: Goal) -> None:
+            self.ask, self.label, self.goal = ask, label, goal
 
         def __call__(self, texts: Sequence[str]) -> Any:
             answer: Scores = self.ask(Probe([Text(text) for text in texts]))
-            return _probabilities(answer, self.label)
+            doubts = answer.score if self.goal.fools else [1.0 - score for score in answer.score]
+            return _probabilities(answer, doubts, self.label)
 
     return Victim()
 
@@ -127,21 +141,21 @@ def _built(recipe: str) -> Built:
         with _without_nltk_downloads():
             attack = getattr(textattack.attack_recipes, _recipes()[recipe].rpartition(".")[2]).build(victim)
     goal = type(attack.goal_function).__name__
-    if goal != "UntargetedClassification":
+    if goal != ("InputReduction" if recipe in REDUCTIONS else "UntargetedClassification"):
         raise UsageError(f"textattack:{recipe} has another goal ({goal}) than a wrong class; use another recipe")
     if not attack.is_black_box:
         raise UsageError(f"textattack:{recipe} needs gradients of a model of its own kind; use another recipe")
     return Built(attack, victim)
 
 
-def _probabilities(answer: Scores, label: int) -> Any:
-    """Rows that sum to 1 in double precision and hold exactly the label's score: other sums the library softmaxes again."""
+def _probabilities(answer: Scores, doubts: Sequence[float], label: int) -> Any:
+    """Rows that sum to 1 in double precision and hold exactly 1 − p(label): other sums the library softmaxes again."""
     import torch
 
     if answer.outputs is None:
         raise UsageError("TextAttack's recipes search by scores; give them a threat of knowledge 'score'")
     rows = torch.tensor([list(row) for row in answer.outputs], dtype=torch.float64)
-    scores = torch.tensor(answer.score, dtype=torch.float64)
+    scores = torch.tensor(doubts, dtype=torch.float64)
     rows[:, label] = 0.0
     rows *= (scores / rows.sum(dim=1).clamp_min(1e-12)).unsqueeze(1)
     rows[:, label] = 1.0 - rows.sum(dim=1)

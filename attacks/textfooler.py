@@ -21,6 +21,7 @@ from robustbench_nlp.constraints.words import content_words
 from robustbench_nlp.edits.words import Limits
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.lexicon.neighbours import near_words
+from robustbench_nlp.lexicon.stopwords import stopwords
 from robustbench_nlp.search.greedy import closest_success
 from robustbench_nlp.search.importance import deleted_scores, descending
 from robustbench_nlp.threat import Threat
@@ -33,25 +34,28 @@ NEIGHBOURS = Threat(name="neighbours", unit="word", candidates="neighbours")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextFooler:
     """`k` neighbours of at least `min_cosine`, from the file `vectors` if there is one; `min_similarity` is the cosine
-    with the original under `encoder`, within `window` words around the change (0: the whole text). 0.88 is the angular
-    similarity 0.84 of the paper's code; -1 lets everything pass. With `verb_noun_swap` verbs and nouns are one part."""
+    with the original under `encoder`, within `window` words around the change (0: the whole text); -1 lets everything pass.
+    With `verb_noun_swap` verbs and nouns are one part; `language` names the stop words. `scripts/calibrate_cosines.py` chose
+    `min_cosine`; 0.88 is the angular similarity 0.84 of the paper's code."""
 
     threat: Threat = NEIGHBOURS
     k: int = 50
-    min_cosine: float = 0.5
+    min_cosine: float = 0.6
     vectors: str = ""
     verb_noun_swap: bool = False
     min_similarity: float = 0.88
     window: int = 15
     encoder: str = "embedded"
+    language: str = "en"
     version: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
+        stopwords(self.language)
         checked("textfooler", self.k, self.min_cosine, self.min_similarity)
         object.__setattr__(self, "threat", own_vectors(self.threat, NEIGHBOURS, self.vectors))
 
     def run(self, sample: Sample, rng: Random) -> Steps:
-        numbers = content_words(sample.text)
+        numbers = content_words(sample.text, language=self.language)
         ranks = yield from deleted_scores(sample.text, numbers)
 
         def others(word: str) -> Sequence[str]:

@@ -7,13 +7,13 @@ training examples, as in Yoo and Qi (2021), and stand beside the clean texts ins
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from copy import copy
+from dataclasses import dataclass
 from random import Random
 
-from robustbench_nlp import plugins
+from robustbench_nlp.adversaries import adversarial
 from robustbench_nlp.data.example import Example, Input
-from robustbench_nlp.engine import attack_examples
-from robustbench_nlp.training import Recipe, continue_training
+from robustbench_nlp.training import further
 from robustbench_nlp.victim import Victim
 from robustbench_nlp.victims.hf import HFVictim
 
@@ -34,33 +34,11 @@ class AdversarialTraining:
     learning_rate: float = 5e-5
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
-        """Raises `UsageError` for a victim without weights to train, `TrainingCollapsed` where nothing was learned."""
-        seed = rng.getrandbits(32)
+        seed = copy(rng).getrandbits(32)
 
         def more(current: HFVictim, epoch: int) -> tuple[list[Input], list[int]]:
-            return self._adversarial(current, train, seed + epoch)
+            return adversarial(
+                self.attacks, current, train, seed + epoch, sample=self.sample, max_queries=self.max_queries
+            )
 
-        return continue_training(
-            victim,
-            train,
-            seed,
-            kind="adversarial-training",
-            settings=asdict(self),
-            recipe=Recipe(epochs=self.epochs, learning_rate=self.learning_rate),
-            more=more,
-        )
-
-    def _adversarial(self, current: Victim, train: Sequence[Example], seed: int) -> tuple[list[Input], list[int]]:
-        rng = Random(seed)
-        inputs: list[Input] = []
-        labels: list[int] = []
-        for name in self.attacks:
-            attack = plugins.create("attack", name)
-            attacked = rng.sample(list(train), min(self.sample, len(train)))
-            field = attack.threat.fields[0] if attack.threat.fields else next(iter(attacked[0].fields))
-            texts = attack_examples(attack, current, attacked, seed=seed, max_queries=self.max_queries)
-            for example, text in zip(attacked, texts, strict=True):
-                if text is not None:
-                    inputs.append(example.with_field(field, text))
-                    labels.append(example.label)
-        return inputs, labels
+        return further(self, victim, train, rng, more=more)

@@ -7,13 +7,13 @@ model from nothing, and the noise is one keyboard, scanning, swap, drop or inser
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from random import Random
 
-from robustbench_nlp.data.example import Example, Input
+from robustbench_nlp.augmentation import check_shares, on_share
+from robustbench_nlp.data.example import Example
 from robustbench_nlp.edits.characters import random_typos
-from robustbench_nlp.text import Text
-from robustbench_nlp.training import Recipe, continue_training
+from robustbench_nlp.training import further
 from robustbench_nlp.victim import Victim
 
 __all__ = ["TypoAugmentation"]
@@ -29,25 +29,9 @@ class TypoAugmentation:
     learning_rate: float = 5e-5
     freeze_embeddings: bool = True
 
+    def __post_init__(self) -> None:
+        check_shares("typo_augmentation", share=self.share, noisy=self.noisy)
+
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
-        """Raises `UsageError` for a victim without weights to train, `TrainingCollapsed` where nothing was learned."""
-        return continue_training(
-            victim,
-            train,
-            rng.getrandbits(32),
-            kind="typo-augmentation",
-            settings=asdict(self),
-            recipe=Recipe(
-                epochs=self.epochs, learning_rate=self.learning_rate, freeze_embeddings=self.freeze_embeddings
-            ),
-            augment=self._with_typos,
-        )
-
-    def _with_typos(self, inputs: list[Input], rng: Random) -> list[Input]:
-        chosen = set(rng.sample(range(len(inputs)), round(self.noisy * len(inputs))))
-        return [self._noisy(item, rng) if i in chosen else item for i, item in enumerate(inputs)]
-
-    def _noisy(self, item: Input, rng: Random) -> Input:
-        if isinstance(item, str):
-            return str(random_typos(Text(item), rng, self.share))
-        return tuple(str(random_typos(Text(field), rng, self.share)) for field in item)
+        augment = on_share(random_typos, share=self.share, of=self.noisy)
+        return further(self, victim, train, rng, augment=augment)

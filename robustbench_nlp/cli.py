@@ -120,7 +120,11 @@ def app() -> None:
     help="Precision of the search: float32 (default), bfloat16 or float16; successes are rechecked in float32.",
 )
 @click.option("--device", metavar="DEVICE", help="auto (default), cpu, cuda, …")
-@click.option("--mode", metavar="MODE", help="adaptive (the default): attacks meet the defended victim.")
+@click.option(
+    "--mode",
+    metavar="MODE",
+    help="adaptive (the default): attacks meet the defended victim; transfer: it is shown what fooled the undefended one.",
+)
 @click.option("--draws", type=int, help="Draws of a random victim that are averaged. Default: 1.")
 @click.option("--deterministic", is_flag=True, default=None, help="Equal bits on one machine: float32, one thread.")
 @click.option(

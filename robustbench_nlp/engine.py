@@ -21,8 +21,8 @@ from robustbench_nlp.predictor import Predictor
 from robustbench_nlp.preparation import prepare, prepares
 from robustbench_nlp.records import Record
 from robustbench_nlp.referee import Referee
-from robustbench_nlp.tasks.classification import judge
-from robustbench_nlp.victim import Victim
+from robustbench_nlp.tasks.classification import goal_of, judge
+from robustbench_nlp.victim import Placed, Victim
 
 __all__ = ["LIVE", "Engine", "attack_examples"]
 
@@ -62,7 +62,9 @@ class Engine:
             raise UsageError(
                 f"the threat {self.threat} limits similarity; name its similarity_model or run with --similarity"
             )
-        self.referee = Referee(self.threat, self.predictor, self.helpers.get(Encode, wanted) if wanted else None)
+        self.goal = goal_of(attack)
+        encoder = self.helpers.get(Encode, wanted) if wanted else None
+        self.referee = Referee(self.threat, self.predictor, encoder, self.goal)
         gradient = self.threat.knowledge == "gradient"
         self.vocabulary = getattr(victim, "vocabulary", None) if gradient else None
         self.prepared = prepare(attack, self.predictor, dev, name=self.name, seed=seed) if prepares(attack) else None
@@ -131,7 +133,7 @@ class Engine:
             raise UsageError(f"a label is {outputs.shape[1]} or more, but the victim has {outputs.shape[1]} classes")
         scores, margins = judge(outputs[[rows[i] for i in good]], labels)
         for i, score, margin in zip(good, scores.tolist(), margins.tolist(), strict=True):
-            owners[i].seen[strings[i]] = Seen(score, margin, outputs, rows[i])
+            owners[i].seen[strings[i]] = Seen(self.goal.score(score), margin, outputs, rows[i])
 
     def _gradients(self, asking: Sequence[Live]) -> None:
         """Answer all `Gradient` requests in one call; where that fails, example by example."""
@@ -154,13 +156,16 @@ class Engine:
     def _answer_gradients(self, asking: Sequence[Live]) -> None:
         inputs: list[Input] = []
         labels: list[int] = []
+        placed: list[Placed] = []
         counts = []
         for live in asking:
             assert isinstance(live.request, Gradient)
             inputs += [live.example.with_field(live.field, str(text)) for text in live.request.texts]
             labels += [live.example.label] * len(live.request.texts)
+            placed += live.placed_vectors()
             counts.append(len(live.request.texts))
-        found = iter(self.predictor.victim.gradients(inputs, labels) if inputs else [])  # type: ignore[attr-defined]
+        others = {"placed": placed} if any(placed) else {}
+        found = iter(self.predictor.victim.gradients(inputs, labels, **others) if inputs else [])  # type: ignore[attr-defined]
         answers = [[next(found) for _ in range(count)] for count in counts]
         for live, answer in zip(asking, answers, strict=True):
             live.hear_gradients(answer)
@@ -205,6 +210,8 @@ def attack_examples(
 ) -> list[str | None]:
     """The adversarial string of each example that the attack breaks, None for the others: what adversarial training needs."""
     engine = Engine(attack, victim, seed=seed, max_queries=max_queries)
+    if not engine.goal.fools:
+        raise UsageError(f"{engine.name} keeps the prediction and makes no adversarial examples; name another attack")
     found = {record.example_id: record for record in engine.run(examples)}
     made = []
     for example in examples:

@@ -16,6 +16,7 @@ from robustbench_nlp.attack import (
     Blank,
     Encode,
     FillMask,
+    Generate,
     Gradient,
     Gradients,
     Help,
@@ -27,6 +28,7 @@ from robustbench_nlp.attack import (
 )
 from robustbench_nlp.data.example import Example, Input, content_hash
 from robustbench_nlp.errors import UsageError
+from robustbench_nlp.tasks.classification import Goal, goal_of
 from robustbench_nlp.text import Text, words_of
 from robustbench_nlp.threat import violations
 from robustbench_nlp.victim import Probabilities, Victim
@@ -84,7 +86,8 @@ def drive(attack: Attack, sample: Sample, rng: Random, victim: Victim, max_queri
     `max_queries` end, and the attack is closed. `helped` stands in for helper models.
     A word's gradient is how sure the victim is of the word alone. Raises `UsageError` for other requests."""
     clean = victim.predict([sample.example.with_field(sample.field, str(sample.text))])[0]
-    steps = attack.run(replace(sample, score=round(1.0 - float(clean[sample.label]), 5)), rng)
+    goal = goal_of(attack)
+    steps = attack.run(replace(sample, score=goal.score(round(1.0 - float(clean[sample.label]), 5))), rng)
     answer: Any = None
     best: tuple[bool, float, Text | None] = (False, -1.0, None)
     queries = 1
@@ -103,7 +106,7 @@ def drive(attack: Attack, sample: Sample, rng: Random, victim: Victim, max_queri
         if isinstance(request, Gradient):
             answer = [graded(text, sample, victim) for text in texts]
         else:
-            answer = _answer(texts, sample, victim, isinstance(request, Probe))
+            answer = _answer(texts, sample, victim, isinstance(request, Probe), goal)
         if isinstance(request, Score):
             for score, success, text in zip(answer.score, answer.success, texts, strict=True):
                 best = max(best, (success, score, text), key=lambda row: row[:2])
@@ -113,18 +116,27 @@ def drive(attack: Attack, sample: Sample, rng: Random, victim: Victim, max_queri
 
 
 def helped(request: Help) -> Any:
-    """What fakes of helper models answer: a sentence's vector is its bag of hashed words, blanks take `FILLS`, and each
-    word costs fluency."""
+    """What fakes of helper models answer: a sentence's vector is its bag of hashed words, blanks take `FILLS`, a text is
+    reworded by one of them in place of one word, and each word costs fluency."""
     if isinstance(request, Encode):
         return np.stack([_bag(item) for item in request.items])
     if isinstance(request, FillMask):
         return [_filled(blank)[: request.k] for blank in request.items]
+    if isinstance(request, Generate):
+        return [_reworded(item)[: request.n] for item in request.items]
     return [-float(len(words_of(item))) for item in request.items]
 
 
 def _filled(blank: Blank) -> list[tuple[str, float]]:
     first = int(content_hash(blank.before[-12:], blank.after[:12])[:4], 16) % len(FILLS)
     return [(word, 0.5 ** (i + 1)) for i, word in enumerate(FILLS[first:] + FILLS[:first])]
+
+
+def _reworded(string: str) -> list[str]:
+    text = Text(string)
+    return (
+        [str(text.swap(i * 7 % len(text), word)) for i, word in enumerate(FILLS)] if len(text) else [f"{string} film"]
+    )
 
 
 def _bag(string: str) -> NDArray[np.float32]:
@@ -146,13 +158,13 @@ def graded(text: Text, sample: Sample, victim: Victim) -> Gradients:
     return Gradients(loss, np.repeat(sure[:, np.newaxis], 4, axis=1).astype(np.float32), list(range(len(text))))
 
 
-def _answer(texts: Sequence[Text], sample: Sample, victim: Victim, probe: bool) -> Scores:
+def _answer(texts: Sequence[Text], sample: Sample, victim: Victim, probe: bool, goal: Goal) -> Scores:
     strings = [str(text) for text in texts]
     outputs = victim.predict([sample.example.with_field(sample.field, string) for string in strings])
-    fooled = outputs.argmax(axis=1) != sample.label if len(texts) else []
+    lost = outputs.argmax(axis=1) != sample.label if len(texts) else []
     original = str(sample.text)
     success = [
-        bool(fool) and not probe and not violations(sample.threat, original, string)
-        for fool, string in zip(fooled, strings, strict=True)
+        bool(fell) == goal.fools and not probe and not violations(sample.threat, original, string)
+        for fell, string in zip(lost, strings, strict=True)
     ]
-    return Scores([round(1.0 - float(row[sample.label]), 5) for row in outputs], success)
+    return Scores([goal.score(round(1.0 - float(row[sample.label]), 5)) for row in outputs], success)

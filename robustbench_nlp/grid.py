@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from robustbench_nlp.attack import Attack, as_attack
-from robustbench_nlp.ensembles import ensemble_names, load_ensemble
+from robustbench_nlp.ensembles import EnsembleMember, ensemble_names, load_ensemble
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.plugins import create, parse, plugin_names, selector_of
+from robustbench_nlp.tasks.classification import goal_of
+from robustbench_nlp.threat import other_limits
 
-__all__ = ["WORST_CASE", "Benchmark", "Grid", "Member", "grid_of"]
+__all__ = ["WORST_CASE", "Benchmark", "Grid", "Member", "attack_named", "grid_of", "refuse_reductions"]
 
 WORST_CASE = "worst_case"
 STANDARD = ("random_typos", "deepwordbug", "pruthi", "pwws")
@@ -34,7 +36,7 @@ class Benchmark:
     seed: int = 0
     max_queries: int | None = None
     draws: int = 1
-    mode: Literal["adaptive"] = "adaptive"
+    mode: Literal["adaptive", "transfer"] = "adaptive"
     cascade: bool = False
     dtype: str = "float32"
     similarity: str = "auto"
@@ -45,8 +47,12 @@ class Benchmark:
         """Raises `UsageError` for a value that no run can have."""
         if self.task != "classification":
             raise unknown("task", self.task, ["classification"])
-        if self.mode != "adaptive":
-            raise unknown("mode", self.mode, ["adaptive"])
+        if self.mode not in ("adaptive", "transfer"):
+            raise unknown("mode", self.mode, ["adaptive", "transfer"])
+        if self.mode == "transfer" and self.cascade:
+            raise UsageError("a cascade attacks only what is left, and a transfer needs every text; drop --cascade")
+        if self.mode == "transfer" and self.defenses[:1] != ("none",):
+            raise UsageError("a transfer shows the undefended victim's texts to defenses; name none first")
         if self.dtype not in ("float32", "bfloat16", "float16"):
             raise unknown("dtype", self.dtype, ["float32", "bfloat16", "float16"])
         for name, least in (("limit", 1), ("max_queries", 0), ("draws", 1)):
@@ -117,9 +123,12 @@ def grid_of(attacks: Sequence[str | Attack], *, cascade: bool) -> Grid:
         if member.name in members:
             raise UsageError(f"attack '{member.name}' is named twice; name it once, or with other settings")
         members[member.name] = member
-    direct = tuple(members)
+    direct = tuple(name for name, member in members.items() if goal_of(member.attack).fools)
+    if cascade:
+        refuse_reductions(members.values(), "a cascade")
     for view in views:
         name, added = _worst_case(view, direct, members)
+        refuse_reductions(added, "a worst case")
         members |= {member.name: member for member in added if member.name not in members}
         names = tuple(dict.fromkeys(member.name for member in added))
         wanted[name or "+".join(names)] = names
@@ -130,13 +139,20 @@ def grid_of(attacks: Sequence[str | Attack], *, cascade: bool) -> Grid:
     return Grid(tuple(members.values()), wanted, cascade or (not named and len(wanted) == 1))
 
 
+def refuse_reductions(members: Iterable[Member], place: str) -> None:
+    """Raises `UsageError` for a success that says nothing of robustness."""
+    for member in members:
+        if not goal_of(member.attack).fools:
+            raise UsageError(f"{member.name} keeps the prediction instead of fooling it; leave it out of {place}")
+
+
 def _worst_case(view: str, direct: Sequence[str], members: Mapping[str, Member]) -> tuple[str, list[Member]]:
     """The published ensemble's name ("" for any other) and the members that a worst case asks for."""
     argument, settings = parse(view)[1:]
     if settings:
         raise UsageError(f"{WORST_CASE} takes no settings; write {WORST_CASE}:ENSEMBLE or {WORST_CASE}:a+b")
     if (name := argument.replace("_", "-")) in ensemble_names():
-        return name, [_member(*member) for member in load_ensemble(name).members]
+        return name, [_published(name, member) for member in load_ensemble(name).members]
     parts = argument.split("+") if argument else direct or STANDARD
     for part in parts:
         if part.replace("_", "-") in ensemble_names():
@@ -146,14 +162,39 @@ def _worst_case(view: str, direct: Sequence[str], members: Mapping[str, Member])
     return "", [members.get(part.replace("-", "_")) or _member(part) for part in parts]
 
 
-def _member(item: str | Attack, max_queries: int | None = None) -> Member:
-    """The attack with its name; an ensemble's budget is part of both."""
+def _member(item: str | Attack) -> Member:
+    """The attack with its name."""
     if not isinstance(item, str):
         return Member(selector_of("attack", item), as_attack(item))
     name, argument, settings = parse(item)
-    attack = as_attack(create("attack", item))
-    if max_queries is not None:
-        attack = replace(attack, threat=replace(attack.threat, max_queries=max_queries))  # type: ignore[type-var]
     shown = f"{name}({', '.join(f'{key}={value!r}' for key, value in settings.items())})" if settings else name
-    shown = f"{shown}:{argument}" if argument else shown
-    return Member(shown if max_queries is None else f"{shown}@{max_queries}", attack)
+    return Member(f"{shown}:{argument}" if argument else shown, as_attack(create("attack", item)))
+
+
+def _published(ensemble: str, member: EnsembleMember) -> Member:
+    """`standard-1/pwws`: an ensemble's own attack, whose settings, threat and budget its file fixes."""
+    name, argument, _ = parse(member.attack)
+    attack = as_attack(create("attack", member.attack))
+    version = getattr(attack, "version", 1)
+    if member.version not in (None, version):
+        raise UsageError(
+            f"{ensemble} was made with version {member.version} of {name}, and this is version {version}; use a newer "
+            "ensemble, or the release that it came with"
+        )
+    threat = other_limits(attack.threat, member.threat) if member.threat else attack.threat
+    if member.max_queries is not None:
+        threat = replace(threat, max_queries=member.max_queries)
+    attack = replace(attack, threat=threat)  # type: ignore[type-var]
+    return Member(f"{ensemble}/{name}:{argument}" if argument else f"{ensemble}/{name}", attack)
+
+
+def attack_named(name: str) -> Attack | None:
+    """The attack that a table calls by this name; None where it can't be made here (an object, a missing extra)."""
+    ensemble = name.partition("/")[0]
+    try:
+        if ensemble not in ensemble_names():
+            return as_attack(create("attack", name))
+        members = [_published(ensemble, member) for member in load_ensemble(ensemble).members]
+    except UsageError:
+        return None
+    return next((member.attack for member in members if member.name == name), None)

@@ -11,10 +11,10 @@ from robustbench_nlp.data.example import Example, content_hash
 from robustbench_nlp.errors import UsageError, VictimError
 from robustbench_nlp.records import Outcome, Record
 from robustbench_nlp.referee import Verdict
-from robustbench_nlp.tasks.classification import fooled, right
+from robustbench_nlp.tasks.classification import right
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import measure
-from robustbench_nlp.victim import Probabilities, TokenGradients
+from robustbench_nlp.victim import Placed, Probabilities, TokenGradients
 
 if TYPE_CHECKING:
     from robustbench_nlp.engine import Engine
@@ -109,7 +109,7 @@ class Live:
             self._conclude(self._returned)
             return
         if self.engine.threat.knowledge == "decision":
-            self.send(Scores([float(fooled(entry.margin)) for entry in seen], success))
+            self.send(Scores([float(self.engine.goal.met(entry.margin)) for entry in seen], success))
         else:
             self.send(Scores(scores, success, _Outputs(seen)))
 
@@ -154,7 +154,7 @@ class Live:
         top = max(range(len(seen)), key=scores.__getitem__, default=None)
         if top is not None and (self._best is None or scores[top] > self._best[0]):
             self._best = scores[top], self.strings[top]
-        claims = [i for i, entry in enumerate(seen) if fooled(entry.margin)]
+        claims = [i for i, entry in enumerate(seen) if self.engine.goal.met(entry.margin)]
         for i in sorted(claims, key=lambda i: -scores[i]):
             verdict = self._judged(self.strings[i])
             if verdict is None:
@@ -187,6 +187,17 @@ class Live:
         if allowed < len(self.request.texts):
             self._conclude(None)
         return not self.done
+
+    def placed_vectors(self) -> list[Placed]:
+        """The embeddings that the request puts in place of words, by text, as the victim takes them."""
+        assert isinstance(self.request, Gradient)
+        if self.request.vectors is None:
+            return [()] * len(self.request.texts)
+        field = list(self.example.fields).index(self.field)
+        return [
+            [(field, text.spans[slot][0], vector) for slot, vector in vectors.items()]
+            for text, vectors in zip(self.request.texts, self.request.vectors, strict=True)
+        ]
 
     def hear_gradients(self, found: Sequence[TokenGradients]) -> None:
         """Hand the attack the gradients of its texts, each token with the word slot that it belongs to."""
@@ -229,7 +240,8 @@ class Live:
     def _conclude(self, string: str | None) -> None:
         """Settle the outcome: the returned text if it holds, else the best confirmed success, else the best score.
 
-        Of successes under a decision threat, which shows no scores, the one that changes the fewest words.
+        Of successes under a decision threat, which shows no scores, the one that changes the fewest words; of those that keep
+        the prediction the one that changes the most.
         """
         if string is not None and string != self.original:
             verdict = self._judged(string)
@@ -243,8 +255,12 @@ class Live:
                 return
         confirmed = [text for text, verdict in self._verdicts.items() if verdict.success]
         if confirmed:
-            blind = self.engine.threat.knowledge == "decision"
-            self.final = min(confirmed, key=self._words_changed) if blind else max(confirmed, key=self._score)
+            if not self.engine.goal.fools:
+                self.final = max(confirmed, key=self._words_changed)
+            elif self.engine.threat.knowledge == "decision":
+                self.final = min(confirmed, key=self._words_changed)
+            else:
+                self.final = max(confirmed, key=self._score)
             self._finish("success")
             return
         self.final = string or (self._best[1] if self._best else self.original)
@@ -305,7 +321,7 @@ class Live:
             similarity=self.similarity,
             truncated=self._truncated,
             rejected_successes=sum(
-                not verdict.success and (seen := self.seen.get(text)) is not None and fooled(seen.margin)
+                not verdict.success and (seen := self.seen.get(text)) is not None and self.engine.goal.met(seen.margin)
                 for text, verdict in self._verdicts.items()
             ),
             seconds=round(self.seconds, 5),

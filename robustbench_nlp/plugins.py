@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from robustbench_nlp.errors import UsageError, unknown
+from robustbench_nlp.threat import other_limits
 
 __all__ = ["Kind", "Selector", "create", "describe", "factory", "parse", "plugin_names", "selector_of", "split_list"]
 
@@ -104,8 +105,11 @@ def parse(selector: str) -> Selector:
 
 
 def create(kind: Literal["attack", "defense"], selector: str) -> Any:
-    """An attack or defense from its selector; an argument after ':' fills the first field of its dataclass."""
+    """An attack or defense from its selector; an argument after ':' fills the first field of its dataclass, and
+    `threat={'max_words_share': 0.2}` gives an attack's own threat other limits."""
     name, argument, settings = parse(selector)
+    limits = settings.get("threat", {}) if kind == "attack" else {}
+    settings = {key: value for key, value in settings.items() if value is not limits}
     make = factory(kind, name)
     declared = dataclasses.fields(make) if dataclasses.is_dataclass(make) else ()
     fields = [f.name for f in declared]
@@ -119,8 +123,13 @@ def create(kind: Literal["attack", "defense"], selector: str) -> Any:
     required = [f.name for f in declared if _required(f)]
     if missing := [field for field in required if field not in settings]:
         raise UsageError(f"{kind} {name} wants an argument; write {name}:{missing[0].upper()}")
+    if limits and "threat" not in fields:
+        raise UsageError(f"the threat of {kind} {name} follows its settings; give it no other")
+    if not isinstance(limits, dict):
+        raise UsageError(f"the threat of '{selector}' is no mapping; write {name}(threat={{'max_words_share': 0.2}})")
     try:
-        return make(**settings)
+        made = make(**settings)
+        return dataclasses.replace(made, threat=other_limits(made.threat, limits)) if limits else made
     except ValueError as problem:
         raise UsageError(f"{kind} '{selector}' cannot be made: {problem}") from problem
     except TypeError as problem:  # most often a value of the wrong kind, compared with a right one

@@ -111,7 +111,7 @@ def _refuse_unknown(settings: dict[str, Any], known: set[str]) -> None:
 
 def _problems(run: Run, bounds: _Bounds) -> list[str]:
     """What a developer reads where the gate fails: every broken bound, then the flips behind the first one."""
-    from robustbench_nlp.report.table import incomplete
+    from robustbench_nlp.report.table import REDUCTION, incomplete
     from robustbench_nlp.stats import paired_difference
 
     rows = incomplete(run.table)
@@ -120,6 +120,11 @@ def _problems(run: Run, bounds: _Bounds) -> list[str]:
         lines += [f"  first error: {error}" for error in _errors(run)[:1]]
     broken: list[tuple[str, str]] = []
     for row in run.table.to_dict("records"):
+        if row["mode"] == REDUCTION:
+            lines.append(
+                f"{row['attack']} keeps the prediction and measures no robustness; a gate needs another attack"
+            )
+            continue
         n, clean, robust = row["n"], row["clean_accuracy"], row["robust_accuracy"]
         where = f"under {row['attack']} with defense {row['defense']} on {n} examples"
         before = len(lines)

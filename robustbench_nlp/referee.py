@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.predictor import Predictor
-from robustbench_nlp.tasks.classification import fooled, judge
+from robustbench_nlp.tasks.classification import UNTARGETED, Goal, judge
 from robustbench_nlp.threat import Threat, violations
 from robustbench_nlp.victim import Probabilities
 
@@ -42,8 +42,11 @@ class Verdict:
 class Referee:
     """Judges final texts under one threat by one victim's exact predictions."""
 
-    def __init__(self, threat: Threat, predictor: Predictor, encoder: Encoder | None = None) -> None:
+    def __init__(
+        self, threat: Threat, predictor: Predictor, encoder: Encoder | None = None, goal: Goal = UNTARGETED
+    ) -> None:
         self.threat = threat
+        self.goal = goal
         self._predictor = predictor
         self._encoder = encoder
 
@@ -59,6 +62,7 @@ class Referee:
             return Verdict(f"outside the threat: {broken[0]}")
         output = self._predictor.exact(example.with_field(field, string))
         margin = float(judge(output[np.newaxis], [example.label]).margin[0])
-        if not fooled(margin):
-            return Verdict("the victim, asked again alone, was not fooled", output, margin)
+        if not self.goal.met(margin):
+            told = "was not fooled" if self.goal.fools else "changed its answer"
+            return Verdict(f"the victim, asked again alone, {told}", output, margin)
         return Verdict("", output, margin)

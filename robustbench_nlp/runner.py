@@ -37,6 +37,7 @@ from robustbench_nlp.report.shown import write
 from robustbench_nlp.report.table import row, table
 from robustbench_nlp.report.worst_case import worst_case_row
 from robustbench_nlp.tasks import classification
+from robustbench_nlp.transfer import transferred
 from robustbench_nlp.victim import Victim
 
 __all__ = ["HOPELESS", "Runner"]
@@ -79,10 +80,14 @@ class Runner:
         cells: list[tuple[Header, Counter[str]]] = []
         frame = table([])
         total = len(self.benchmark.defenses) * len(self.grid.members)
+        direct: dict[str, tuple[Header, list[Record]]] = {}
         for defense in self.benchmark.defenses:
             defended = self._defend(defense)
             members: dict[str, tuple[Header, list[Record]]] = {}
-            for member in self.grid.members:
+            for attack in self.grid.members:
+                member = attack
+                if direct:
+                    member = replace(attack, attack=transferred(attack.attack, *direct[attack.name]))
                 label = f"[{len(cells) + 1}/{total}] {shown(defense)} × {member.name}"
                 header, records = self._cell(defended, defense, member, list(members.values()), label)
                 members[member.name] = header, records
@@ -92,6 +97,8 @@ class Runner:
             for name, names in self.grid.worst_cases.items():
                 header, records = worst_case_row([members[member] for member in names], name)
                 done.append(row(header, records))
+            if self.benchmark.mode == "transfer":
+                direct = direct or members
             frame = self._publish(done, cells)
         return frame
 
@@ -143,17 +150,18 @@ class Runner:
         settled = self._settled(before)
         path = self.folder / "records" / f"{_file_name(header['defense'])}__{_file_name(member.name)}.jsonl"
         with RecordFile(path, header, resume=self.resume) as file:
-            kept = {identity for identity, record in file.records.items() if record.outcome != "error"}
-            missing = [example for example in self.examples if example.id not in kept]
+            done = {identity for identity, record in file.records.items() if record.outcome != "error"}
+            missing = [example for example in self.examples if example.id not in done]
             start = time.perf_counter()
             with progress.task(label, len(self.examples), len(self.examples) - len(missing)) as step:
                 right = sum(record.outcome == "failed" for record in file.records.values())
-                judged = len(kept)
+                judged = len(done)
+                kept = "robust" if classification.goal_of(member.attack).fools else "not reduced"
                 for record in self._attack(victim, member, missing, settled):
                     file.append(record)
                     right += record.outcome == "failed"
                     judged += 1
-                    step(1, f"robust {right / judged:.1%}")
+                    step(1, f"{kept} {right / judged:.1%}")
                     _stop_if_hopeless(file, len(self.examples))
             header["seconds"] = time.perf_counter() - start
             return header, [file.records[example.id] for example in self.examples]
@@ -206,7 +214,7 @@ class Runner:
         threat = member.attack.threat
         if benchmark.max_queries is not None:
             threat = replace(threat, max_queries=benchmark.max_queries)
-        mode = "cascade" if self.grid.cascade else getattr(member.attack, "mode", benchmark.mode)
+        mode = "cascade" if self.grid.cascade else getattr(member.attack, "mode", "adaptive")
         spec: dict[str, Any] = {
             "dataset": self.dataset.fingerprint,
             "examples": content_hash([example.id for example in self.examples])[:16],

@@ -1,6 +1,6 @@
 """Measures what each member adds to an ensemble: runs all members in full on each victim and prints one Markdown table.
 
-Usage: measure_ensemble.py NAME [--victims minilm-mr,tfidf-mr,cnn-mr] [--limit 100] [--dataset mr] [--split test]
+Usage: measure_ensemble.py NAME [--victims minilm-mr,tfidf-mr,cnn-mr] [--defenses none] [--limit 100] [--dataset mr] [--split test]
 [--seed 0] [--output DIR]. For example: python scripts/measure_ensemble.py fast-1 --victims tfidf-mr --limit 50
 
 Members keep the ensemble's budgets, and the noise baseline `random-typos` runs beside them. Interrupted, the same command
@@ -38,6 +38,7 @@ def main(arguments: argparse.Namespace) -> None:
             dataset=arguments.dataset,
             split=arguments.split,
             attacks=[BASELINE, view],
+            defenses=split_list(arguments.defenses),
             limit=arguments.limit,
             seed=arguments.seed,
             output=arguments.output / victim if arguments.output else None,
@@ -50,10 +51,11 @@ def main(arguments: argparse.Namespace) -> None:
 
 def markdown(frame: pd.DataFrame) -> str:
     """The contributions as a table: rates in percent, queries a mean per attempted example."""
-    heads = ["victim", "n", "clean %", "member", "robust %", "adds", "breaks alone", "queries", "so far %"]
+    heads = ["victim", "defense", "n", "clean %", "member", "robust %", "adds", "breaks alone", "queries", "so far %"]
     rows = [
         [
             row["victim"],
+            row["defense"],
             str(row["n"]),
             f"{row['clean_accuracy']:.1%}"[:-1],
             f"`{row['attack']}`",
@@ -65,7 +67,7 @@ def markdown(frame: pd.DataFrame) -> str:
         ]
         for row in frame.to_dict("records")
     ]
-    marks = [":--" if head in ("victim", "member") else "--:" for head in heads]
+    marks = [":--" if head in ("victim", "defense", "member") else "--:" for head in heads]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [heads, marks, *rows])
 
 
@@ -73,6 +75,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("ensemble", help=f"one of {', '.join(ensemble_names())}")
     parser.add_argument("--victims", default="minilm-mr,tfidf-mr,cnn-mr", help="selectors, separated by commas")
+    parser.add_argument("--defenses", default="none", help="a+b stands before the victim as in `run`")
     parser.add_argument("--limit", type=int, default=100, help="examples, the first in content order")
     parser.add_argument("--dataset", default="mr")
     parser.add_argument("--split", default="test")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from random import Random
 from typing import Any
 
@@ -20,14 +20,15 @@ from robustbench_nlp.fakes import KeywordVictim, drive, graded, helped, sample_o
 from robustbench_nlp.lexicon.wordnet import synonyms
 from robustbench_nlp.plugins import create, factory, plugin_names
 from robustbench_nlp.text import Text, words_of
-from robustbench_nlp.threat import violations
+from robustbench_nlp.threat import other_limits, violations
 
 VICTIM = KeywordVictim()
 KEYWORDS = "This is a good movie with a great cast"
 
 
 def native_attacks() -> Iterator[Attack]:
-    """Every attack that is made without arguments and drives no other library, in each of its variants."""
+    """Every attack that is made without arguments, or of a model's name, and drives no other library, in each of its
+    variants."""
     for name in plugin_names("attack"):
         make = factory("attack", name)
         if getattr(make, "one_at_a_time", False):
@@ -36,6 +37,8 @@ def native_attacks() -> Iterator[Attack]:
             attack = make()
         except TypeError:
             continue
+        except UsageError:  # it wants a helper model by name; `helped` answers for any
+            attack = make(model="any")
         if not isinstance(attack, Attack):
             continue
         yield attack
@@ -61,6 +64,8 @@ ODD = [
     "x" * 500,
     "…!?",
     "a-b-c",
+    "很好的电影，good葛\U000e0100城",
+    "अच्छी फ़िल्म e\u0301te\u0301 👨\u200d👩",
 ]
 PIECES = st.sampled_from(
     ["good", "great", "the", "it's", "well-made", "movie", " ", "  ", ".", "\n", "🙂", "\ud83d", "عالم", "\x00"]
@@ -119,8 +124,13 @@ def _answered(steps: Steps, answer: Any) -> Request | None:
 
 
 @every_attack
-def test_every_candidate_is_inside_the_threat(attack: Attack) -> None:
+@pytest.mark.parametrize("limits", [{}, {"max_words_share": 0.2}, {"max_edits": 3}, {"max_edits_per_word": 2}], ids=str)
+def test_every_candidate_is_inside_the_threat(attack: Attack, limits: dict[str, Any]) -> None:
     string = "It's a well-made, fine film with good actors and a great score"
+    if limits:
+        if "threat" not in [field.name for field in fields(attack)]:  # type: ignore[arg-type]
+            return  # the threat follows the settings
+        attack = replace(attack, threat=other_limits(attack.threat, limits))  # type: ignore[type-var]
     sample = sample_of(attack, string)
     steps = attack.run(sample, Random(1))
     request = next(steps, None)

@@ -125,7 +125,7 @@ def test_quantised_scores():
 @pytest.mark.parametrize(
     ("blind", "search"),
     [
-        (Case("random_typos", MANY, mode="noise"), Case("deepwordbug(variant='textattack')@300", FEW)),
+        (Case("random_typos", MANY, mode="noise"), Case("fast-1/deepwordbug", FEW)),
         (Case("random_typos", MANY, mode="cascade"), Case("deepwordbug", FEW, mode="cascade")),
         (Case("word_search:random", MANY), Case("pwws", FEW)),
     ],
@@ -146,7 +146,7 @@ def test_random_does_not_beat_a_better_search_another_unit_or_by_chance():
 
 
 def test_transfer_beats_direct():
-    transferred = Case("deepwordbug@transfer", MANY, mode="transfer")
+    transferred = Case("charmer", MANY, mode="transfer")
     (flag,) = flagged(transferred, Case("deepwordbug", FEW))
     assert flag.name == "transfer_beats_direct"
     assert names(transferred, Case("deepwordbug", FEW), Case("pruthi", MANY)) == []  # the strongest direct one counts

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from robustbench_nlp.attack import Attack, Blank, Encode, FillMask, Probe, Request, Score, Scores
-from robustbench_nlp.edits.blanks import Blanks, inside, substitutes
+from robustbench_nlp.constraints.words import inside
+from robustbench_nlp.edits.blanks import Blanks, substitutes
 from robustbench_nlp.engine import Engine
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.fakes import FILLS, KeywordVictim, drive, helped, sample_of

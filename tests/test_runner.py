@@ -271,7 +271,7 @@ def test_a_full_disk_keeps_what_was_recorded(tmp_path: Path, monkeypatch: pytest
         ({"attacks": ["pwws(varian='paper')"]}, "did you mean 'variant'"),
         ({"attacks": ["pwws", "pwws"]}, "named twice"),
         ({"attacks": ["random_typos(share='x')"]}, "share: float"),
-        ({"attacks": ["pwws(threat='x')"]}, "give a robustbench_nlp.Threat"),
+        ({"attacks": ["pwws(threat='x')"]}, "is no mapping"),
         ({"attacks": [print]}, "is no attack"),
         ({"attacks": []}, "no attacks"),
         ({"limit": 0}, "limit is 0"),
@@ -333,9 +333,9 @@ def test_equal_worst_cases_stand_once(tmp_path: Path) -> None:
 def test_a_published_ensemble_is_a_cascade_with_its_own_budgets(tmp_path: Path) -> None:
     table = rows(go(tmp_path, attacks=["worst-case:fast-1"]))
     names = [attack for defense, attack in table.index if defense == "none"]
-    assert names == ["random_typos", "deepwordbug(variant='textattack')@300", "pwws@300", "worst_case:fast-1"]
+    assert names == ["fast-1/random_typos", "fast-1/deepwordbug", "fast-1/pwws", "worst_case:fast-1"]
     assert table.loc[("none", "worst_case:fast-1"), "mode"] == "cascade"
-    assert table.loc[("none", "pwws@300"), "max_queries"] == 300
+    assert table.loc[("none", "fast-1/pwws"), "max_queries"] == 300
     with pytest.raises(UsageError, match="fixes its members' budgets"):
         go(tmp_path, attacks=["worst-case:fast-1"], max_queries=50)
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
 import tiny_bert
+import torch
 
-from robustbench_nlp import training
+from robustbench_nlp import training, training_loop
+from robustbench_nlp.adversaries import adversarial
 from robustbench_nlp.data.example import Example, Input
 from robustbench_nlp.defenses.adversarial_training import AdversarialTraining
 from robustbench_nlp.defenses.none import NoDefense
 from robustbench_nlp.defenses.typo_augmentation import TypoAugmentation
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.fakes import KeywordVictim
-from robustbench_nlp.training import Recipe, TrainingCollapsed, fine_tune
+from robustbench_nlp.training import Batch, Recipe, TrainingCollapsed, fine_tune
 from robustbench_nlp.victims.hf import HFVictim
 
 LABELS = ("negative", "positive")
@@ -59,7 +62,6 @@ def test_fine_tuning_learns_a_rule_and_saves_it(trained: HFVictim) -> None:
 
 
 def test_same_seed_same_bits_and_the_global_generator_stays(base: Path, tmp_path: Path) -> None:
-    import torch
 
     weights, recipe = {}, dataclasses.replace(QUICK, epochs=1, held_out=0)
     state = torch.get_rng_state()
@@ -112,14 +114,15 @@ def test_none_is_the_identity() -> None:
 
 def test_typo_augmentation_trains_once_with_fresh_typos(trained: HFVictim, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[Input]] = []
-    noisy = TypoAugmentation._with_typos
+    whole = training_loop.Loop._step
 
-    def spying(self: TypoAugmentation, inputs: list[Input], rng: Random) -> list[Input]:
-        seen.append(noisy(self, inputs, rng))
+    def spying(loop: training_loop.Loop, inputs: list[Input], labels: list[int], share: float) -> float:
+        assert loop.augment is not None
+        seen.append(loop.augment(inputs, Random(0)))
         assert sum(a != b for a, b in zip(inputs, seen[-1], strict=True)) in range(1, len(inputs) // 2 + 1)
-        return seen[-1]
+        return whole(loop, inputs, labels, share)
 
-    monkeypatch.setattr(TypoAugmentation, "_with_typos", spying)
+    monkeypatch.setattr(training_loop.Loop, "_step", spying)
     defense = TypoAugmentation(epochs=2)
     defended = defense(trained, examples(), Random(0))
     assert defended.name == trained.name
@@ -150,11 +153,73 @@ def test_the_cache_tells_settings_seeds_and_data_apart(trained: HFVictim, monkey
 
 def test_adversarial_training_attacks_the_current_model_each_epoch(trained: HFVictim) -> None:
     defense = AdversarialTraining(attacks=("deepwordbug",), sample=20, max_queries=30, epochs=2)
-    inputs, labels = defense._adversarial(trained, examples(), 0)
+    settings = {"sample": defense.sample, "max_queries": defense.max_queries}
+    inputs, labels = adversarial(defense.attacks, trained, examples(), 0, **settings)
     assert 0 < len(inputs) == len(labels) <= 20
     assert (trained.predict(inputs).argmax(axis=1) != labels).all()
-    assert defense._adversarial(trained, examples(), 0) == (inputs, labels)
+    assert adversarial(defense.attacks, trained, examples(), 0, **settings) == (inputs, labels)
     assert defense(trained, examples(), Random(0)).fingerprint != trained.fingerprint
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.parametrize("at", [1, 3, 7])
+def test_an_interrupted_training_goes_on_to_the_same_bits(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    monkeypatch.setattr(training_loop, "CHECKPOINT_SECONDS", 0.0)
+
+    class Objective:
+        """Draws from both generators, remembers a tensor, and stops where it is told."""
+
+        def __init__(self, stop: int | None = None) -> None:
+            self.stop, self.calls, self.state = stop, 0, {"sum": torch.zeros(1)}
+
+        def __call__(self, batch: Batch) -> float:
+            if self.calls == self.stop:
+                raise Interrupted
+            self.calls += 1
+            loss = torch.nn.functional.cross_entropy(batch.model(**batch.tensors()).logits, batch.labels)
+            loss = loss * (1 + torch.rand(1) + batch.rng.random() + self.state["sum"])
+            self.state["sum"] = self.state["sum"] + 0.01
+            torch.autograd.backward(loss)
+            return float(loss.detach())
+
+    def more(victim: HFVictim, epoch: int) -> tuple[list[Input], list[int]]:
+        return [f"a good film {epoch}", "bad"], [1, int(victim.predict(["bad"])[0, 1] > 0.5)]
+
+    def train(name: str, objective: Objective) -> Objective:
+        fine_tune(
+            tmp_path / name,
+            base,
+            *toy(120),
+            label_names=LABELS,
+            seed=0,
+            recipe=dataclasses.replace(QUICK, epochs=2, held_out=0),
+            objective=objective,
+            more=more,
+            checkpoint=tmp_path / "cache" / name,
+        )
+        return objective
+
+    train("whole", Objective())
+    with pytest.raises(Interrupted):
+        train("parts", Objective(at))
+    assert (tmp_path / "cache" / "parts").exists()
+    assert train("parts", Objective()).calls == 8 - at
+    assert not list((tmp_path / "cache").iterdir())
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "parts")]
+    assert weights[0] == weights[1]
+    assert json.loads((tmp_path / "parts" / "training.json").read_text())["seconds"] > 0
+
+
+def test_a_torn_checkpoint_is_no_checkpoint(base: Path, tmp_path: Path) -> None:
+    (tmp_path / "torn").write_bytes(b"torn")
+    recipe = dataclasses.replace(QUICK, epochs=1, held_out=0)
+    fine_tune(tmp_path / "out", base, *toy(64), label_names=LABELS, seed=0, recipe=recipe, checkpoint=tmp_path / "torn")
+    assert not (tmp_path / "torn").exists()
 
 
 @pytest.mark.parametrize("defense", [TypoAugmentation(), AdversarialTraining()])

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
 from robustbench_nlp.attack import Blank, FillMask, Request
 from robustbench_nlp.lexicon.case import in_case_of
 from robustbench_nlp.text import Text
-from robustbench_nlp.threat import Threat, violations
 
-__all__ = ["Blanks", "filled", "inside", "substitutes"]
+__all__ = ["Blanks", "filled", "substitutes"]
 
 Filled = list[tuple[str, float]]
 _CHUNK = 1_024
@@ -51,17 +50,3 @@ def filled(blanks: Iterable[Blank], k: int, model: str) -> Generator[Request, An
 def substitutes(words: Filled, old: str) -> list[str]:
     """The proposed words other than `old`, in its case."""
     return [in_case_of(word, old) for word, _ in words if word.lower() != old.lower()]
-
-
-def inside(threat: Threat, original: str, texts: Iterable[Text]) -> list[Text]:
-    """The texts within the threat's limits on edits, each once and without the original."""
-    distinct = {string: text for text in texts if (string := str(text)) != original}
-    limits: Sequence[object] = (
-        threat.max_words_changed,
-        threat.max_words_share,
-        threat.max_edits,
-        threat.max_edits_per_word,
-    )
-    if all(limit is None for limit in limits):
-        return list(distinct.values())
-    return [text for string, text in distinct.items() if not violations(threat, original, string)]

@@ -13,7 +13,7 @@ from robustbench_nlp.lexicon.wordnet import synonyms
 from robustbench_nlp.text import Text, words_of
 from robustbench_nlp.threat import Threat, violations
 
-__all__ = ["Limits", "candidate_maker", "follow_candidates", "word_threat"]
+__all__ = ["Limits", "candidate_maker", "candidate_words", "follow_candidates", "word_threat"]
 
 Candidates = Callable[[Text, int], Sequence[Text]]
 _NAME = re.compile(
@@ -36,11 +36,20 @@ def candidate_maker(name: str) -> Candidates:
     def candidates(text: Text, number: int) -> list[Text]:
         return [text.swap(number, other) for other in words(text.word(number))]
 
+    words = candidate_words(name)
+    return candidates
+
+
+@cache
+def candidate_words(name: str) -> Callable[[str], tuple[str, ...]]:
+    """The words of a candidate set for a word, best first; see `candidate_maker`."""
+    _parsed(name)
+
     @cache
     def words(word: str) -> tuple[str, ...]:
         return tuple(other for other in _lookup(name)(word) if words_of(other) == [other] and other != word)
 
-    return candidates
+    return words
 
 
 def _parsed(name: str) -> re.Match[str]:
@@ -88,8 +97,8 @@ class Limits:
         self._original = original
         self._words = original.words
         total = len(words_of(str(original)))
-        share = None if threat.max_words_share is None else int(threat.max_words_share * total)
-        self.most = min(total if most is None else most for most in (threat.max_words_changed, share))
+        most = threat.most_words(total)
+        self.most = total if most is None else min(most, total)
         self._characters = threat.max_edits is not None or threat.max_edits_per_word is not None
 
     def allow(self, text: Text) -> bool:

@@ -5,8 +5,9 @@ A published file never changes (its hash is tested); a better ensemble is a new 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -16,10 +17,13 @@ __all__ = ["Ensemble", "EnsembleMember", "ensemble_names", "load_ensemble"]
 
 
 class EnsembleMember(NamedTuple):
-    """One attack of an ensemble: its selector, and its budget of queries per example (None: the attack's own)."""
+    """One attack of an ensemble: its selector, its budget of queries per example (None: the attack's own), what its threat
+    has other than the attack's own, and the version of the attack that it was measured with (None: any)."""
 
     attack: str
     max_queries: int | None = None
+    threat: Mapping[str, Any] = {}
+    version: int | None = None
 
 
 class Ensemble(NamedTuple):

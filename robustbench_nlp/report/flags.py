@@ -6,7 +6,6 @@ texts. A flag proves nothing: it says where to look before a number is quoted.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,10 +15,10 @@ import numpy as np
 import pandas as pd
 
 from robustbench_nlp.attack import Attack
-from robustbench_nlp.errors import UsageError
-from robustbench_nlp.plugins import create
+from robustbench_nlp.grid import attack_named
 from robustbench_nlp.predictor import Predictor
 from robustbench_nlp.records import Record
+from robustbench_nlp.report.table import REDUCTION
 from robustbench_nlp.stats import mcnemar, wilson
 from robustbench_nlp.tasks.classification import DIGITS
 from robustbench_nlp.victim import Victim
@@ -209,7 +208,15 @@ def _limited(cell: _Cell) -> bool:
     if cell.attack is None:
         return True
     t = cell.attack.threat
-    limits = (t.max_words_changed, t.max_words_share, t.max_edits, t.max_edits_per_word, t.min_similarity, t.candidates)
+    limits = (
+        t.max_words_changed,
+        t.max_words_share,
+        t.max_words_exchanged,
+        t.max_edits,
+        t.max_edits_per_word,
+        t.min_similarity,
+        t.candidates,
+    )
     return any(limit is not None for limit in limits)
 
 
@@ -238,17 +245,8 @@ def _cells(run: Evidenced) -> list[_Cell]:
             str(row["threat"]),
             None if pd.isna(row["max_queries"]) else int(row["max_queries"]),
             run.records[row["defense"], row["attack"]],
-            _attack(str(row["attack"])),
+            attack_named(str(row["attack"])),
         )
         for row in run.table.to_dict("records")
-        if (row["defense"], row["attack"]) in run.records
+        if (row["defense"], row["attack"]) in run.records and row["mode"] != REDUCTION
     ]
-
-
-def _attack(name: str) -> Attack | None:
-    """The attack that a table calls `name`, an ensemble's `@budget` left out."""
-    try:
-        made: Attack = create("attack", re.sub(r"@\w+$", "", name))
-    except UsageError:
-        return None
-    return made

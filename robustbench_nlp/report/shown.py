@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from robustbench_nlp.ensembles import ensemble_names
-from robustbench_nlp.report.table import BESIDE, WORST_CASE, incomplete, is_incomplete, robust_if_errors_right
+from robustbench_nlp.report.table import (
+    BESIDE,
+    REDUCTION,
+    WORST_CASE,
+    incomplete,
+    is_incomplete,
+    robust_if_errors_right,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -52,6 +59,14 @@ def caption(frame: pd.DataFrame) -> list[str]:
         )
     if (frame["mode"] == "cascade").any():
         lines.append("Cascade: each attack met only what the ones before it left; robust = still right after it.")
+    reductions = frame[frame["mode"] == REDUCTION].to_dict("records")
+    if reductions:
+        told = "; ".join(f"{row['defense']} × {row['attack']}: {_reduced(row)}" for row in reductions)
+        lines.append(
+            f"Reductions keep the prediction: words changed = words left out; they measure no robustness. {told}."
+        )
+    if (frame["mode"] == "transfer").any():
+        lines.append("Transfer: texts found against the undefended victim, shown to the defended ones; not adaptive.")
     lines += [f"Incomplete (!): {line}." for line in incomplete(frame)]
     lines += [f"Warning: {line}" for line in frame.attrs.get("flags", ())]
     lines.append(
@@ -59,6 +74,12 @@ def caption(frame: pd.DataFrame) -> list[str]:
         f"robustbench-nlp {version('robustbench-nlp')}, records schema {_listed(frame['schema'])}."
     )
     return lines
+
+
+def _reduced(row: Mapping[Hashable, Any]) -> str:
+    """What a reduction came to, in a phrase."""
+    left = "" if pd.isna(row["words_left_mean"]) else f", {row['words_left_mean']:.1f} words left on average"
+    return f"{row['successes']} of {row['attempted']} texts reduced{left}"
 
 
 def _listed(values: pd.Series[Any]) -> str:
@@ -104,7 +125,9 @@ def _line(row: Mapping[Hashable, Any], with_errors: bool = False) -> _Line:
         _worst_case(attack) if headline else attack,
         str(row["n"]),
         _percent(row["clean_accuracy"]),
-        f"{_percent(row['robust_accuracy'])} [{_percent(row['robust_low'])}–{_percent(row['robust_high'])}]",
+        "-"
+        if pd.isna(row["robust_accuracy"])
+        else f"{_percent(row['robust_accuracy'])} [{_percent(row['robust_low'])}–{_percent(row['robust_high'])}]",
         _percent(row["attack_success_rate"]),
         _number(row["queries_mean"]),
         _number(row["words_changed_mean"]),
@@ -136,11 +159,12 @@ def _number(value: float) -> str:
 
 def summary(frame: pd.DataFrame) -> list[str]:
     """One short line a row, for a terminal that waits for the whole table."""
-    lines = [line.cells for line in map(_line, frame.assign(best=False, incomplete=False).to_dict("records"))]
-    return [
-        f"{defense} × {attack}: clean {clean} %, robust {robust} %, ASR {asr} %"
-        for _, defense, attack, _, clean, robust, asr, *_ in lines
-    ]
+    lines = []
+    for row in frame.assign(best=False, incomplete=False).to_dict("records"):
+        _, defense, attack, _, clean, robust, asr, *_ = _line(row).cells
+        told = _reduced(row) if row["mode"] == REDUCTION else f"robust {robust} %, ASR {asr} %"
+        lines.append(f"{defense} × {attack}: clean {clean} %, {told}")
+    return lines
 
 
 def render(frame: pd.DataFrame) -> Table:

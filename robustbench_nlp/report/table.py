@@ -17,6 +17,7 @@ __all__ = [
     "BESIDE",
     "COLUMNS",
     "INCOMPLETE",
+    "REDUCTION",
     "WORST_CASE",
     "incomplete",
     "is_incomplete",
@@ -37,6 +38,8 @@ COLUMNS = (
 """The columns of table.csv, in order."""
 INCOMPLETE = 0.01
 """The share of errors above which a row is incomplete."""
+REDUCTION = "reduction"
+"""The mode of attacks whose goal is to keep the prediction."""
 WORST_CASE = "worst_case:"
 """How the names of worst cases begin; their members or the ensemble follow."""
 BESIDE = ("floor", "note")
@@ -47,7 +50,9 @@ def row(cell: Mapping[str, Any], records: Sequence[Record]) -> dict[str, Any]:
     """One row of the table from a cell's header and records.
 
     Rates are fractions in [0, 1] with 95 % Wilson intervals; NaN where there is nothing to count. In a cascade
-    `robust_accuracy` is the share still right after this member.
+    `robust_accuracy` is the share still right after this member. A reduction says nothing of robustness: its rates are NaN,
+    its successes are the texts that could be reduced, its words changed those that were left out; `words_left_mean` is over
+    attempted examples, of which those that could not be reduced keep all their words.
     """
     n = len(records)
     outcomes = Counter(record.outcome for record in records)
@@ -75,12 +80,21 @@ def row(cell: Mapping[str, Any], records: Sequence[Record]) -> dict[str, Any]:
         "seconds": sum(record.seconds for record in records),
         **{name: cell.get(name) for name in COLUMNS[-3:]},
     }
+    if cell.get("mode") == REDUCTION:
+        told = ("robust_accuracy", "robust_low", "robust_high", "attack_success_rate", "asr_low", "asr_high")
+        values |= dict.fromkeys(told, nan) | {"words_left_mean": _mean(map(_words_left, attempted))}
     largest = max(Counter(record.label for record in records).values(), default=0)
     return values | {"floor": largest / n if n else nan, "note": cell.get("note") or ""}
 
 
 def _rate(names: tuple[str, str, str], successes: int, n: int) -> dict[str, float]:
     return dict(zip(names, (successes / n if n else nan, *wilson(successes, n)), strict=True))
+
+
+def _words_left(reduced: Record) -> int | None:
+    if reduced.words_total is None or reduced.words_changed is None:
+        return None
+    return reduced.words_total - reduced.words_changed * (reduced.outcome == "success")
 
 
 def _mean(numbers: Iterable[float | None]) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from robustbench_nlp.attack import Request, Sample, Score, Scores, Steps
-from robustbench_nlp.constraints.words import within_edits
+from robustbench_nlp.constraints.words import inside
 from robustbench_nlp.search.importance import deleted_scores, descending
 from robustbench_nlp.text import Text
 
@@ -38,13 +38,12 @@ def in_order(text: Text, clean: float, order: Iterable[int], candidates: Candida
 def by_deletion(sample: Sample, candidates: Candidates) -> Steps:
     """Visit all words in the order of their importance; at each keep the candidate that raises the score most.
 
-    Candidates beyond the threat's `max_edits`, and any that lead back to the original, are left out.
+    Candidates outside the threat, and any that lead back to the original, are left out.
     """
     original = str(sample.text)
 
     def allowed(text: Text, number: int) -> Sequence[Text]:
-        edited = within_edits(candidates(text, number), original, sample.threat.max_edits)
-        return [new for new in edited if str(new) != original]
+        return inside(sample.threat, original, candidates(text, number))
 
     scores = yield from deleted_scores(sample.text, range(len(sample.text)))
     return (yield from in_order(sample.text, sample.score, descending(scores), allowed))

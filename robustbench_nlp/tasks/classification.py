@@ -1,4 +1,4 @@
-"""Classification: the untargeted goal, by score and margin.
+"""Classification: what an attack is after, by score and margin; most are after any other class.
 
 A clean answer is right where the label leads; an attack succeeds where another class leads by `MARGIN`. In the band
 between, which only ties and rounding reach, the doubt is held against the victim on clean text and against the attack
@@ -8,6 +8,7 @@ afterwards, so that a victim without an opinion has no accuracy to lose.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,19 @@ from numpy.typing import NDArray
 
 from robustbench_nlp.victim import Probabilities
 
-__all__ = ["DIGITS", "MARGIN", "VERSION", "Judgement", "fooled", "judge", "right"]
+__all__ = [
+    "DIGITS",
+    "KEPT",
+    "MARGIN",
+    "UNTARGETED",
+    "VERSION",
+    "Goal",
+    "Judgement",
+    "fooled",
+    "goal_of",
+    "judge",
+    "right",
+]
 
 VERSION = 1
 DIGITS = 5
@@ -40,11 +53,42 @@ def judge(outputs: Probabilities, labels: Sequence[int]) -> Judgement:
     return Judgement(np.round(1.0 - right, DIGITS), right - probabilities.max(axis=1))
 
 
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What an attack is after. Its score, in [0, 1], is 1 − p(label) where the label is to fall, p(label) where it is to stay.
+
+    Only a goal that `fools` tells of robustness; the others have a mode of their own and stand in no worst case.
+    """
+
+    name: str
+    fools: bool
+
+    def score(self, doubt: float) -> float:
+        """The score by `Judgement.score`."""
+        return doubt if self.fools else round(1.0 - doubt, DIGITS)
+
+    def met(self, margin: float) -> bool:
+        """Whether the answer to a changed text is a success of the attack."""
+        return fooled(margin) if self.fools else fooled(-margin)
+
+
+UNTARGETED = Goal("untargeted", fools=True)
+"""Any other class."""
+KEPT = Goal("keep_prediction", fools=False)
+"""The label stays although the text is hardly there any more (Feng et al., 2018)."""
+
+
+def goal_of(attack: object) -> Goal:
+    """What an attack is after: its `goal`, without one any other class."""
+    goal: Goal = getattr(attack, "goal", UNTARGETED)
+    return goal
+
+
 def right(margin: float) -> bool:
     """Whether the clean answer counts: the label leads, a tie is no answer."""
     return margin > 0
 
 
 def fooled(margin: float) -> bool:
-    """Whether the answer to a changed text is a success of the attack: beyond what another batch or machine moves."""
+    """Whether another class leads by more than another batch or machine moves."""
     return margin < -MARGIN

@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from robustbench_nlp import cache
 from robustbench_nlp.data.example import Dataset
 from robustbench_nlp.encoder import embedded_folder
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.training import Recipe, fine_tune
+from robustbench_nlp.training import Recipe, trained
 from robustbench_nlp.victim import VictimOptions
 from robustbench_nlp.victims.hf import HFVictim, files_hash, local_folder
 
@@ -34,21 +33,9 @@ def load(argument: str, options: VictimOptions) -> HFVictim:
         raise UsageError(f"minilm-mr takes no argument; '{argument}' was given")
     train: Dataset = load_dataset("mr", "train")
     base = base_folder()
-
-    def build(target: Path) -> None:
-        fine_tune(
-            target,
-            base,
-            [example.input for example in train.examples],
-            [example.label for example in train.examples],
-            label_names=train.label_names,
-            seed=SEED,
-            recipe=RECIPE,
-            title="training minilm-mr",
-        )
-
     identity = [VERSION, asdict(RECIPE), SEED, files_hash(base), train.fingerprint]
-    return HFVictim.from_folder(cache.built("minilm-mr", identity, build), options, name="minilm_mr")
+    how = {"label_names": train.label_names, "seed": SEED, "recipe": RECIPE, "title": "training minilm-mr"}
+    return HFVictim.from_folder(trained("minilm-mr", identity, base, train.examples, **how), options, name="minilm_mr")
 
 
 def base_folder() -> Path:

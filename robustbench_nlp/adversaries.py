@@ -1,0 +1,56 @@
+"""Adversarial texts to learn from: attacks on training examples, right labels kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from functools import cache
+from random import Random
+from typing import Any
+
+from robustbench_nlp import plugins
+from robustbench_nlp.data.example import Example, Input
+from robustbench_nlp.engine import attack_examples
+from robustbench_nlp.training_loop import More
+from robustbench_nlp.victim import Victim
+
+__all__ = ["adversarial", "once"]
+
+
+def adversarial(
+    attacks: Sequence[str],
+    victim: Victim,
+    train: Sequence[Example],
+    seed: int,
+    *,
+    sample: int,
+    max_queries: int | None = None,
+) -> tuple[list[Input], list[int]]:
+    """The successes of each attack (a selector) on `sample` training examples, drawn for each anew, and their labels."""
+    rng = Random(seed)
+    inputs: list[Input] = []
+    labels: list[int] = []
+    for name in attacks:
+        attack = plugins.create("attack", name)
+        attacked = rng.sample(list(train), min(sample, len(train)))
+        field = attack.threat.fields[0] if attack.threat.fields else next(iter(attacked[0].fields))
+        texts = attack_examples(attack, victim, attacked, seed=seed, max_queries=max_queries)
+        for example, text in zip(attacked, texts, strict=True):
+            if text is not None:
+                inputs.append(example.with_field(field, text))
+                labels.append(example.label)
+    return inputs, labels
+
+
+def once(attacks: Sequence[str], victim: Victim, train: Sequence[Example], rng: Random, **how: Any) -> More:
+    """For a training's `more`: the `adversarial` texts for the victim as it was before, found once, in every epoch.
+
+    `rng` is left as it was.
+    """
+    seed = copy(rng).getrandbits(32)
+
+    @cache
+    def texts() -> tuple[list[Input], list[int]]:
+        return adversarial(attacks, victim, train, seed, **how)
+
+    return lambda current, epoch: texts()

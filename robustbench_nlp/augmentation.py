@@ -1,0 +1,83 @@
+"""Noise for training: a change of texts becomes an augmentation of batches, or the noisy side of a clean pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from robustbench_nlp.data.example import Input
+from robustbench_nlp.edits.characters import random_typos
+from robustbench_nlp.edits.noise import drop_words
+from robustbench_nlp.edits.visual import accented, homoglyphs
+from robustbench_nlp.edits.words import candidate_maker
+from robustbench_nlp.errors import UsageError
+from robustbench_nlp.text import Text
+from robustbench_nlp.training_loop import Augment
+
+__all__ = ["NOISES", "Noise", "check_shares", "noisy", "on_share"]
+
+Noise = Callable[[Text, Random, float], Text]
+"""Changes a share of a text's words, in [0, 1]."""
+
+INVISIBLE = "\u200b\u200c\u200d\u2060"
+
+
+def synonyms(candidates: str) -> Noise:
+    """Words of a candidate set (`edits.words`), drawn at random, in place of a share of the words that have any."""
+    others = candidate_maker(candidates)
+
+    def changed(text: Text, rng: Random, share: float) -> Text:
+        for number in range(len(text)):
+            if rng.random() < share and (choices := others(text, number)):
+                text = rng.choice(choices)
+        return text
+
+    return changed
+
+
+def unicode_tricks(text: Text, rng: Random, share: float) -> Text:
+    """In a share of the words a letter becomes a look-alike or accented one, or an invisible character goes in."""
+    for number in range(len(text)):
+        word = text.word(number)
+        if word and rng.random() < share:
+            at = rng.randrange(len(word))
+            near = homoglyphs(word[at]) or accented(word[at])
+            tricks = [
+                word[:at] + rng.choice(INVISIBLE) + word[at:],
+                *([word[:at] + rng.choice(near) + word[at + 1 :]] if near else []),
+            ]
+            text = text.swap(number, rng.choice(tricks))
+    return text
+
+
+NOISES: dict[str, Noise] = {
+    "typos": random_typos,
+    "unicode": unicode_tricks,
+    "drop": drop_words,
+    "wordnet": synonyms("wordnet"),
+    "neighbours": synonyms("neighbours(8)"),
+}
+
+
+def noisy(item: Input, noise: Noise, rng: Random, share: float) -> Input:
+    """The input with noise in every field."""
+    if isinstance(item, str):
+        return str(noise(Text(item), rng, share))
+    return tuple(str(noise(Text(field), rng, share)) for field in item)
+
+
+def on_share(noise: Noise, *, share: float, of: float) -> Augment:
+    """Noise in `share` of the words of `of` of each batch's texts, drawn anew each time; both in [0, 1]."""
+
+    def augment(inputs: list[Input], rng: Random) -> list[Input]:
+        chosen = set(rng.sample(range(len(inputs)), round(of * len(inputs))))
+        return [noisy(item, noise, rng, share) if i in chosen else item for i, item in enumerate(inputs)]
+
+    return augment
+
+
+def check_shares(defense: str, **shares: float) -> None:
+    """Raises `UsageError` for a share outside [0, 1]."""
+    for name, share in shares.items():
+        if not 0 <= share <= 1:
+            raise UsageError(f"{defense} cannot use {name}={share!r}; give a share between 0 and 1")

@@ -1,0 +1,148 @@
+"""Perturbed embeddings: where they start, how they climb, what stays untouched; and what the objectives learn from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import tiny_bert
+import torch
+
+from robustbench_nlp.augmentation import NOISES, on_share
+from robustbench_nlp.defenses.freelb import accumulated
+from robustbench_nlp.defenses.tavat import TAVAT
+from robustbench_nlp.errors import UsageError
+from robustbench_nlp.perturbation import Ascent, divergence, embedded, start, stepped, worst
+from robustbench_nlp.plugins import create
+from robustbench_nlp.text import Text
+from robustbench_nlp.training import Batch, cross_entropy
+from robustbench_nlp.victims._reader import Reader
+
+TEXTS = ["the good film", "a bad film that is long", "film"]
+
+
+@pytest.fixture
+def batch(tmp_path: Path) -> Batch:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    folder = tiny_bert.save(tmp_path)
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    reader = Reader(AutoTokenizer.from_pretrained(folder), 32)
+    torch.manual_seed(0)
+    return Batch(model, reader, list(TEXTS), torch.tensor([1, 0, 1]), Random(0))
+
+
+def gradients(batch: Batch) -> list[Any]:
+    return [None if p.grad is None else p.grad.clone() for p in batch.model.parameters()]
+
+
+def loss_at(batch: Batch, change: Any) -> Any:
+    return torch.nn.functional.cross_entropy(embedded(batch).logits(change), batch.labels)
+
+
+def test_no_perturbation_is_the_model_itself(batch: Batch) -> None:
+    torch.testing.assert_close(embedded(batch).logits(), batch.model(**batch.tensors()).logits)
+
+
+def test_a_start_is_small_noise_on_tokens_alone(batch: Batch) -> None:
+    place = embedded(batch)
+    change = start(place, Ascent(steps=1, step=0.1, init=0.5))
+    assert not change[place.mask.expand_as(change) == 0].any()
+    assert 0 < change.flatten(1).norm(dim=1).max() <= 0.5
+
+
+def test_a_step_has_its_size_and_the_radius_holds(batch: Batch) -> None:
+    place = embedded(batch)
+    gradient = torch.randn_like(place.vectors) * place.mask
+    free = stepped(torch.zeros_like(gradient), gradient, Ascent(steps=1, step=0.7, init=0.0))
+    torch.testing.assert_close(free.flatten(1).norm(dim=1), torch.full((3,), 0.7))
+    held = stepped(free, gradient, Ascent(steps=1, step=0.7, init=0.0, radius=0.2))
+    torch.testing.assert_close(held.flatten(1).norm(dim=1), torch.full((3,), 0.2))
+
+
+def test_the_worst_place_is_worse_and_costs_the_model_no_gradient(batch: Batch) -> None:
+    place = embedded(batch)
+    change = worst(place, Ascent(steps=5, step=0.2, init=0.05), lambda change: loss_at(batch, change))
+    assert loss_at(batch, change) > loss_at(batch, 0.0) + 0.05
+    assert all(gradient is None for gradient in gradients(batch))
+    assert not change[place.mask.expand_as(change) == 0].any()
+
+
+def test_freelb_of_one_tiny_step_is_plain_training(batch: Batch) -> None:
+    plain_loss = cross_entropy(batch)
+    plain = gradients(batch)
+    batch.model.zero_grad()
+    assert accumulated(Ascent(steps=1, step=0.0, init=0.0))(batch) == pytest.approx(plain_loss, abs=1e-6)
+    for mine, other in zip(gradients(batch), plain, strict=True):
+        assert (mine is None) == (other is None)
+        if mine is not None:
+            torch.testing.assert_close(mine, other, atol=1e-5, rtol=1e-4)
+
+
+def test_freelb_sees_higher_losses_with_more_steps(batch: Batch) -> None:
+    losses = [accumulated(Ascent(steps=steps, step=0.3, init=0.0))(batch) for steps in (1, 3, 6)]
+    assert losses == sorted(losses)
+    assert losses[2] > losses[0]
+
+
+def test_tavat_keeps_what_its_tokens_reached(batch: Batch) -> None:
+    from robustbench_nlp.defenses.tavat import _Objective
+
+    objective = _Objective(TAVAT(radius=0.3))
+    torch.manual_seed(1)
+    first = objective(batch)
+    kept = objective.state["kept"].clone()
+    again = objective(batch)
+    seen = torch.zeros(len(kept), dtype=torch.bool)
+    seen[embedded(batch).tokens[embedded(batch).mask[..., 0] > 0]] = True
+    moved = (objective.state["kept"] != kept).any(dim=1)
+    assert bool((moved == seen).all())
+    assert again > first
+    assert kept[seen].norm(dim=1).max() <= 0.3 + 1e-6
+
+
+def test_divergence_is_zero_alone_and_symmetric() -> None:
+    a, b = torch.randn(4, 3), torch.randn(4, 3)
+    assert float(divergence(a, a)) == pytest.approx(0, abs=1e-7)
+    assert float(divergence(a, b)) == pytest.approx(float(divergence(b, a)))
+    assert float(divergence(a, b)) > 0
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_noises_change_texts_and_nothing_at_no_share(name: str) -> None:
+    text = Text("a really great movie with good actors and one wonderful story")
+    rng = Random(0)
+    assert str(NOISES[name](text, rng, 0.9)) != str(text)
+    assert str(NOISES[name](Text(""), rng, 0.9)) == ""
+    if name not in ("typos", "drop"):  # these change one word at least
+        assert str(NOISES[name](text, rng, 0.0)) == str(text)
+
+
+def test_on_share_changes_that_many_texts_and_both_fields() -> None:
+    changed = on_share(NOISES["typos"], share=1.0, of=0.5)([("good film", "bad movie")] * 8, Random(0))
+    assert [pair[0] != "good film" for pair in changed].count(True) == 4
+    assert all((pair[0] != "good film") == (pair[1] != "bad movie") for pair in changed)
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        "pgd(steps=0)",
+        "freelb(radius=-1)",
+        "freelb_plus(step=-1)",
+        "tavat(steps=0)",
+        "vat(steps=0)",
+        "flooding(level=-0.1)",
+        "consistency(noises=('rain',))",
+        "consistency(noises=())",
+        "word_dropout(share=2)",
+        "synonym_augmentation(candidates='mine')",
+        "typo_augmentation(noisy=-1)",
+    ],
+)
+def test_bad_settings_are_told_in_one_line(selector: str) -> None:
+    with pytest.raises(UsageError) as told:
+        create("defense", selector)
+    assert "\n" not in str(told.value)
