@@ -31,7 +31,7 @@ from robustbench_nlp.tasks.classification import KEPT, UNTARGETED, Goal
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat
 
-__all__ = ["TextAttack", "find_nltk_data", "silent"]
+__all__ = ["TextAttack", "Built", "engine_victim", "find_nltk_data", "searched", "silent"]  # noqa: RUF022 (the factory first)
 
 GENERIC = Threat(name="textattack")
 THREATS = {
@@ -76,22 +76,44 @@ class TextAttack:
         return "reduction" if self.recipe in REDUCTIONS else "adaptive"
 
     def run(self, sample: Sample, rng: Random) -> Steps:
-        attack, victim = _built(self.recipe)
-
-        def search(ask: Ask) -> Text:
-            victim.open(ask, sample.label, self.goal)
-            with _mended(self.recipe, OSError, LookupError):
-                result = attack.attack(str(sample.text), sample.label)
-            return Text(result.perturbed_text())
-
-        return (yield from blocking(search, rng))
+        with _mended(self.recipe, OSError, LookupError):
+            return (yield from searched(_built(self.recipe), sample, rng, self.goal))
 
 
 class Built(NamedTuple):
-    """A TextAttack `Attack` and the victim that it was built around."""
+    """A TextAttack `Attack` and the `engine_victim` that it was built around."""
 
     attack: Any
     victim: Any
+
+
+def searched(built: Built, sample: Sample, rng: Random, goal: Goal = UNTARGETED) -> Steps:
+    """The library's search for one sample, which returns the text that it ends with. All its queries are asked."""
+    built.attack.goal_function.use_cache = False
+
+    def search(ask: Ask) -> Text:
+        built.victim.open(ask, sample.label, goal)
+        return Text(built.attack.attack(str(sample.text), sample.label).perturbed_text())
+
+    return (yield from blocking(search, rng))
+
+
+def engine_victim() -> Any:
+    """A model wrapper that answers with class probabilities from the engine, for the example that `open` names."""
+    import textattack
+
+    class Victim(textattack.models.wrappers.ModelWrapper):  # type: ignore[misc]
+        model = None
+
+        def open(self, ask: Ask, label: int, goal: Goal) -> None:
+            self.ask, self.label, self.goal = ask, label, goal
+
+        def __call__(self, texts: Sequence[str]) -> Any:
+            answer: Scores = self.ask(Probe([Text(text) for text in texts]))
+            doubts = answer.score if self.goal.fools else [1.0 - score for score in answer.score]
+            return _probabilities(answer, doubts, self.label)
+
+    return Victim()
 
 
 @cache
@@ -115,23 +137,9 @@ def _built(recipe: str) -> Built:
         find_nltk_data()
         import textattack
 
-        class Victim(textattack.models.wrappers.ModelWrapper):  # type: ignore[misc]
-            """Class probabilities from the engine, for the example that `open` names."""
-
-            model = None
-
-            def open(self, ask: Ask, label: int, goal: Goal) -> None:
-                self.ask, self.label, self.goal = ask, label, goal
-
-            def __call__(self, texts: Sequence[str]) -> Any:
-                answer: Scores = self.ask(Probe([Text(text) for text in texts]))
-                doubts = answer.score if self.goal.fools else [1.0 - score for score in answer.score]
-                return _probabilities(answer, doubts, self.label)
-
-        victim = Victim()
+        victim = engine_victim()
         with _without_nltk_downloads():
             attack = getattr(textattack.attack_recipes, _recipes()[recipe].rpartition(".")[2]).build(victim)
-        attack.goal_function.use_cache = False
     goal = type(attack.goal_function).__name__
     if goal != ("InputReduction" if recipe in REDUCTIONS else "UntargetedClassification"):
         raise UsageError(f"textattack:{recipe} has another goal ({goal}) than a wrong class; use another recipe")

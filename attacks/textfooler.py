@@ -4,7 +4,8 @@ Words are ranked by how much leaving them out hurts; each in turn takes the neig
 leave the sentence close to the original. Among those that fool the victim the closest sentence wins, else the one that
 hurts most stays. Differs from the paper: the neighbours come from the embedded encoder (`vectors` names a file of one's
 own, such as the counter-fitted vectors); sentences are compared by the named encoder, not the Universal Sentence Encoder;
-parts of speech are looked up, not tagged; importance counts the label's probability alone, as if the label never flipped.
+parts of speech are looked up, not tagged; importance counts the label's probability alone, as if the label never flipped;
+texts shorter than the window are compared too, which the paper's code lets pass.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class TextFooler:
     window: int = 15
     encoder: str = "embedded"
     language: str = "en"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         stopwords(self.language)

@@ -68,12 +68,18 @@ class Sample:
 class Score:
     """Score candidates; each counts as one query.
 
-    Among candidates whose prediction fools the victim the referee confirms in descending order of score and stops at
-    the first that holds (`confirm="best"`), or tries them all (`confirm="all"`, for attacks that choose among successes).
+    Among candidates whose prediction fools the victim the referee confirms in descending order of score, or of
+    `preference` (one number a text) where there is one, and stops at the first that holds (`confirm="best"`), or tries
+    them all (`confirm="all"`).
     """
 
     texts: Sequence[Text]
     confirm: Literal["best", "all"] = "best"
+    preference: Sequence[float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.preference is not None and len(self.preference) != len(self.texts):
+            raise ValueError(f"{len(self.texts)} texts, but {len(self.preference)} numbers of preference")
 
 
 @dataclass(frozen=True, slots=True)

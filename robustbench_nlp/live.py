@@ -151,12 +151,13 @@ class Live:
             self.send(None)
 
     def _credit(self, request: Score, seen: list[Seen], scores: list[float], success: list[bool]) -> bool:
-        """Let the referee confirm claims, best score first; False when the victim failed."""
+        """Let the referee confirm claims, the best or preferred first; False when the victim failed."""
         top = max(range(len(seen)), key=scores.__getitem__, default=None)
         if top is not None and (self._best is None or scores[top] > self._best[0]):
             self._best = scores[top], self.strings[top]
         claims = [i for i, entry in enumerate(seen) if self.engine.goal.met(entry.margin)]
-        for i in sorted(claims, key=lambda i: -scores[i]):
+        ranks = scores if request.preference is None else request.preference
+        for i in sorted(claims, key=lambda i: -ranks[i]):
             verdict = self._judged(self.strings[i])
             if verdict is None:
                 return False
