@@ -32,11 +32,16 @@ _PACKAGES: dict[Kind, str] = {
     "dataset": "robustbench_nlp.data.sources",
 }
 _GROUPS: dict[Kind, str] = {kind: f"robustbench_nlp.{kind}s" for kind in _PACKAGES}
-_SELECTOR = re.compile(r"(?P<name>[A-Za-z][\w-]*)(?:\((?P<settings>.*)\))?(?::(?P<argument>.+))?", re.DOTALL)
+_NAME = r"(?P<name>[A-Za-z][\w-]*)"
+_ARGUMENT = r"(?::(?P<argument>.+))?"
+_SELECTORS = [re.compile(f"{_NAME}(?:\\((?P<settings>{inside})\\))?{_ARGUMENT}", re.DOTALL) for inside in (".*?", ".*")]
+"""Settings end at the first parenthesis that an argument, or nothing, follows; or, where that is inside a value, at the last."""
+_SETTINGS_LAST = re.compile(r"(?P<argument>[^(]+)\((?P<settings>\s*[A-Za-z_]\w*\s*=.*)\)", re.DOTALL)
 
 
 class Selector(NamedTuple):
-    """`name`, `name:argument` or `name(key=value, …)`, as written on the command line."""
+    """`name`, `name:argument` or `name(key=value, …)`, as written on the command line; settings may stand before the
+    argument or behind it: `name(key=value):argument`, `name:argument(key=value)`."""
 
     name: str
     argument: str = ""
@@ -90,18 +95,31 @@ def factory(kind: Kind, name: str) -> Callable[..., Any]:
 
 def parse(selector: str) -> Selector:
     """Read a selector. Raises `UsageError` where it is malformed."""
-    match = _SELECTOR.fullmatch(selector.strip())
-    if match is None:
+    matches = [match for pattern in _SELECTORS if (match := pattern.fullmatch(selector.strip()))]
+    if not matches:
         raise UsageError(f"cannot read '{selector}'; write NAME, NAME:ARGUMENT or NAME(setting=value)")
+    name = matches[0]["name"]
+    read = ((match["argument"] or "", _settings(match["settings"] or "")) for match in matches)
+    argument, settings = next((found for found in read if found[1] is not None), ("", None))
+    if settings is None:
+        raise UsageError(f"cannot read the settings of '{selector}'; write {name}(setting=value)")
+    behind = _SETTINGS_LAST.fullmatch(argument)
+    if behind is not None and (more := _settings(behind["settings"])) is not None:
+        if twice := settings.keys() & more.keys():
+            raise UsageError(f"'{selector}' gives {min(twice)} twice; give it once")
+        argument, settings = behind["argument"].strip(), {**settings, **more}
+    return Selector(name.replace("-", "_"), argument, settings)
+
+
+def _settings(text: str) -> dict[str, Any] | None:
+    """The settings of `key=value, …`; None where it is something else."""
     try:
-        call = ast.parse(f"f({match['settings'] or ''})", mode="eval").body
-        assert isinstance(call, ast.Call)
-        if call.args:
-            raise ValueError
-        settings = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+        call = ast.parse(f"f({text})", mode="eval").body
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
+            return None
+        return {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
     except (SyntaxError, ValueError):
-        raise UsageError(f"cannot read the settings of '{selector}'; write {match['name']}(setting=value)") from None
-    return Selector(match["name"].replace("-", "_"), match["argument"] or "", settings)
+        return None
 
 
 def create(kind: Literal["attack", "defense"], selector: str) -> Any:
