@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from robustbench_nlp.attack import Gradient, Gradients, Sample, Steps
+from robustbench_nlp.attack import Encode, Gradient, Gradients, Helped, Sample, Steps
 from robustbench_nlp.attacks.textfooler import checked, own_vectors, substituted
 from robustbench_nlp.constraints.meaning import same_part
 from robustbench_nlp.constraints.words import content_words
@@ -55,6 +55,10 @@ class A2T:
                 f"a2t ranks words by gradients; give it a threat with knowledge='gradient', not {self.threat}"
             )
         object.__setattr__(self, "threat", own_vectors(self.threat, NEIGHBOURS, self.vectors))
+
+    @property
+    def helpers(self) -> Helped:
+        return ((Encode, self.encoder),)
 
     def run(self, sample: Sample, rng: Random) -> Steps:
         numbers = content_words(sample.text)

@@ -25,6 +25,7 @@ __all__ = [
     "Gradient",
     "Gradients",
     "Help",
+    "Helped",
     "Probe",
     "Request",
     "Sample",
@@ -132,6 +133,8 @@ class Fluency:
 Help = Encode | FillMask | Fluency
 """Requests to helper models, by name ("embedded": the one that comes with the package); no query, a helper call an item."""
 Request = Score | Probe | Gradient | Help
+Helped = tuple[tuple[type[Help], str], ...]
+"""Kinds of requests to helper models, each with the model's name."""
 REQUESTS = (Score, Probe, Gradient, Encode, FillMask, Fluency)
 
 
@@ -174,7 +177,8 @@ class Attack(Protocol):
     best score). Randomness comes only from `rng`. Class variables that the engine reads when they are there: `version`
     (int, default 1; raised by any change of behaviour), `mode` ("noise" for attacks without a search, "reduction" for those
     that keep the prediction), `goal` (a `tasks.classification.Goal`, by default any other class), and
-    `one_at_a_time` (True when the attack drives a library that uses process-wide state). An attack that learns first has
+    `one_at_a_time` (True when the attack drives a library that uses process-wide state). An attack that asks helper models
+    names them in a property `helpers` (`Helped`), so that the models' weights enter its cells' fingerprints. An attack that learns first has
     `prepare(samples, rng)`, a generator of `Together` requests, run once per cell on the dev split.
     """
 
