@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from robustbench_nlp import __version__, plugins
-from robustbench_nlp.errors import UsageError, unknown
+from robustbench_nlp.errors import UsageError
 from robustbench_nlp.flags import listed, pairs, read_file
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ WORST_CASE = (
     "worst_case",
     "The worst over the other attacks, example by example; worst_case:a+b names its members, worst_case:fast-1 an ensemble.",
 )
-FETCHED = {"mr": "dataset", "imdb": "dataset", "minilm-mr": "victim", "mlm": "model"}
-"""What is prepared once and cached, in the order in which it is built."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -201,6 +199,13 @@ def list_(kind: str) -> None:
     _aligned(rows)
 
 
+def _columns(rows: Sequence[Sequence[str]]) -> None:
+    """A table whose first row are headings; the last column is as wide as it is."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
 def _aligned(rows: Sequence[tuple[str, str]]) -> None:
     width = max((len(name) for name, _ in rows), default=0)
     for name, line in rows:
@@ -233,46 +238,49 @@ def attack_(text: str, **settings: Any) -> int:
 
 
 @app.command()
-def doctor() -> int:
-    """What is installed, how to get the rest, where the cache is."""
+@click.option("--verify", is_flag=True, help="Check every resource by its hash, not only by its size.")
+def doctor(verify: bool) -> int:
+    """What is installed, how to get the rest, where the cache is.
+
+    With each data file and model: its size, the first digits of its SHA-256 sum, its state here and its licence.
+    """
     from robustbench_nlp import diagnosis
 
     result = diagnosis.diagnose()
     _aligned(result.lines)
+    click.echo()
+    _columns(diagnosis.resource_rows(verify=verify))
     return 0 if result.healthy else INCOMPLETE
 
 
 @app.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--all", "everything", is_flag=True, help=f"All of: {', '.join(FETCHED)}.")
-def fetch(names: Sequence[str], everything: bool) -> None:
-    """Build now what is otherwise built at first use."""
+@click.option("--all", "everything", is_flag=True, help="All that the installed extras bring or build.")
+def fetch(names: Sequence[str], everything: bool) -> int:
+    """Build now what is otherwise built at first use, and check it by its hash.
+
+    Without a name: every data file and model, with its size, state and licence.
+    """
     from rich.console import Console
 
-    from robustbench_nlp import progress
+    from robustbench_nlp import diagnosis, progress, resources
 
-    wanted = [name.replace("_", "-") for name in names]
-    for name in wanted:
-        if name not in FETCHED:
-            raise unknown("resource", name, FETCHED)
-    if not wanted and not everything:
-        raise UsageError(f"nothing was named; give --all, or some of {', '.join(FETCHED)}")
+    wanted = [resources.resource_named(name) for name in names]
+    if everything:
+        here = (r for r in resources.resources() if resources.inspect(r).state != "extra missing")
+        wanted += [resource for resource in here if resource not in wanted]
+    if not wanted:
+        _columns(diagnosis.resource_rows())
+        return 0
+    failed = False
     with progress.listening(Console()):
-        for name, kind in FETCHED.items():
-            if everything or name in wanted:
-                progress.note(f"{name}: ready ({_fetched(name, kind)})")
-
-
-def _fetched(name: str, kind: str) -> str:
-    """Build one resource; what to say of it, in a phrase."""
-    from robustbench_nlp import masked_lm_training
-    from robustbench_nlp.data import load_dataset
-    from robustbench_nlp.victim import open_victim
-
-    if kind == "model":
-        return masked_lm_training.described(masked_lm_training.train())
-    made = load_dataset(name) if kind == "dataset" else open_victim(name)
-    return f"fingerprint {made.fingerprint}"
+        for resource in wanted:
+            try:
+                progress.note(f"{resource.name}: {diagnosis.told(resource, resources.fetch(resource))}")
+            except UsageError as problem:
+                failed = True
+                _complain(f"{resource.name}: {problem}")
+    return INCOMPLETE if failed else 0
 
 
 if __name__ == "__main__":

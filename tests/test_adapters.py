@@ -18,6 +18,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from robustbench_nlp import nltk_data as nltk_data_module
 from robustbench_nlp.attack import Attack, Probe, Score, Scores
 from robustbench_nlp.attacks import nlpaug as nlpaug_adapter
 from robustbench_nlp.attacks import textattack as textattack_adapter
@@ -331,6 +332,6 @@ def test_textattack_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nltk_data_from_an_incomplete_folder(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="has no lexnames"):
-        nltk_folder.script().build(tmp_path / "out", tmp_path)
+    with pytest.raises(UsageError, match="has no lexnames"):
+        nltk_data_module.build(tmp_path / "out", tmp_path)
     assert not (tmp_path / "out").exists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 import resource
@@ -21,6 +20,7 @@ import yaml
 
 from robustbench_nlp import api, masked_lm_training, plugins
 from robustbench_nlp.cli import main
+from robustbench_nlp.errors import UsageError
 
 HEAVY = ("torch", "pandas", "transformers", "numpy", "sklearn", "rich")
 COMMANDS = ("run", "list", "attack", "doctor", "fetch")
@@ -148,7 +148,6 @@ def test_list(capsys: pytest.CaptureFixture[str], kind: str) -> None:
         (["run", "--label-map", "A", "--dataset", "mr"], "VICTIM_LABEL=DATASET_LABEL"),
         (["run", "none.yaml"], "none.yaml"),
         (["attack", "a film", "--victim", "tfidf-mr", "--label", "postive"], "did you mean 'positive'"),
-        (["fetch"], "--all"),
         (["fetch", "minilm"], "did you mean 'minilm-mr'"),
     ],
 )
@@ -364,7 +363,8 @@ def test_doctor(capsys: pytest.CaptureFixture[str], isolated_cache: Path) -> Non
     out = capsys.readouterr().out
     assert f"{isolated_cache}, 2 MB (1 datasets)" in out
     assert all(name in out for name in ("torch", "transformers", "device", "[embedded]", "[textattack]"))
-    assert re.search(r"masked LM +not trained; robustbench-nlp fetch mlm", out)
+    assert re.search(r"mlm +about 91.9 MB +- +not fetched .* robustbench-nlp fetch mlm", out)
+    assert re.search(r"wordnet +1.1 MB +[0-9a-f]{12} +shipped +WordNet 3.0", out)
 
 
 def test_doctor_names_what_is_missing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -373,7 +373,7 @@ def test_doctor_names_what_is_missing(capsys: pytest.CaptureFixture[str], monkey
     listed = ["click>=99", "nosuchpackage>=1", 'othermissing>=2; extra == "shiny"', 'click>=8; extra == "fine"']
     monkeypatch.setattr(diagnosis, "requires", lambda name: listed)
     assert main(["doctor"]) == 1
-    rows = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    rows = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.partition("\n\n")[0].splitlines())
     assert rows["[shiny]"] == "missing (no othermissing): pip install 'robustbench-nlp[shiny]'"
     assert rows["[fine]"] == "installed"
     assert "no nosuchpackage" in rows["broken"]
@@ -381,18 +381,24 @@ def test_doctor_names_what_is_missing(capsys: pytest.CaptureFixture[str], monkey
 
 
 def test_fetch(capsys: pytest.CaptureFixture[str], isolated_cache: Path) -> None:
+    assert main(["fetch"]) == 0
+    assert re.search(r"^mr +about .* not fetched ", capsys.readouterr().out, re.MULTILINE)
     assert main(["fetch", "mr"]) == 0
     first = capsys.readouterr().out
-    assert "mr: ready (fingerprint " in first
-    assert main(["fetch", "mr"]) == 0
-    assert first.endswith(capsys.readouterr().out)
+    assert re.search(r"^mr: verified, 1.0 MB, sha256 [0-9a-f]{12}$", first, re.MULTILINE)
+    assert main(["fetch", "mr", "leet"]) == 0
+    assert first.splitlines()[-1] in capsys.readouterr().out
     assert list(isolated_cache.rglob("test.jsonl"))
 
 
-def test_fetch_trains_the_masked_language_model(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_fetch_goes_on_past_what_cannot_be_had(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, isolated_cache: Path
 ) -> None:
-    (tmp_path / masked_lm_training.REPORT).write_text(json.dumps({"top_1": 0.25, "top_50": 0.664}), "ascii")
-    monkeypatch.setattr(masked_lm_training, "train", lambda: tmp_path)
-    assert main(["fetch", "mlm"]) == 0
-    assert "mlm: ready (masked words right 25.0%, among the first 50 66.4%)" in capsys.readouterr().out
+    def build(device: str = "auto") -> None:
+        raise UsageError("no power")
+
+    monkeypatch.setattr(masked_lm_training, "build", build)
+    assert main(["fetch", "mlm", "mr"]) == 1
+    told = capsys.readouterr()
+    assert one_line(told.err) == "mlm: no power"
+    assert "mr: verified" in told.out
