@@ -6,7 +6,9 @@ Exit codes: 0 done, 1 incomplete, 2 bad use or input, 130 interrupted.
 from __future__ import annotations
 
 import errno
+import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, get_args
@@ -30,10 +32,6 @@ REFUSED = frozenset(getattr(errno, name) for name in _REFUSALS if hasattr(errno,
 PIPED_WIDTH = 160
 """Columns of a table that goes to a file or a pipe: enough to break no name."""
 KINDS = {f"{kind}s": kind for kind in get_args(plugins.Kind)}
-WORST_CASE = (
-    "worst_case",
-    "The worst over the other attacks, example by example; worst_case:a+b names its members, worst_case:fast-1 an ensemble.",
-)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -190,13 +188,22 @@ def _shown(evaluate: Callable[..., Any]) -> Any:
 
 @app.command("list")
 @click.argument("kind", metavar="|".join(KINDS), type=click.Choice(list(KINDS)))
-def list_(kind: str) -> None:
-    """Attacks, defenses, victims or datasets, a line on each."""
-    known = KINDS[kind]
-    rows = [(name, plugins.describe(known, name)) for name in plugins.plugin_names(known)]
-    if kind == "attacks":
-        rows = sorted([*rows, WORST_CASE])
-    _aligned(rows)
+@click.option("--json", "as_json", is_flag=True, help="As a JSON list, for programs.")
+def list_(kind: str, as_json: bool) -> None:
+    """Attacks, defenses, victims, datasets or tasks, a line on each.
+
+    Attacks stand by what they change and what they see of the victim, with their threats; recipes of other libraries with
+    whether they run here. A terminal cuts long lines, a pipe doesn't.
+    """
+    from robustbench_nlp import listing
+
+    if as_json:
+        rows = [{**row._asdict(), "choices": [c._asdict() for c in row.choices]} for row in listing.listed(KINDS[kind])]
+        click.echo(json.dumps(rows, indent=1))
+        return
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in listing.lines(KINDS[kind], width):
+        click.echo(line)
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> None:

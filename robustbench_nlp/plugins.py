@@ -31,17 +31,19 @@ __all__ = [
     "factory",
     "parse",
     "plugin_names",
+    "required",
     "selector_of",
     "split_list",
 ]
 
-Kind = Literal["attack", "defense", "victim", "dataset"]
+Kind = Literal["attack", "defense", "victim", "dataset", "task"]
 
 _PACKAGES: dict[Kind, str] = {
     "attack": "robustbench_nlp.attacks",
     "defense": "robustbench_nlp.defenses",
     "victim": "robustbench_nlp.victims",
     "dataset": "robustbench_nlp.data.sources",
+    "task": "robustbench_nlp.tasks",
 }
 _GROUPS: dict[Kind, str] = {kind: f"robustbench_nlp.{kind}s" for kind in _PACKAGES}
 _NAME = r"(?P<name>[A-Za-z][\w-]*)"
@@ -163,8 +165,8 @@ def create(kind: Literal["attack", "defense"], selector: str) -> Any:
         raise UsageError(f"{kind} {name} takes no argument after ':'; write {name} or {name}(setting=value)")
     if argument:
         settings = {fields[0]: argument, **settings}
-    required = [f.name for f in declared if _required(f)]
-    if missing := [field for field in required if field not in settings]:
+    needed = [f.name for f in declared if required(f)]
+    if missing := [field for field in needed if field not in settings]:
         raise UsageError(f"{kind} {name} wants an argument; write {name}:{missing[0].upper()}")
     if limits and "threat" not in fields:
         raise UsageError(f"the threat of {kind} {name} follows its settings; give it no other")
@@ -180,7 +182,8 @@ def create(kind: Literal["attack", "defense"], selector: str) -> Any:
         raise UsageError(f"{kind} '{selector}' cannot be made; its settings are {', '.join(kinds)}") from problem
 
 
-def _required(field: dataclasses.Field[Any]) -> bool:
+def required(field: dataclasses.Field[Any]) -> bool:
+    """Whether a field must be given."""
     return field.init and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
