@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from robustbench_nlp import api, masked_lm_training, plugins
+from robustbench_nlp import api, masked_lm_training, plugins, progress
 from robustbench_nlp.cli import main
 from robustbench_nlp.errors import UsageError
 
@@ -409,3 +409,11 @@ def test_fetch_goes_on_past_what_cannot_be_had(
     told = capsys.readouterr()
     assert one_line(told.err) == "mlm: no power"
     assert "mr: verified" in told.out
+
+
+def test_names_are_no_emoji(capsys: pytest.CaptureFixture[str]) -> None:
+    from rich.console import Console
+
+    with progress.listening(Console()):
+        progress.note("none × noise:keyboard: clean [b]100[/b] %")
+    assert capsys.readouterr().out == "none × noise:keyboard: clean [b]100[/b] %\n"
