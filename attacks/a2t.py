@@ -14,15 +14,13 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
 
-import numpy as np
-
-from robustbench_nlp.attack import Encode, Gradient, Gradients, Helped, Sample, Steps
+from robustbench_nlp.attack import Encode, Helped, Sample, Steps
 from robustbench_nlp.attacks.textfooler import checked, own_vectors, substituted
 from robustbench_nlp.constraints.meaning import same_part
 from robustbench_nlp.constraints.words import content_words
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.lexicon.neighbours import near_words
-from robustbench_nlp.search.importance import descending
+from robustbench_nlp.search.importance import descending, gradient_sizes
 from robustbench_nlp.threat import Threat
 
 __all__ = ["A2T"]
@@ -64,8 +62,7 @@ class A2T:
         numbers = content_words(sample.text)
         if not numbers:
             return None
-        (answer,) = yield Gradient([sample.text])
-        sizes = _sizes(answer, len(sample.text))
+        sizes = yield from gradient_sizes(sample.text)
 
         def others(word: str) -> Sequence[str]:
             near = near_words(word, self.k, self.min_cosine, self.vectors)
@@ -82,14 +79,3 @@ class A2T:
                 max_words=max(self.min_words, int(self.max_share * len(sample.text))),
             )
         )
-
-
-def _sizes(answer: Gradients, slots: int) -> list[float]:
-    """By word slot: the sum of absolute values of the mean gradient over its tokens; 0 for a word without tokens."""
-    words = np.asarray(answer.words)
-    inside = words >= 0
-    total = np.zeros((slots, answer.gradient.shape[1]))
-    np.add.at(total, words[inside], answer.gradient[inside])
-    counts = np.bincount(words[inside], minlength=slots)
-    sizes: list[float] = (np.abs(total).sum(axis=1) / np.maximum(counts, 1)).tolist()
-    return sizes

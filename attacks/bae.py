@@ -18,6 +18,7 @@ from robustbench_nlp.constraints.meaning import Close, close_in_meaning, same_pa
 from robustbench_nlp.constraints.words import content_words, inside
 from robustbench_nlp.edits.blanks import Blanks, filled, substitutes
 from robustbench_nlp.errors import UsageError, unknown
+from robustbench_nlp.lexicon.stopwords import stopwords
 from robustbench_nlp.search.greedy import closest_success
 from robustbench_nlp.search.importance import deleted_scores, descending
 from robustbench_nlp.text import Text
@@ -38,7 +39,8 @@ OPERATIONS: dict[str, tuple[Step, ...]] = {
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BAE:
     """`operation`: replace (R), insert to the left or right (I), whichever is better (R/I), or replace and then insert
-    (R+I). Each blank has `k` fills; the whole text must stay within `min_cosine` of the original under `encoder` (-1: any)."""
+    (R+I). Each blank has `k` fills; the whole text must stay within `min_cosine` of the original under `encoder` (-1: any). `language` names
+    the stop words."""
 
     threat: Threat = MASKED
     operation: Literal["R", "I", "R/I", "R+I"] = "R"
@@ -46,9 +48,11 @@ class BAE:
     k: int = 50
     encoder: str = "embedded"
     min_cosine: float = 0.9
+    language: str = "en"
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
+        stopwords(self.language)
         if self.operation not in OPERATIONS:
             raise unknown("operation of bae", self.operation, OPERATIONS)
         if self.k < 1 or not -1 <= self.min_cosine <= 1:
@@ -59,7 +63,7 @@ class BAE:
         return ((FillMask, self.model), (Encode, self.encoder))
 
     def run(self, sample: Sample, rng: Random) -> Steps:
-        numbers = content_words(sample.text)
+        numbers = content_words(sample.text, language=self.language)
         ranks = yield from deleted_scores(sample.text, numbers)
         current, best = sample.text, sample.score
         for number in [numbers[i] for i in descending(ranks)]:

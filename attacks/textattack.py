@@ -22,12 +22,14 @@ from typing import Any, ClassVar, NamedTuple
 from robustbench_nlp.adapters import states
 from robustbench_nlp.attack import Probe, Sample, Scores, Steps
 from robustbench_nlp.attacks.deepwordbug import DeepWordBug
+from robustbench_nlp.attacks.input_reduction import InputReduction
 from robustbench_nlp.attacks.pruthi import Pruthi
 from robustbench_nlp.attacks.pwws import PWWS
 from robustbench_nlp.bridge import Ask, blocking
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.nltk_data import find_nltk_data
 from robustbench_nlp.plugins import Choice
+from robustbench_nlp.tasks.classification import KEPT, UNTARGETED, Goal
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat
 
@@ -39,11 +41,12 @@ THREATS = {
     "pruthi": Pruthi().threat,
     "pwws": PWWS().threat,
     "leap": PWWS().threat,
+    "input-reduction": InputReduction().threat,
 }
 """Recipes whose limits can be checked from the two strings; the others get an unlimited threat named after them."""
+REDUCTIONS = ("input-reduction",)
+"""Recipes that keep the prediction."""
 NLTK_DATA = "run robustbench-nlp fetch nltk-data (stop words and WordNet, without NLTK's server) or python -m nltk.downloader {what}"
-
-
 ARGUMENTS = {"bad-characters": {"goal_function_type": "targeted_classification", "perturbation_type": "invisible"}}
 """Of recipes that want some; their goal gives way to any other class. Homoglyphs need a table that release 0.3.11 lacks."""
 
@@ -71,11 +74,19 @@ class TextAttack:
             generic = Threat(name=f"textattack_{recipe.replace('-', '_')}")
             object.__setattr__(self, "threat", THREATS.get(recipe, generic))
 
+    @property
+    def goal(self) -> Goal:
+        return KEPT if self.recipe in REDUCTIONS else UNTARGETED
+
+    @property
+    def mode(self) -> str:
+        return "reduction" if self.recipe in REDUCTIONS else "adaptive"
+
     def run(self, sample: Sample, rng: Random) -> Steps:
         attack, victim = _built(self.recipe)
 
         def search(ask: Ask) -> Text:
-            victim.open(ask, sample.label)
+            victim.open(ask, sample.label, self.goal)
             with _mended(self.recipe, OSError, LookupError):
                 result = attack.attack(str(sample.text), sample.label)
             return Text(result.perturbed_text())
@@ -116,12 +127,13 @@ def _built(recipe: str) -> Built:
 
             model = None
 
-            def open(self, ask: Ask, label: int) -> None:
-                self.ask, self.label = ask, label
+            def open(self, ask: Ask, label: int, goal: Goal) -> None:
+                self.ask, self.label, self.goal = ask, label, goal
 
             def __call__(self, texts: Sequence[str]) -> Any:
                 answer: Scores = self.ask(Probe([Text(text) for text in texts]))
-                return _probabilities(answer, self.label)
+                doubts = answer.score if self.goal.fools else [1.0 - score for score in answer.score]
+                return _probabilities(answer, doubts, self.label)
 
         victim = Victim()
         with _without_nltk_downloads():
@@ -134,21 +146,21 @@ def _built(recipe: str) -> Built:
             attack = textattack.Attack(goal, limits, attack.transformation, attack.search_method)
         attack.goal_function.use_cache = False
     kind = type(attack.goal_function).__name__
-    if kind != "UntargetedClassification":
+    if kind != ("InputReduction" if recipe in REDUCTIONS else "UntargetedClassification"):
         raise UsageError(f"textattack:{recipe} has another goal ({kind}) than a wrong class; use another recipe")
     if not attack.is_black_box:
         raise UsageError(f"textattack:{recipe} needs gradients of a model of its own kind; use another recipe")
     return Built(attack, victim)
 
 
-def _probabilities(answer: Scores, label: int) -> Any:
-    """Rows that sum to 1 in double precision and hold exactly the label's score: other sums the library softmaxes again."""
+def _probabilities(answer: Scores, doubts: Sequence[float], label: int) -> Any:
+    """Rows that sum to 1 in double precision and hold exactly 1 − p(label): other sums the library softmaxes again."""
     import torch
 
     if answer.outputs is None:
         raise UsageError("TextAttack's recipes search by scores; give them a threat of knowledge 'score'")
     rows = torch.tensor([list(row) for row in answer.outputs], dtype=torch.float64)
-    scores = torch.tensor(answer.score, dtype=torch.float64)
+    scores = torch.tensor(doubts, dtype=torch.float64)
     rows[:, label] = 0.0
     rows *= (scores / rows.sum(dim=1).clamp_min(1e-12)).unsqueeze(1)
     rows[:, label] = 1.0 - rows.sum(dim=1)

@@ -20,6 +20,7 @@ from robustbench_nlp.constraints.words import content_words
 from robustbench_nlp.edits.words import Limits
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.lexicon.neighbours import near_words
+from robustbench_nlp.lexicon.stopwords import stopwords
 from robustbench_nlp.search.greedy import closest_success
 from robustbench_nlp.search.importance import deleted_scores, descending
 from robustbench_nlp.threat import Threat
@@ -33,8 +34,8 @@ NEIGHBOURS = Threat(name="neighbours", unit="word", candidates="neighbours")
 class TextFooler:
     """`k` neighbours of at least `min_cosine`, from the file `vectors` if there is one; `min_similarity` is the cosine
     with the original under `encoder`, within `window` words around the change (0: the whole text); -1 lets everything pass.
-    With `verb_noun_swap` verbs and nouns are one part. `scripts/calibrate_cosines.py` chose `min_cosine`; 0.88 is the angular
-    similarity 0.84 of the paper's code."""
+    With `verb_noun_swap` verbs and nouns are one part; `language` names the stop words. `scripts/calibrate_cosines.py` chose
+    `min_cosine`; 0.88 is the angular similarity 0.84 of the paper's code."""
 
     threat: Threat = NEIGHBOURS
     k: int = 50
@@ -44,9 +45,11 @@ class TextFooler:
     min_similarity: float = 0.88
     window: int = 15
     encoder: str = "embedded"
+    language: str = "en"
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
+        stopwords(self.language)
         checked("textfooler", self.k, self.min_cosine, self.min_similarity)
         object.__setattr__(self, "threat", own_vectors(self.threat, NEIGHBOURS, self.vectors))
 
@@ -55,7 +58,7 @@ class TextFooler:
         return ((Encode, self.encoder),)
 
     def run(self, sample: Sample, rng: Random) -> Steps:
-        numbers = content_words(sample.text)
+        numbers = content_words(sample.text, language=self.language)
         ranks = yield from deleted_scores(sample.text, numbers)
 
         def others(word: str) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
@@ -22,6 +22,7 @@ __all__ = [
     "Encode",
     "FillMask",
     "Fluency",
+    "Generate",
     "Gradient",
     "Gradients",
     "Help",
@@ -85,9 +86,14 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Gradient:
-    """Loss and its gradient at the input embeddings, per text; white-box threats only; each counts as one query."""
+    """Loss and its gradient at the input embeddings, per text; white-box threats only; each counts as one query.
+
+    `vectors` puts other embeddings, float32 (dimensions), in place of words that are one token each: by word slot, for each
+    text.
+    """
 
     texts: Sequence[Text]
+    vectors: Sequence[Mapping[int, NDArray[np.float32]]] | None = None
 
 
 class Blank(NamedTuple):
@@ -130,12 +136,31 @@ class Fluency:
     settings: ClassVar[dict[str, Any]] = {}
 
 
-Help = Encode | FillMask | Fluency
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """What a sequence-to-sequence model makes of each text: lists of at most `n` distinct strings, the likeliest first.
+
+    By beam search, or at a `temperature` above 0 by drawing tokens (with noise that follows from the text and the number
+    of the draw alone). A text that isn't finished within `max_tokens` tokens is left out.
+    """
+
+    items: Sequence[str]
+    model: str
+    n: int = 1
+    temperature: float = 0.0
+    max_tokens: int = 128
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"n": self.n, "temperature": self.temperature, "max_tokens": self.max_tokens}
+
+
+Help = Encode | FillMask | Fluency | Generate
 """Requests to helper models, by name ("embedded": the one that comes with the package); no query, a helper call an item."""
 Request = Score | Probe | Gradient | Help
 Helped = tuple[tuple[type[Help], str], ...]
 """Kinds of requests to helper models, each with the model's name."""
-REQUESTS = (Score, Probe, Gradient, Encode, FillMask, Fluency)
+REQUESTS = (Score, Probe, Gradient, Encode, FillMask, Fluency, Generate)
 
 
 class Scores(NamedTuple):

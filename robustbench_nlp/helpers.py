@@ -1,11 +1,11 @@
-"""Helper models by name: sentence encoders, masked and causal language models, each loaded when first asked."""
+"""Helper models by name: sentence encoders, language models, rewriters; each loaded when first asked."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from robustbench_nlp.attack import Encode, FillMask, Fluency, Help
+from robustbench_nlp.attack import Encode, FillMask, Fluency, Generate, Help
 
 __all__ = ["Answer", "Helpers", "identity", "provider"]
 
@@ -19,6 +19,10 @@ def provider(kind: type[Help], model: str, device: str = "auto") -> Answer:
         from robustbench_nlp.encoder import encoder
 
         return encoder(model, device)
+    if kind is Generate:
+        from robustbench_nlp.seq2seq import generator
+
+        return generator(model, device)
     from robustbench_nlp import language_model
 
     if kind is FillMask:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from robustbench_nlp import plugins
+from robustbench_nlp.errors import UsageError
 from robustbench_nlp.plugins import Choice, Kind
 from robustbench_nlp.threat import KNOWLEDGE, Threat
 
@@ -53,22 +56,28 @@ def _attack(name: str) -> Listed:
     title = plugins.describe("attack", name)
     try:
         make, choices = plugins.factory("attack", name), plugins.choices("attack", name)
-        made: Any = make() if not _wants_argument(make) else make
-        threat = made.threat if isinstance(made.threat, Threat) else None
+        made = _made(make)
     except Exception as problem:  # another's plug-in: the rest is listed all the same
         return Listed(name, f"{title} ({type(problem).__name__}: {problem})", OTHERS[-1])
+    threat = getattr(made, "threat", None)
+    threat = threat if isinstance(threat, Threat) else None
     mode = getattr(made, "mode", "adaptive")
     if any(choice.line for choice in choices):
         group = OTHERS[3]
-    elif mode in ("noise", "reduction"):
+    elif isinstance(mode, str) and mode in ("noise", "reduction"):
         group = OTHERS[0] if mode == "noise" else OTHERS[1]
     else:
         group = _group(threat.unit, threat.knowledge) if threat else _group("word", "score")
     return Listed(name, title, group, str(threat) if threat and not choices else "", choices)
 
 
-def _wants_argument(make: Any) -> bool:
-    return any(map(plugins.required, getattr(make, "__dataclass_fields__", {}).values()))
+def _made(make: Any) -> Any:
+    """The attack as it is by default; of one that wants an argument, its class with the defaults that it has."""
+    fields = getattr(make, "__dataclass_fields__", {})
+    if not any(map(plugins.required, fields.values())):
+        with suppress(UsageError):
+            return make()
+    return SimpleNamespace(**{name: field.default for name, field in fields.items()})
 
 
 def lines(kind: Kind, width: int | None) -> list[str]:

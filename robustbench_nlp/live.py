@@ -14,7 +14,7 @@ from robustbench_nlp.referee import Verdict
 from robustbench_nlp.tasks.classification import right
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import measure
-from robustbench_nlp.victim import Probabilities, TokenGradients
+from robustbench_nlp.victim import Placed, Probabilities, TokenGradients
 
 if TYPE_CHECKING:
     from robustbench_nlp.engine import Engine
@@ -187,6 +187,17 @@ class Live:
         if allowed < len(self.request.texts):
             self._conclude(None)
         return not self.done
+
+    def placed_vectors(self) -> list[Placed]:
+        """The embeddings that the request puts in place of words, by text, as the victim takes them."""
+        assert isinstance(self.request, Gradient)
+        if self.request.vectors is None:
+            return [()] * len(self.request.texts)
+        field = list(self.example.fields).index(self.field)
+        return [
+            [(field, text.spans[slot][0], vector) for slot, vector in vectors.items()]
+            for text, vectors in zip(self.request.texts, self.request.vectors, strict=True)
+        ]
 
     def hear_gradients(self, found: Sequence[TokenGradients]) -> None:
         """Hand the attack the gradients of its texts, each token with the word slot that it belongs to."""

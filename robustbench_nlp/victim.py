@@ -23,6 +23,7 @@ from robustbench_nlp.errors import UsageError, unknown
 __all__ = [
     "DEFAULT_OPTIONS",
     "FunctionVictim",
+    "Placed",
     "Probabilities",
     "TokenGradients",
     "Victim",
@@ -44,6 +45,10 @@ class TokenGradients(NamedTuple):
     fields: list[int]
 
 
+Placed = Sequence[tuple[int, int, NDArray[np.float32]]]
+"""Embeddings in place of an input's own: (field number, where in it a token begins, vector)."""
+
+
 @runtime_checkable
 class Victim(Protocol):
     """Anything that turns inputs into class probabilities.
@@ -52,9 +57,11 @@ class Victim(Protocol):
     `random` says whether equal inputs may get unequal answers; `fingerprint` changes with anything that changes a
     prediction (weights, precision, tokenizer, maximum length, defenses). Optional capabilities, looked up by `getattr`:
     `predict_exact(inputs)`, the referee's full-precision answer where `predict` is a faster approximation;
-    `gradients(inputs, labels)`, a `TokenGradients` an input; `vocabulary`, for attacks that look words up by gradient;
-    `truncate(string)`, the part of the string that the victim reads; `batch_size`, the
-    most inputs that one call should get. A wrapper has only the capabilities that it declares.
+    `gradients(inputs, labels, placed=...)`, a `TokenGradients` an input, with `Placed` embeddings where they are given;
+    `vocabulary`, for attacks that look words up by gradient; `truncate(string)`, the part of the string that the victim
+    reads; `batch_size`, the most inputs that one call should get; `mask_token`, what it reads as a masked word;
+    `forwards_per_prediction`, the texts that its models read for one (1 where it isn't there); and what `Certified` needs.
+    A wrapper has only the capabilities that it declares.
     """
 
     @property

@@ -8,8 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 FILE = Path(__file__).parents[1] / "robustbench_nlp" / "resources.toml"
-LINE = re.compile(r'^files\."([^"/]+)" = .*$', re.MULTILINE)
-"""Files of packages lie in folders, so their names hold a slash."""
+LINE = re.compile(r'^files\."([^"]+)" = .*$', re.MULTILINE)
 
 
 def line(match: re.Match[str]) -> str:
@@ -20,4 +19,5 @@ def line(match: re.Match[str]) -> str:
 
 
 if __name__ == "__main__":
-    FILE.write_text(LINE.sub(line, FILE.read_text("utf-8")), "utf-8")
+    shipped, packaged, rest = FILE.read_text("utf-8").partition("[[packaged]]")
+    FILE.write_text(LINE.sub(line, shipped) + packaged + rest, "utf-8")

@@ -329,7 +329,7 @@ def test_textattack_meets_more_than_two_classes() -> None:
 def test_rows_sum_to_one_and_keep_the_score(rows: list[list[float]], label: int) -> None:
     outputs = [[value / sum(row) for value in row] for row in rows]
     scores = [round(1 - row[label], 5) for row in outputs]
-    made = textattack_adapter._probabilities(Scores(scores, [False] * len(rows), outputs), label)
+    made = textattack_adapter._probabilities(Scores(scores, [False] * len(rows), outputs), scores, label)
     assert made.dtype == torch.float64
     assert torch.allclose(made.sum(dim=1), torch.ones(len(rows), dtype=torch.float64), atol=1e-9, rtol=0)
     kept = [score if sum(row) - row[label] > 1e-6 else 0.0 for score, row in zip(scores, outputs, strict=True)]
@@ -338,7 +338,7 @@ def test_rows_sum_to_one_and_keep_the_score(rows: list[list[float]], label: int)
 
 def test_textattack_wants_scores() -> None:
     with pytest.raises(UsageError, match="knowledge 'score'"):
-        textattack_adapter._probabilities(Scores([1.0], [False], None), 0)
+        textattack_adapter._probabilities(Scores([1.0], [False], None), [1.0], 0)
 
 
 def test_textattack_names() -> None:
@@ -354,7 +354,6 @@ def test_textattack_names() -> None:
 @pytest.mark.parametrize(
     ("recipe", "message"),
     [
-        ("input-reduction", "another goal"),
         ("hotflip", "cannot be set up"),
     ],
 )

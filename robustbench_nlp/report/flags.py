@@ -220,7 +220,15 @@ def _limited(cell: _Cell) -> bool:
     if cell.attack is None:
         return True
     t = cell.attack.threat
-    limits = (t.max_words_changed, t.max_words_share, t.max_edits, t.max_edits_per_word, t.min_similarity, t.candidates)
+    limits = (
+        t.max_words_changed,
+        t.max_words_share,
+        t.max_words_exchanged,
+        t.max_edits,
+        t.max_edits_per_word,
+        t.min_similarity,
+        t.candidates,
+    )
     return any(limit is not None for limit in limits)
 
 

@@ -6,10 +6,12 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from robustbench_nlp.attack import Probe, Request, Sample, Scores
+import numpy as np
+
+from robustbench_nlp.attack import Gradient, Probe, Request, Sample, Scores
 from robustbench_nlp.text import Text
 
-__all__ = ["MASK", "deleted_scores", "descending", "masked_scores", "probed", "temporal_scores"]
+__all__ = ["MASK", "deleted_scores", "descending", "gradient_sizes", "masked_scores", "probed", "temporal_scores"]
 
 MASK = "[UNK]"
 EMPTY = 0.5
@@ -46,6 +48,19 @@ def deleted_scores(text: Text, numbers: Sequence[int]) -> Generator[Request, Any
     if len(numbers) < 2:
         return [0.0] * len(numbers)
     return (yield from probed(text.delete(number) for number in numbers))
+
+
+def gradient_sizes(text: Text) -> Generator[Request, Any, list[float]]:
+    """By word slot: the sum of absolute values of the loss's mean gradient over the word's tokens; 0 for a word without
+    tokens. One query."""
+    (answer,) = yield Gradient([text])
+    words = np.asarray(answer.words)
+    inside = words >= 0
+    total = np.zeros((len(text), answer.gradient.shape[1]))
+    np.add.at(total, words[inside], answer.gradient[inside])
+    counts = np.bincount(words[inside], minlength=len(text))
+    sizes: list[float] = (np.abs(total).sum(axis=1) / np.maximum(counts, 1)).tolist()
+    return sizes
 
 
 def temporal_scores(sample: Sample) -> Generator[Request, Any, list[float]]:

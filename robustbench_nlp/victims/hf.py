@@ -19,7 +19,7 @@ import numpy as np
 from robustbench_nlp.attack import Vocabulary
 from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.errors import UsageError, VictimError
-from robustbench_nlp.victim import DEFAULT_OPTIONS, Probabilities, TokenGradients, VictimOptions
+from robustbench_nlp.victim import DEFAULT_OPTIONS, Placed, Probabilities, TokenGradients, VictimOptions
 from robustbench_nlp.victims._reader import Reader, batches
 from robustbench_nlp.victims._shortcut import shortened
 
@@ -42,7 +42,8 @@ class HFVictim:
     """A transformers sequence classifier.
 
     `predict` runs length-sorted batches in the options' precision, `predict_exact` one input at a time in float32.
-    `forward_seconds` (tokenisation included) and `forward_count` (inputs) add up over both. `folder` is where the weights came from.
+    `forward_seconds` (tokenisation included) and `forward_count` (inputs) add up over both. `folder` is where the weights
+    came from, `mask_token` what the tokenizer reads as a masked word (None: nothing).
     """
 
     random = False
@@ -70,6 +71,7 @@ class HFVictim:
         dtype = getattr(torch, options.dtype)
         self._exact = shortened(self._model)
         self._fast = self._exact if dtype == torch.float32 else copy.deepcopy(self._exact).to(dtype)
+        self.mask_token: str | None = tokenizer.special_tokens_map.get("mask_token")
         self._reader = Reader(tokenizer, options.max_length or longest_input(tokenizer, model.config))
         self._budget = _BUDGET.get(self._device.type, _BUDGET["cuda"])
         self._overhead = _OVERHEAD.get(self._device.type, _OVERHEAD["cuda"])
@@ -139,23 +141,25 @@ class HFVictim:
             rows = [self._forward(self._exact, [encoding]) for encoding in self._reader(inputs)]
             return torch.cat(rows).cpu().numpy() if rows else np.zeros((0, len(self.label_names)), np.float32)
 
-    def gradients(self, inputs: Sequence[Input], labels: Sequence[int]) -> list[TokenGradients]:
+    def gradients(
+        self, inputs: Sequence[Input], labels: Sequence[int], placed: Sequence[Placed] | None = None
+    ) -> list[TokenGradients]:
         """The cross-entropy of each input's label and its gradient at the input embeddings, in float32, by length."""
+        placed = placed or [()] * len(inputs)
         encodings = [self._reader.with_offsets(item) for item in inputs]
         found: dict[int, TokenGradients] = {}
         with self._counted(len(inputs)):
             overhead = self._overhead if self._safe_to_pad else 0  # 0: no two lengths in one batch
             for rows in batches([len(encoding) for encoding in encodings], self._budget // 4, overhead):
-                found |= zip(
-                    rows, self._gradients([encodings[i] for i in rows], [labels[i] for i in rows]), strict=True
-                )
+                batch = [(encodings[i], labels[i], placed[i]) for i in rows]
+                found |= zip(rows, self._gradients(batch), strict=True)
         return [found[row] for row in range(len(inputs))]
 
     @cached_property
     def _safe_to_pad(self) -> bool:
         """Whether padding leaves the loss of embedded inputs alone: decoders look for their last token among the ids."""
         short, long = (self._reader.with_offsets(text) for text in ("a", "a b c d e f"))
-        together, alone = self._gradients([short, long], [0, 0]), self._gradients([short], [0])
+        together, alone = self._gradients([(short, 0, ()), (long, 0, ())]), self._gradients([(short, 0, ())])
         return abs(together[0].loss - alone[0].loss) < 1e-4
 
     @cached_property
@@ -172,13 +176,19 @@ class HFVictim:
     def _forward(self, model: Any, encodings: Sequence[Any]) -> Any:
         return model(**self._reader.tensors(encodings, self._device)).logits.float().softmax(dim=-1)
 
-    def _gradients(self, encodings: Sequence[Any], labels: Sequence[int]) -> list[TokenGradients]:
+    def _gradients(self, batch: Sequence[tuple[Any, int, Placed]]) -> list[TokenGradients]:
         import torch
 
+        encodings = [encoding for encoding, _, _ in batch]
         tensors = self._reader.tensors(encodings, self._device)
-        embedded = self._model.get_input_embeddings()(tensors.pop("input_ids")).detach().requires_grad_(True)
+        embedded = self._model.get_input_embeddings()(tensors.pop("input_ids")).detach().clone()
+        for row, (encoding, _, vectors) in enumerate(batch):
+            begins = [(field, start) for field, (start, _) in zip(encoding.sequence_ids, encoding.offsets, strict=True)]
+            for field, start, vector in vectors:
+                embedded[row, begins.index((field, start))] = torch.from_numpy(vector).to(embedded)
+        embedded.requires_grad_(True)
         logits = self._model(inputs_embeds=embedded, **tensors).logits.float()
-        wanted = torch.tensor(labels, device=self._device)
+        wanted = torch.tensor([label for _, label, _ in batch], device=self._device)
         losses = torch.nn.functional.cross_entropy(logits, wanted, reduction="none")
         (gradient,) = torch.autograd.grad(losses.sum(), embedded)
         return [
