@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, ClassVar, Literal
 
-from robustbench_nlp.attack import Blank, Request, Sample, Steps
+from robustbench_nlp.attack import Blank, Encode, FillMask, Helped, Request, Sample, Steps
 from robustbench_nlp.constraints.meaning import Close, close_in_meaning, same_part
 from robustbench_nlp.constraints.words import content_words, inside
 from robustbench_nlp.edits.blanks import Blanks, filled, substitutes
@@ -58,6 +58,10 @@ class BAE:
             raise unknown("operation of bae", self.operation, OPERATIONS)
         if self.k < 1 or not -1 <= self.min_cosine <= 1:
             raise UsageError("bae wants k of 1 or more and a min_cosine between -1 and 1")
+
+    @property
+    def helpers(self) -> Helped:
+        return ((FillMask, self.model), (Encode, self.encoder))
 
     def run(self, sample: Sample, rng: Random) -> Steps:
         numbers = content_words(sample.text, language=self.language)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
 
-from robustbench_nlp.attack import Sample, Steps
+from robustbench_nlp.attack import FillMask, Helped, Sample, Steps
 from robustbench_nlp.constraints.words import content_words
 from robustbench_nlp.edits.blanks import Blanks, filled, substitutes
 from robustbench_nlp.edits.words import Limits
@@ -45,6 +45,10 @@ class BERTAttack:
         stopwords(self.language)
         if self.k < 1:
             raise UsageError(f"bert_attack cannot try {self.k} words; set k to 1 or more")
+
+    @property
+    def helpers(self) -> Helped:
+        return ((FillMask, self.model),)
 
     def run(self, sample: Sample, rng: Random) -> Steps:
         numbers = content_words(sample.text, language=self.language)

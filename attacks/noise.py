@@ -11,11 +11,12 @@ from random import Random
 from typing import Any, ClassVar
 
 from robustbench_nlp.attack import Sample, Score, Steps
-from robustbench_nlp.edits.noise import noise_named
+from robustbench_nlp.edits.noise import NOISES, noise_named
 from robustbench_nlp.errors import UsageError
+from robustbench_nlp.plugins import Choice
 from robustbench_nlp.threat import Threat, violations
 
-__all__ = ["Noise"]
+__all__ = ["Noise", "choices"]
 
 _LETTERS = (0.1, 0.2, 0.3, 0.45, 0.6)
 _WORDS = (0.05, 0.1, 0.15, 0.25, 0.35)
@@ -45,6 +46,11 @@ _LIMITS: dict[str, dict[str, Any]] = {
 """What can be checked of a kind from the two strings alone; how many places are struck is no limit but a share."""
 _REDRAWS = 20
 """Edits of neighbouring words may, rarely, read as whole words changed; such a draw is drawn again."""
+
+
+def choices() -> list[Choice]:
+    """The kinds."""
+    return [Choice(kind) for kind in NOISES]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

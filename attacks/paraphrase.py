@@ -15,7 +15,7 @@ from itertools import chain
 from random import Random
 from typing import Any, ClassVar
 
-from robustbench_nlp.attack import Generate, Request, Sample, Steps
+from robustbench_nlp.attack import Encode, Generate, Helped, Request, Sample, Steps
 from robustbench_nlp.constraints.meaning import Close, close_in_meaning
 from robustbench_nlp.constraints.words import inside
 from robustbench_nlp.errors import UsageError
@@ -62,6 +62,12 @@ class Paraphrase:
             raise UsageError(
                 "paraphrase wants n, rounds and max_tokens of 1 or more and a temperature that isn't negative"
             )
+
+    @property
+    def helpers(self) -> Helped:
+        models: Helped = tuple((Generate, name) for name in (self.model, *self.forward, *self.backward) if name)
+        judging = self.threat.similarity_model or "embedded"
+        return models if self.threat.min_similarity is None else (*models, (Encode, judging))
 
     def run(self, sample: Sample, rng: Random) -> Steps:
         pieces, best = sentence_pieces(sample.text), sample.score

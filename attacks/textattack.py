@@ -19,7 +19,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, ClassVar, NamedTuple
 
-from robustbench_nlp import cache as cache_folder
+from robustbench_nlp.adapters import states
 from robustbench_nlp.attack import Probe, Sample, Scores, Steps
 from robustbench_nlp.attacks.deepwordbug import DeepWordBug
 from robustbench_nlp.attacks.input_reduction import InputReduction
@@ -27,11 +27,13 @@ from robustbench_nlp.attacks.pruthi import Pruthi
 from robustbench_nlp.attacks.pwws import PWWS
 from robustbench_nlp.bridge import Ask, blocking
 from robustbench_nlp.errors import UsageError, unknown
+from robustbench_nlp.nltk_data import find_nltk_data
+from robustbench_nlp.plugins import Choice
 from robustbench_nlp.tasks.classification import KEPT, UNTARGETED, Goal
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat
 
-__all__ = ["TextAttack", "Built", "engine_victim", "find_nltk_data", "searched", "silent"]  # noqa: RUF022 (the factory first)
+__all__ = ["TextAttack", "Built", "choices", "engine_victim", "find_nltk_data", "searched", "silent"]  # noqa: RUF022 (the factory first)
 
 GENERIC = Threat(name="textattack")
 THREATS = {
@@ -44,9 +46,14 @@ THREATS = {
 """Recipes whose limits can be checked from the two strings; the others get an unlimited threat named after them."""
 REDUCTIONS = ("input-reduction",)
 """Recipes that keep the prediction."""
-NLTK_DATA = (
-    "run scripts/build_nltk_data.py (stop words and WordNet, without NLTK's server) or python -m nltk.downloader {what}"
-)
+NLTK_DATA = "run robustbench-nlp fetch nltk-data (stop words and WordNet, without NLTK's server) or python -m nltk.downloader {what}"
+ARGUMENTS = {"bad-characters": {"goal_function_type": "targeted_classification", "perturbation_type": "invisible"}}
+"""Of recipes that want some; their goal gives way to any other class. Homoglyphs need a table that release 0.3.11 lacks."""
+
+
+def choices() -> list[Choice]:
+    """Every recipe with its state."""
+    return states("textattack")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,10 +146,16 @@ def _built(recipe: str) -> Built:
 
         victim = engine_victim()
         with _without_nltk_downloads():
-            attack = getattr(textattack.attack_recipes, _recipes()[recipe].rpartition(".")[2]).build(victim)
-    goal = type(attack.goal_function).__name__
-    if goal != ("InputReduction" if recipe in REDUCTIONS else "UntargetedClassification"):
-        raise UsageError(f"textattack:{recipe} has another goal ({goal}) than a wrong class; use another recipe")
+            attack = getattr(textattack.attack_recipes, _recipes()[recipe].rpartition(".")[2]).build(
+                victim, **ARGUMENTS.get(recipe, {})
+            )
+        if recipe in ARGUMENTS:
+            goal = textattack.goal_functions.UntargetedClassification(victim)
+            limits = [*attack.constraints, *attack.pre_transformation_constraints]
+            attack = textattack.Attack(goal, limits, attack.transformation, attack.search_method)
+    kind = type(attack.goal_function).__name__
+    if kind != ("InputReduction" if recipe in REDUCTIONS else "UntargetedClassification"):
+        raise UsageError(f"textattack:{recipe} has another goal ({kind}) than a wrong class; use another recipe")
     if not attack.is_black_box:
         raise UsageError(f"textattack:{recipe} needs gradients of a model of its own kind; use another recipe")
     return Built(attack, victim)
@@ -160,15 +173,6 @@ def _probabilities(answer: Scores, doubts: Sequence[float], label: int) -> Any:
     rows *= (scores / rows.sum(dim=1).clamp_min(1e-12)).unsqueeze(1)
     rows[:, label] = 1.0 - rows.sum(dim=1)
     return rows
-
-
-def find_nltk_data() -> None:
-    """Let NLTK look into the cache too, where `scripts/build_nltk_data.py` puts its data."""
-    import nltk
-
-    folder = str(cache_folder.folder() / "nltk_data")
-    if folder not in nltk.data.path:
-        nltk.data.path.append(folder)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import ClassVar
 
-from robustbench_nlp.attack import Sample, Steps
+from robustbench_nlp.attack import Encode, Helped, Sample, Steps
 from robustbench_nlp.constraints.meaning import close_in_meaning, same_part
 from robustbench_nlp.constraints.words import content_words
 from robustbench_nlp.edits.words import Limits
@@ -53,6 +53,10 @@ class TextFooler:
         stopwords(self.language)
         checked("textfooler", self.k, self.min_cosine, self.min_similarity)
         object.__setattr__(self, "threat", own_vectors(self.threat, NEIGHBOURS, self.vectors))
+
+    @property
+    def helpers(self) -> Helped:
+        return ((Encode, self.encoder),)
 
     def run(self, sample: Sample, rng: Random) -> Steps:
         numbers = content_words(sample.text, language=self.language)

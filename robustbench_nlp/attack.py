@@ -26,6 +26,7 @@ __all__ = [
     "Gradient",
     "Gradients",
     "Help",
+    "Helped",
     "Probe",
     "Request",
     "Sample",
@@ -163,6 +164,8 @@ class Generate:
 Help = Encode | FillMask | Fluency | Generate
 """Requests to helper models, by name ("embedded": the one that comes with the package); no query, a helper call an item."""
 Request = Score | Probe | Gradient | Help
+Helped = tuple[tuple[type[Help], str], ...]
+"""Kinds of requests to helper models, each with the model's name."""
 REQUESTS = (Score, Probe, Gradient, Encode, FillMask, Fluency, Generate)
 
 
@@ -205,7 +208,8 @@ class Attack(Protocol):
     best score). Randomness comes only from `rng`. Class variables that the engine reads when they are there: `version`
     (int, default 1; raised by any change of behaviour), `mode` ("noise" for attacks without a search, "reduction" for those
     that keep the prediction), `goal` (a `tasks.classification.Goal`, by default any other class), and
-    `one_at_a_time` (True when the attack drives a library that uses process-wide state). An attack that learns first has
+    `one_at_a_time` (True when the attack drives a library that uses process-wide state). An attack that asks helper models
+    names them in a property `helpers` (`Helped`), so that the models' weights enter its cells' fingerprints. An attack that learns first has
     `prepare(samples, rng)`, a generator of `Together` requests, run once per cell on the dev split.
     """
 

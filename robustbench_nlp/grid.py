@@ -148,8 +148,8 @@ def refuse_reductions(members: Iterable[Member], place: str) -> None:
 
 def _worst_case(view: str, direct: Sequence[str], members: Mapping[str, Member]) -> tuple[str, list[Member]]:
     """The published ensemble's name ("" for any other) and the members that a worst case asks for."""
-    argument, settings = parse(view)[1:]
-    if settings:
+    head, _, argument = view.partition(":")  # settings in the argument are the members' own
+    if "(" in head:
         raise UsageError(f"{WORST_CASE} takes no settings; write {WORST_CASE}:ENSEMBLE or {WORST_CASE}:a+b")
     if (name := argument.replace("_", "-")) in ensemble_names():
         return name, [_published(name, member) for member in load_ensemble(name).members]

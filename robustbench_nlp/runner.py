@@ -20,6 +20,7 @@ import pandas as pd
 import yaml
 
 from robustbench_nlp import progress
+from robustbench_nlp.attack import Attack, Encode
 from robustbench_nlp.data import Dataset, Example, load_dataset, match_labels
 from robustbench_nlp.data.example import content_hash
 from robustbench_nlp.defense import defend, shown
@@ -73,6 +74,7 @@ class Runner:
                 raise UsageError(
                     f"attack {member.name} learns from a dev split first; run it on a dataset that has one, such as mr or imdb"
                 )
+            self._helper_models(member.attack)  # what can't be had is told before anything runs
         done: list[dict[str, Any]] = []
         cells: list[tuple[Header, Counter[str]]] = []
         frame = table([])
@@ -234,6 +236,8 @@ class Runner:
             if prepares(member.attack)
             else None,
         }
+        if models := self._helper_models(member.attack):
+            spec["helper models"] = models
         spec = json.loads(json.dumps(spec))  # as it will be read back
         return {
             "task": benchmark.task,
@@ -254,6 +258,14 @@ class Runner:
             "spec": spec,
             "environment": environment(),
         }
+
+    def _helper_models(self, attack: Attack) -> list[list[str]]:
+        """Kind, name and identity of each model beside the victim that decides what the attack finds."""
+        asked = {(kind, name) for kind, name in getattr(attack, "helpers", ())}
+        judging = attack.threat.similarity_model or self.benchmark.similarity
+        if attack.threat.min_similarity is not None and judging != "none":
+            asked.add((Encode, judging))
+        return sorted([kind.__name__, name, self.helpers.identity(kind, name)] for kind, name in asked)
 
     def _note(self) -> str:
         """The dataset's own note, and what holds for victims without label names."""

@@ -136,6 +136,7 @@ def test_every_candidate_is_inside_the_threat(attack: Attack, limits: dict[str, 
     request = next(steps, None)
     while request is not None:
         if isinstance(request, Help):
+            assert (type(request), request.model) in attack.helpers  # type: ignore[attr-defined]
             request = _answered(steps, helped(request))
             continue
         if isinstance(request, Gradient):

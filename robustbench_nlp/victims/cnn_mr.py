@@ -29,7 +29,7 @@ from robustbench_nlp.victims._reader import batches, placements
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["load", "CnnRecipe", "CnnVictim", "train_cnn"]  # noqa: RUF022 (the factory first)
+__all__ = ["load", "CnnRecipe", "CnnVictim", "place", "train_cnn"]  # noqa: RUF022 (the factory first)
 
 SEED = 0
 VERSION = 1
@@ -72,8 +72,19 @@ def load(argument: str, options: VictimOptions) -> CnnVictim:
         texts, labels = [example.input for example in train.examples], [example.label for example in train.examples]
         train_cnn(texts, labels, name="cnn_mr", label_names=train.label_names, seed=SEED).save(target)
 
-    folder = cache.built("cnn-mr", [VERSION, asdict(RECIPE), SEED, train.fingerprint], build)
+    folder = cache.built("cnn-mr", _identity(train), build)
     return CnnVictim.from_folder(folder, name="cnn_mr", label_names=train.label_names)
+
+
+def place() -> Path:
+    """Where the trained network stands once it is there; splits the training texts where nobody has yet."""
+    from robustbench_nlp.data import load_dataset
+
+    return cache.place("cnn-mr", _identity(load_dataset("mr", "train")))
+
+
+def _identity(train: Dataset) -> list[object]:
+    return [VERSION, asdict(RECIPE), SEED, train.fingerprint]
 
 
 class CnnVictim:
