@@ -10,6 +10,7 @@ from typing import Any
 import nltk_folder
 import pandas as pd
 import pytest
+import tiny_bert
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +27,8 @@ from robustbench_nlp.report.table import row, table
 from robustbench_nlp.tasks.classification import KEPT, MARGIN, UNTARGETED
 from robustbench_nlp.text import Text, words_of
 from robustbench_nlp.threat import violations
+from robustbench_nlp.victim import VictimOptions
+from robustbench_nlp.victims.hf import HFVictim
 
 VICTIM = KeywordVictim()
 PAIRS = [("the good film was made for us", 1), ("an awful film in the cinema", 0), ("so it is", 1)] * 2
@@ -166,6 +169,22 @@ def test_gradients_spare_queries() -> None:
     string = "this is a good movie with actors who do what they can in it"
     few, many = (drive(one, sample_of(one, string), Random(0), VICTIM).queries for one in (white, attack))
     assert few < many
+
+
+def test_gradients_of_a_transformer(tmp_path: Path) -> None:
+    victim = HFVictim.from_folder(tiny_bert.save(tmp_path), VictimOptions(device="cpu"), name="tiny")
+    texts = ["the good film b", "abc the bad film (good)", "good " * 20, "film", ""]
+    labels = victim.predict(texts).argmax(axis=1).tolist()
+    examples = [Example(fields={"text": text}, label=label) for text, label in zip(texts, labels, strict=True)]
+    attack = InputReduction(ranking="gradient")
+    records = {str(record.original): record for record in Engine(attack, victim).run(examples)}
+    assert not [record.error for record in records.values() if record.error]
+    assert [records[text].outcome for text in texts[3:]] == ["failed", "failed"]
+    assert any(record.outcome == "success" for record in records.values())
+    for record in records.values():
+        if record.outcome == "success":
+            assert record.adversarial_prediction == record.label
+            assert not violations(attack.threat, str(record.original), str(record.adversarial))
 
 
 def test_the_librarys_pass_skips_what_its_numbers_miss() -> None:
