@@ -13,9 +13,9 @@ flatter start.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from math import exp, expm1, log1p
+from math import exp, expm1, log, log1p
 from random import Random
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -38,37 +38,38 @@ NEIGHBOURS = Threat(
     name="neighbours_gradient_20", unit="word", knowledge="gradient", max_words_share=0.2, candidates="neighbours"
 )
 THREATS = {"neighbours": NEIGHBOURS, "vocabulary": FLIPS}
+MIN_COSINE = {"neighbours": 0.6, "vocabulary": 0.4}
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 """Adam's."""
 _CHUNK = 25
 
-Logits = dict[int, NDArray[np.float64]]
-"""A number a candidate, by word slot."""
-
 
 class Choices(NamedTuple):
-    """A slot's candidates, its own word first, and the victim's embeddings of them, float32 (candidates, dimensions)."""
+    """What may become of the words that are one token: their slots and tokens in the text, each one's candidates, its own
+    word first, and the candidates' places in the vocabulary (slots, most candidates), filled up by the word's own."""
 
-    words: list[str]
-    vectors: NDArray[np.float32]
+    slots: list[int]
+    tokens: list[int]
+    words: list[list[str]]
+    rows: NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GBDA:
-    """`k` candidates a word, of at least `min_cosine`; the default threat follows the set. `iterations` steps of
-    `learning_rate`, each over `samples` draws at `temperature`, from distributions that begin at `start` (a logit) for the
-    original word, towards log-odds of `kappa` for a wrong class. The price of a changed word, in log-odds, rises by
-    `price_rate` at each step in which twice the words change that may. `texts` are drawn at the end."""
+    """`k` candidates a word, of at least `min_cosine` (None: what `MIN_COSINE` says); the default threat follows the set. `iterations` steps of
+    `learning_rate`, each over `samples` draws at `temperature`, from distributions that leave the original word its share
+    `keep` (the paper's: 0.84), towards log-odds of `kappa` for a wrong class. The price of a changed word, in log-odds,
+    rises by `price_rate` at each step in which twice the words change that may. `texts` are drawn at the end."""
 
     threat: Threat = NEIGHBOURS
     candidates: Literal["neighbours", "vocabulary"] = "neighbours"
     k: int = 30
-    min_cosine: float = 0.6
+    min_cosine: float | None = None
     iterations: int = 30
     samples: int = 4
     learning_rate: float = 0.3
     temperature: float = 1.0
-    start: float = 3.0
+    keep: float = 0.8
     kappa: float = 5.0
     price_rate: float = 0.1
     texts: int = 50
@@ -77,10 +78,10 @@ class GBDA:
     def __post_init__(self) -> None:
         if self.candidates not in THREATS:
             raise unknown("candidates of gbda", self.candidates, THREATS)
-        if min(self.k, self.samples, self.texts) < 1 or self.iterations < 0 or self.temperature <= 0:
-            raise UsageError(
-                "gbda wants k, samples and texts of 1 or more, no negative iterations, a temperature above 0"
-            )
+        if min(self.k, self.samples, self.texts) < 1 or self.iterations < 0:
+            raise UsageError("gbda wants k, samples and texts of 1 or more, and no negative iterations")
+        if self.temperature <= 0 or not 0 < self.keep < 1:
+            raise UsageError("gbda wants a temperature above 0 and a keep between 0 and 1")
         if self.threat == NEIGHBOURS:
             object.__setattr__(self, "threat", THREATS[self.candidates])
 
@@ -90,13 +91,13 @@ class GBDA:
         limits = Limits(sample.threat, sample.text)
         (answer,) = yield Gradient([sample.text])
         choices = self._choices(sample.text, answer, sample.vocabulary)
-        if not choices or not limits.most:
+        if choices is None or not limits.most:
             return None
         draws = np.random.default_rng(rng.getrandbits(64))
-        theta = yield from self._descended(sample.text, choices, limits.most, draws)
+        theta = yield from self._descended(sample.text, choices, sample.vocabulary.vectors, limits.most, draws)
         tried = {str(sample.text)}
-        for start in range(0, self.texts, _CHUNK):
-            count = min(_CHUNK, self.texts - start)
+        for first in range(0, self.texts, _CHUNK):
+            count = min(_CHUNK, self.texts - first)
             drawn = [_drawn(sample.text, theta, choices, limits.most, draws) for _ in range(count)]
             fresh = {str(text): text for text in drawn if str(text) not in tried and limits.allow(text)}
             tried |= fresh.keys()
@@ -106,104 +107,112 @@ class GBDA:
                     return None  # the best confirmed one is the engine's to choose
         return None
 
-    def _descended(
-        self, text: Text, choices: dict[int, Choices], most: int, draws: np.random.Generator
-    ) -> Generator[Request, Any, Logits]:
-        """The distributions after all steps; `most` words are meant to change."""
-        theta: Logits = {slot: np.zeros(len(words)) for slot, (words, _) in choices.items()}
-        for logits in theta.values():
-            logits[0] = self.start
-        adam, price = _Adam(self.learning_rate), 0.0
-        for step in range(1, self.iterations + 1):
-            soft = [self._softened(theta, draws) for _ in range(self.samples)]
-            vectors = [
-                {slot: (weights @ choices[slot].vectors).astype(np.float32) for slot, weights in shares.items()}
-                for shares in soft
-            ]
-            answers: list[Gradients] = yield Gradient([text] * self.samples, vectors)
-            for slot, logits in theta.items():
-                slopes = [
-                    self._slope(answer, slot, shares[slot], choices[slot].vectors, price)
-                    for answer, shares in zip(answers, soft, strict=True)
-                ]
-                theta[slot] = logits + adam.move(slot, np.mean(slopes, axis=0), step)
-            changed = sum(1 - shares[slot][0] for shares in soft for slot in theta) / self.samples
-            price = max(0.0, price + self.price_rate * (changed / most - 1))
-        return theta
-
-    def _choices(self, text: Text, answer: Gradients, vocabulary: Vocabulary) -> dict[int, Choices]:
-        """By slot: what the content words that are one token may become."""
+    def _choices(self, text: Text, answer: Gradients, vocabulary: Vocabulary) -> Choices | None:
+        """What the content words that are one token may become; None where none of them may."""
         places = {word: i for i, word in enumerate(vocabulary.words)}
         unit = vocabulary.vectors / np.maximum(np.linalg.norm(vocabulary.vectors, axis=1, keepdims=True), EPSILON)
-        tokens, found = Counter(answer.words), {}
+        least = MIN_COSINE[self.candidates] if self.min_cosine is None else self.min_cosine
+        tokens, counts = {slot: token for token, slot in enumerate(answer.words)}, Counter(answer.words)
+        found: dict[int, dict[str, int]] = {}
 
         def place(word: str) -> int | None:
             return places.get(word, places.get(word.lower()))
 
         for slot in content_words(text):
             word = text.word(slot)
-            if tokens[slot] != 1 or (own := place(word)) is None:
+            if counts[slot] != 1 or (own := place(word)) is None:
                 continue
             if self.candidates == "neighbours":
-                near = [in_case_of(other, word) for other in near_words(word, self.k, self.min_cosine)]
+                near = [in_case_of(other, word) for other in near_words(word, self.k, least)]
             else:
                 cosines = unit @ unit[own]
                 nearest = np.argsort(-cosines, kind="stable")[: self.k + 1]
-                near = [in_case_of(vocabulary.words[i], word) for i in nearest if cosines[i] >= self.min_cosine]
-            rows = {other: row for other in near if (row := place(other)) is not None and row != own}
-            if rows:
-                found[slot] = Choices([word, *rows], vocabulary.vectors[[own, *rows.values()]])
-        return found
+                near = [in_case_of(vocabulary.words[i], word) for i in nearest if cosines[i] >= least]
+            others = {other: row for other in near if (row := place(other)) is not None and row != own}
+            if others:
+                found[slot] = {word: own, **others}
+        if not found:
+            return None
+        longest = max(map(len, found.values()))
+        rows = [[*entry.values()] + [next(iter(entry.values()))] * (longest - len(entry)) for entry in found.values()]
+        return Choices(
+            [*found], [tokens[slot] for slot in found], [[*entry] for entry in found.values()], np.array(rows)
+        )
 
-    def _softened(self, theta: Logits, draws: np.random.Generator) -> Logits:
-        """Gumbel-softmax weights of each word's candidates."""
-        return {
-            slot: _softmax((logits + draws.gumbel(size=len(logits))) / self.temperature)
-            for slot, logits in theta.items()
-        }
+    def _descended(
+        self, text: Text, choices: Choices, table: NDArray[np.float32], most: int, draws: np.random.Generator
+    ) -> Generator[Request, Any, NDArray[np.float64]]:
+        """The distributions' logits (slots, candidates) after all steps; `most` words are meant to change."""
+        theta = self._start(choices)
+        adam, price = _Adam(self.learning_rate), 0.0
+        for _ in range(self.iterations):
+            noise = draws.gumbel(size=(self.samples, *theta.shape))
+            shares = _softmax((theta + noise) / self.temperature)
+            means = np.einsum("skn,knd->skd", shares.astype(np.float32), table[choices.rows])
+            vectors = [dict(zip(choices.slots, mean, strict=True)) for mean in means]
+            answers: list[Gradients] = yield Gradient([text] * self.samples, vectors)
+            theta = theta + adam.step(self._slopes(answers, choices, shares, table, price).mean(axis=0))
+            changed = float((1 - shares[:, :, 0]).sum()) / self.samples
+            price = max(0.0, price + self.price_rate * (changed / most - 1))
+        return theta
 
-    def _slope(
-        self, answer: Gradients, slot: int, weights: NDArray[np.float64], vectors: NDArray[np.float32], price: float
+    def _start(self, choices: Choices) -> NDArray[np.float64]:
+        theta = np.full(choices.rows.shape, -np.inf)
+        for row, words in enumerate(choices.words):
+            theta[row, : len(words)] = 0.0
+            theta[row, 0] = log(self.keep / (1 - self.keep) * (len(words) - 1))
+        return theta
+
+    def _slopes(
+        self,
+        answers: Sequence[Gradients],
+        choices: Choices,
+        shares: NDArray[np.float64],
+        table: NDArray[np.float32],
+        price: float,
     ) -> NDArray[np.float64]:
-        """How the margin, less the price of change, grows with a word's logits.
+        """How the margin, less the price of change, grows with the logits, at each draw: (draws, slots, candidates).
 
         1 − p(label) is what the gradient of the cross-entropy has that the log-odds' lacks; at `kappa` the margin is full.
         """
-        full = answer.loss >= log1p(exp(self.kappa))
-        gain = vectors @ answer.gradient[answer.words.index(slot)].astype(np.float64)
-        gain *= 0.0 if full else 1 / max(-expm1(-answer.loss), 1e-6)
-        gain[0] += price
-        slope: NDArray[np.float64] = weights * (gain - weights @ gain) / self.temperature
-        return slope
+        full = log1p(exp(self.kappa))
+        scale = [0.0 if answer.loss >= full else 1 / max(-expm1(-answer.loss), 1e-6) for answer in answers]
+        pulls = np.array([answer.gradient[choices.tokens] * by for answer, by in zip(answers, scale, strict=True)])
+        gains = np.einsum("knd,skd->skn", table[choices.rows], pulls).astype(np.float64)
+        gains[:, :, 0] += price
+        slopes: NDArray[np.float64] = shares * (gains - (shares * gains).sum(axis=-1, keepdims=True)) / self.temperature
+        return slopes
 
 
-def _drawn(text: Text, theta: Logits, choices: dict[int, Choices], most: int, draws: np.random.Generator) -> Text:
+def _drawn(text: Text, theta: NDArray[np.float64], choices: Choices, most: int, draws: np.random.Generator) -> Text:
     """A text of one draw a word; of more than `most` changed words those change that are likelier to, by chance."""
-    chosen = {slot: int(draws.choice(len(logits), p=_softmax(logits))) for slot, logits in theta.items()}
-    changed = [slot for slot, number in chosen.items() if number]
-    changed.sort(key=lambda slot: theta[slot][0] - theta[slot].max() - draws.gumbel())
-    return text.replace({slot: choices[slot].words[chosen[slot]] for slot in changed[:most]})
+    chosen = (theta + draws.gumbel(size=theta.shape)).argmax(axis=1)
+    surest = np.argsort(theta[:, 0] - theta.max(axis=1) - draws.gumbel(size=len(theta)))
+    changed = [row for row in surest.tolist() if chosen[row]][:most]
+    return text.replace({choices.slots[row]: choices.words[row][chosen[row]] for row in changed})
 
 
 class _Adam:
-    """Steps up a slope, a state a word."""
+    """Steps up a slope."""
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
-        self._moments: dict[int, tuple[Any, Any]] = {}
+        self._steps = 0
+        self._first: Any = 0.0
+        self._second: Any = 0.0
 
-    def move(self, key: int, slope: NDArray[np.float64], step: int) -> NDArray[np.float64]:
-        """The change of the logits at the given step, counted from 1."""
-        first, second = self._moments.get(key, (0.0, 0.0))
-        first = BETAS[0] * first + (1 - BETAS[0]) * slope
-        second = BETAS[1] * second + (1 - BETAS[1]) * slope**2
-        self._moments[key] = first, second
-        unbiased = np.sqrt(second / (1 - BETAS[1] ** step)) + EPSILON
-        change: NDArray[np.float64] = self.rate * first / (1 - BETAS[0] ** step) / unbiased
+    def step(self, slope: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The change of the logits."""
+        self._steps += 1
+        self._first = BETAS[0] * self._first + (1 - BETAS[0]) * slope
+        self._second = BETAS[1] * self._second + (1 - BETAS[1]) * slope**2
+        unbiased = np.sqrt(self._second / (1 - BETAS[1] ** self._steps)) + EPSILON
+        change: NDArray[np.float64] = self.rate * self._first / (1 - BETAS[0] ** self._steps) / unbiased
         return change
 
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    weights = np.exp(logits - logits.max())
-    shares: NDArray[np.float64] = weights / weights.sum()
+    """Along the last axis."""
+    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    shares: NDArray[np.float64] = weights / weights.sum(axis=-1, keepdims=True)
     return shares

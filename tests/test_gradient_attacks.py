@@ -297,7 +297,7 @@ def test_gbda_climbs(victim: HFVictim, examples: list[Example]) -> None:
                     mine.append(float(np.mean([gradients.loss for gradients in answer])))
                     losses.append(mine) if len(mine) == 1 else None
 
-    attack = Watch(threat=QUICK.threat, candidates="vocabulary", min_cosine=-1.0, texts=1, samples=8, start=6.0)
+    attack = Watch(threat=QUICK.threat, candidates="vocabulary", min_cosine=-1.0, texts=1, samples=8)
     list(Engine(attack, victim, name="watch").run(examples))
     rose = [np.mean(mine[-5:]) - np.mean(mine[:5]) for mine in losses]
     assert len(rose) >= 4
@@ -306,26 +306,28 @@ def test_gbda_climbs(victim: HFVictim, examples: list[Example]) -> None:
 
 def test_gbda_slopes_are_those_of_the_log_odds(victim: HFVictim) -> None:
     """By central differences, under fixed noise: the log-odds of the wrong class, plus the price the word's own share."""
-    price, text, words = 0.3, "the good film", ["good", "bad", "a"]
-    choices = Choices(words, np.stack([vector(victim, word) for word in words]))
-    attack, logits, noise = GBDA(temperature=0.7), np.array([1.0, 0.5, -0.2]), np.array([0.1, 0.9, 0.4])
+    text, words, table = "the good film", ["good", "bad", "a"], victim.vocabulary.vectors
+    rows = np.array([[victim.vocabulary.words.index(word) for word in words]])
+    choices, price = Choices([1], [2], [words], rows), 0.3
+    attack, logits, noise = GBDA(temperature=0.7), np.array([[1.0, 0.5, -0.2]]), np.array([0.1, 0.9, 0.4])
 
     def soft(values: Any) -> Any:
         weights = np.exp((values + noise) / attack.temperature)
         return weights / weights.sum()
 
     def at(values: Any) -> Gradients:
-        placed = [[(0, 4, (soft(values) @ choices.vectors).astype(np.float32))]]
+        placed = [[(0, 4, (soft(values)[0] @ table[rows[0]]).astype(np.float32))]]
         (found,) = victim.gradients([text], [1], placed)
         return Gradients(found.loss, found.gradient, [-1, 0, 1, 2, -1])
 
-    slope = attack._slope(at(logits), 1, soft(logits), choices.vectors, price)
+    slopes = attack._slopes([at(logits)], choices, soft(logits)[None], table, price)
+    assert slopes.shape == (1, 1, 3)
     for i, step in enumerate(np.eye(3) * 1e-2):
-        high, low = (np.log(np.expm1(at(v).loss)) + price * soft(v)[0] for v in (logits + step, logits - step))
-        assert slope[i] == pytest.approx((high - low) / 2e-2, abs=2e-3)
-    full = replace(attack, kappa=-50.0)._slope(at(logits), 1, soft(logits), choices.vectors, price)
-    priced = soft(logits) * (np.array([price, 0, 0]) - soft(logits)[0] * price) / attack.temperature
-    np.testing.assert_allclose(full, priced)
+        high, low = (np.log(np.expm1(at(v).loss)) + price * soft(v)[0, 0] for v in (logits + step, logits - step))
+        assert slopes[0, 0, i] == pytest.approx((high - low) / 2e-2, abs=2e-3)
+    full = replace(attack, kappa=-50.0)._slopes([at(logits)], choices, soft(logits)[None], table, price)
+    own = soft(logits)[0]
+    np.testing.assert_allclose(full[0, 0], own * (np.array([price, 0, 0]) - own[0] * price) / attack.temperature)
 
 
 def test_gbda_leaves_words_alone_that_the_victim_cuts_off(victim: HFVictim) -> None:
@@ -342,8 +344,11 @@ def test_gbda_refuses_what_it_cannot_do() -> None:
     assert GBDA(candidates="vocabulary").threat == HotFlip().threat
     with pytest.raises(UsageError, match="did you mean 'vocabulary'"):
         GBDA(candidates="vocabulry")  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="temperature above 0"):
-        GBDA(temperature=0.0)
+    for settings in ({"temperature": 0.0}, {"keep": 1.0}):
+        with pytest.raises(UsageError, match="a temperature above 0 and a keep between 0 and 1"):
+            GBDA(**settings)
+    with pytest.raises(UsageError, match="of 1 or more, and no negative iterations"):
+        GBDA(texts=0)
     with pytest.raises(UsageError, match="hf: victim"):
         list(Engine(GBDA(), KeywordVictim(), name="x").run([Example(fields={"text": "good"}, label=1)]))
 
