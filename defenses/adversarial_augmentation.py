@@ -12,6 +12,7 @@ from random import Random
 
 from robustbench_nlp.adversaries import once
 from robustbench_nlp.data.example import Example
+from robustbench_nlp.plugins import parse
 from robustbench_nlp.training import further
 from robustbench_nlp.victim import Victim
 
@@ -27,6 +28,11 @@ class AdversarialAugmentation:
     max_queries: int | None = 200
     epochs: int = 2
     learning_rate: float = 5e-5
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The attacks that are learned from."""
+        return tuple(parse(attack).name for attack in self.attacks)
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
         more = once(self.attacks, victim, train, rng, sample=self.sample, max_queries=self.max_queries)

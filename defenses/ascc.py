@@ -40,6 +40,11 @@ class ASCC:
         if self.k < 1 or self.steps < 1 or min(self.step, self.price, self.weight) < 0:
             raise UsageError("ascc wants k and steps of 1 or more, and no negative step, price or weight")
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The set that substitutes are learned from."""
+        return (self.candidates.partition("(")[0].partition(":")[0],)
+
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
         table = SynonymTable(self.candidates, self.k)
 

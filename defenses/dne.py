@@ -40,6 +40,11 @@ class DNE:
         if self.k < 1 or self.steps < 0 or self.step < 0 or self.concentration <= 0:
             raise UsageError("dne wants k of 1 or more, a concentration above 0, and no negative steps or step")
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The set that substitutes are learned from."""
+        return (self.candidates.partition("(")[0].partition(":")[0],)
+
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
         table = SynonymTable(self.candidates, self.k)
 

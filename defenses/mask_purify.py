@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import nan
 from random import Random
 from typing import ClassVar
 
@@ -49,7 +50,8 @@ class _Purified:
         self.name = victim.name
         self.label_names = victim.label_names
         self.random = victim.random
-        self.forwards_per_prediction = settings.copies
+        self.training_seconds: float = getattr(victim, "training_seconds", nan)
+        self.forwards_per_prediction: int = settings.copies * getattr(victim, "forwards_per_prediction", 1)
         self._victim = victim
         self._settings = settings
         self._fill = provider(FillMask, settings.model)

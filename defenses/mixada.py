@@ -15,6 +15,7 @@ from robustbench_nlp.adversaries import once
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.perturbation import embedded
+from robustbench_nlp.plugins import parse
 from robustbench_nlp.training import Batch, further
 from robustbench_nlp.victim import Victim
 
@@ -37,6 +38,11 @@ class MixADA:
     def __post_init__(self) -> None:
         if self.alpha <= 0 or self.weight < 0:
             raise UsageError("mixada wants an alpha above 0 and a weight of 0 or more")
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The attacks that are learned from."""
+        return tuple(parse(attack).name for attack in self.attacks)
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
         more = once(self.attacks, victim, train, rng, sample=self.sample, max_queries=self.max_queries)

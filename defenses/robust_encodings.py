@@ -34,6 +34,7 @@ class RobustEncodings:
     epochs: int = 2
     learning_rate: float = 5e-5
     version: ClassVar[int] = 1
+    known: ClassVar[tuple[str, ...]] = ("pruthi",)
 
     def __post_init__(self) -> None:
         if self.size < 1 or self.epochs < 0:

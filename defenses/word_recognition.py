@@ -33,6 +33,7 @@ class WordRecognition:
     epochs: int = 5
     noisy: float = 0.4
     version: ClassVar[int] = 1
+    known: ClassVar[tuple[str, ...]] = ("random_typos",)
 
     def __post_init__(self) -> None:
         if self.size < 1 or self.epochs < 1 or not 0 <= self.noisy <= 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ class Averaged:
         self.label_names = members[0].label_names
         self.random = any(member.random for member in members)
         self.forwards_per_prediction: int = sum(getattr(member, "forwards_per_prediction", 1) for member in members)
+        self.training_seconds: float = sum(getattr(member, "training_seconds", nan) for member in members)
         self._members = list(members)
         if sizes := self._all("batch_size"):
             self.batch_size: int = min(sizes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from math import nan
 
 from rapidfuzz.distance import Levenshtein
 
@@ -37,6 +38,8 @@ class Rewritten:
         self._parts = tuple(fingerprint_parts)
         if (batch_size := getattr(victim, "batch_size", None)) is not None:
             self.batch_size: int = batch_size
+        self.training_seconds: float = getattr(victim, "training_seconds", nan)
+        self.forwards_per_prediction: int = getattr(victim, "forwards_per_prediction", 1)
         if (exact := getattr(victim, "predict_exact", None)) is not None:
             self.predict_exact: Callable[[Sequence[Input]], Probabilities] = lambda inputs: exact(
                 self._rewritten(inputs)

@@ -21,9 +21,10 @@ import yaml
 
 from robustbench_nlp import progress
 from robustbench_nlp.attack import Attack, Encode
+from robustbench_nlp.costs import costs
 from robustbench_nlp.data import Dataset, Example, load_dataset, match_labels
 from robustbench_nlp.data.example import content_hash
-from robustbench_nlp.defense import defend, shown
+from robustbench_nlp.defense import compose, defend, knows, shown
 from robustbench_nlp.engine import Engine
 from robustbench_nlp.environment import environment
 from robustbench_nlp.errors import UsageError
@@ -82,6 +83,7 @@ class Runner:
         direct: dict[str, tuple[Header, list[Record]]] = {}
         for defense in self.benchmark.defenses:
             defended = self._defend(defense)
+            told = self._told(defense, defended)
             members: dict[str, tuple[Header, list[Record]]] = {}
             for attack in self.grid.members:
                 member = attack
@@ -91,11 +93,11 @@ class Runner:
                 header, records = self._cell(defended, defense, member, list(members.values()), label)
                 members[member.name] = header, records
                 cells.append((header, Counter(record.outcome for record in records)))
-                done.append(row(header, records))
+                done.append(row(header, records) | told(attack))
                 frame = self._publish(done, cells)
             for name, names in self.grid.worst_cases.items():
                 header, records = worst_case_row([members[member] for member in names], name)
-                done.append(row(header, records))
+                done.append(row(header, records) | told(None))
             if self.benchmark.mode == "transfer":
                 direct = direct or members
             frame = self._publish(done, cells)
@@ -138,6 +140,18 @@ class Runner:
     def _defend(self, defense: str) -> Victim:
         train = () if shown(defense) == "none" else self.train
         return defend(self.victim, defense, train, self.benchmark.seed)
+
+    def _told(self, defense: str, defended: Victim) -> Callable[[Member | None], dict[str, Any]]:
+        """What a table of defenses says besides: costs, and whether the defense learned from a row's attack or its words."""
+        if self.benchmark.defenses == ("none",):
+            return lambda member: {}
+        spent = costs(defended, self.victim, [example.input for example in self.examples])._asdict()
+        made = compose(defense)
+
+        def told(member: Member | None) -> dict[str, Any]:
+            return spent | {"known": member is not None and knows(made, member.name, member.attack.threat)}
+
+        return told
 
     def _cell(
         self, victim: Victim, defense: str, member: Member, before: Sequence[tuple[Header, list[Record]]], label: str

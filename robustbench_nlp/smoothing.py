@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import nan
 from random import Random
 from typing import Protocol, runtime_checkable
 
@@ -70,6 +71,7 @@ class Smoothed:
         self.name = victim.name
         self.label_names = victim.label_names
         self.random = random or victim.random
+        self.training_seconds: float = getattr(victim, "training_seconds", nan)
         self.forwards_per_prediction: int = samples * getattr(victim, "forwards_per_prediction", 1)
         self._victim = victim
         self._noise = noise

@@ -65,6 +65,13 @@ def caption(frame: pd.DataFrame) -> list[str]:
         lines.append(
             f"Reductions keep the prediction: words changed = words left out; they measure no robustness. {told}."
         )
+    if "known" in frame and frame["known"].any():
+        lines.append("†: the defense learned from this attack, or from the words that it draws on.")
+    lines += [
+        f"{row['defense']}: {_costs(row)}."
+        for row in frame.drop_duplicates("defense").to_dict("records")
+        if "latency_ratio" in row and row["defense"] != "none"
+    ]
     if (frame["mode"] == "transfer").any():
         lines.append("Transfer: texts found against the undefended victim, shown to the defended ones; not adaptive.")
     lines += [f"Incomplete (!): {line}." for line in incomplete(frame)]
@@ -80,6 +87,16 @@ def _reduced(row: Mapping[Hashable, Any]) -> str:
     """What a reduction came to, in a phrase."""
     left = "" if pd.isna(row["words_left_mean"]) else f", {row['words_left_mean']:.1f} words left on average"
     return f"{row['successes']} of {row['attempted']} texts reduced{left}"
+
+
+def _costs(row: Mapping[Hashable, Any]) -> str:
+    """A defense's costs in words."""
+    trained = row["train_ratio"]
+    training = "training not told" if pd.isna(trained) else f"training {trained:.1f} × the victim's"
+    return (
+        f"{training if trained else 'no training'}, {row['forwards_per_prediction']} texts read a prediction, "
+        f"{row['latency_ratio']:.1f} × the time"
+    )
 
 
 def _listed(values: pd.Series[Any]) -> str:
@@ -122,7 +139,7 @@ def _line(row: Mapping[Hashable, Any], with_errors: bool = False) -> _Line:
     cells = [
         str(row["victim"]),
         str(row["defense"]),
-        _worst_case(attack) if headline else attack,
+        _worst_case(attack) if headline else f"{attack} †" if row.get("known") is True else attack,
         str(row["n"]),
         _percent(row["clean_accuracy"]),
         "-"

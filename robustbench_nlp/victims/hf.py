@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from robustbench_nlp.attack import Vocabulary
+from robustbench_nlp.costs import seconds_trained
 from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.errors import UsageError, VictimError
 from robustbench_nlp.victim import DEFAULT_OPTIONS, Placed, Probabilities, TokenGradients, VictimOptions
@@ -71,6 +72,7 @@ class HFVictim:
         dtype = getattr(torch, options.dtype)
         self._exact = shortened(self._model)
         self._fast = self._exact if dtype == torch.float32 else copy.deepcopy(self._exact).to(dtype)
+        self.training_seconds = seconds_trained(folder)
         self.mask_token: str | None = tokenizer.special_tokens_map.get("mask_token")
         self._reader = Reader(tokenizer, options.max_length or longest_input(tokenizer, model.config))
         self._budget = _BUDGET.get(self._device.type, _BUDGET["cuda"])
