@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 from robustbench_nlp.adapters import state, states
 from robustbench_nlp.attack import Sample, Score, Scores, Steps
+from robustbench_nlp.attacks.textattack import silent
 from robustbench_nlp.bridge import GlobalGenerators
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.nltk_data import find_nltk_data
@@ -73,7 +74,7 @@ class NlpAug:
 
     def run(self, sample: Sample, rng: Random) -> Steps:
         augmenter, original = _augmenter(self.augmenter), str(sample.text)
-        with GlobalGenerators(rng).installed():
+        with silent(), GlobalGenerators(rng).installed():
             try:
                 drawn = [_first(augmenter.augment(original), original) for _ in range(self.draws)]
             except LookupError as problem:

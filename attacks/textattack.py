@@ -19,7 +19,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, ClassVar, NamedTuple
 
-from robustbench_nlp.adapters import states
+from robustbench_nlp.adapters import RUNS, state, states
 from robustbench_nlp.attack import Probe, Sample, Scores, Steps
 from robustbench_nlp.attacks.deepwordbug import DeepWordBug
 from robustbench_nlp.attacks.input_reduction import InputReduction
@@ -214,7 +214,8 @@ def _mended(recipe: str, *kinds: type[Exception]) -> Iterator[None]:
         if isinstance(problem, LookupError):
             what = first.split("'")[1] if "'" in first else "all"
             raise UsageError(f"textattack:{recipe} wants NLTK's {what}; {NLTK_DATA.format(what=what)}") from problem
+        told = state("textattack", recipe)
+        mend = "try it again with a connection" if told == RUNS else f"it {told}; run TextAttack once with a connection"
         raise UsageError(
-            f"textattack:{recipe} cannot be set up ({first or type(problem).__name__}); where that is a download, run "
-            "TextAttack once with a connection, or use deepwordbug, pruthi or pwws"
+            f"textattack:{recipe} cannot be set up ({first[:80] or type(problem).__name__}); {mend}, or use another recipe"
         ) from problem

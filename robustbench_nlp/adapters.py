@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from robustbench_nlp.plugins import Choice
 
-__all__ = ["Library", "nltk_folders", "state", "states"]
+__all__ = ["RUNS", "Library", "nltk_folders", "state", "states"]
 
 Library = Literal["textattack", "nlpaug"]
 RUNS = "runs offline"
