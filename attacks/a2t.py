@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
 
-from robustbench_nlp.attack import Sample, Steps
+from robustbench_nlp.attack import Encode, Helped, Sample, Steps
 from robustbench_nlp.attacks.textfooler import checked, own_vectors, substituted
 from robustbench_nlp.constraints.meaning import same_part
 from robustbench_nlp.constraints.words import content_words
@@ -53,6 +53,10 @@ class A2T:
                 f"a2t ranks words by gradients; give it a threat with knowledge='gradient', not {self.threat}"
             )
         object.__setattr__(self, "threat", own_vectors(self.threat, NEIGHBOURS, self.vectors))
+
+    @property
+    def helpers(self) -> Helped:
+        return ((Encode, self.encoder),)
 
     def run(self, sample: Sample, rng: Random) -> Steps:
         numbers = content_words(sample.text)

@@ -17,10 +17,11 @@ from typing import ClassVar, Literal, NamedTuple
 
 from robustbench_nlp.attack import Sample, Steps
 from robustbench_nlp.constraints.words import inside
+from robustbench_nlp.edits.characters import bare
 from robustbench_nlp.edits.visual import homoglyphs
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.search.differential import Genome, evolve
-from robustbench_nlp.text import Text
+from robustbench_nlp.text import Text, edges_of
 from robustbench_nlp.threat import Threat
 
 __all__ = ["BadCharacters", "COST", "threat_of"]  # noqa: RUF022 (the factory first)
@@ -88,18 +89,18 @@ class _Place(NamedTuple):
 
 
 def _places(kind: str, string: str) -> list[_Place]:
-    """Every change that the kind allows, from left to right."""
+    """Every change that the kind allows, from left to right; none parts a mark from its letter."""
     if kind == "invisible":
-        return [_Place(i, 0, ZERO_WIDTH) for i in range(len(string) + 1)] if string else []
+        return [_Place(i, 0, ZERO_WIDTH) for i in edges_of(string)] if string else []
     if kind == "homoglyphs":
         return [_Place(i, 1, near) for i, letter in enumerate(string) if (near := homoglyphs(letter))]
     if kind == "deletions":
-        return [_Place(i, 0, [letter + "\b" for letter in ascii_lowercase]) for i in range(1, len(string))]
-    letters = [letter.isalpha() and unicodedata.bidirectional(letter) == "L" for letter in string]
+        return [_Place(i, 0, [letter + "\b" for letter in ascii_lowercase]) for i in edges_of(string)[1:-1]]
+    free = {i for i in bare(string) if string[i].isalpha() and unicodedata.bidirectional(string[i]) == "L"}
     return [
         _Place(i, 2, [OVERRIDE + string[i + 1] + string[i] + POP])
         for i in range(len(string) - 1)
-        if letters[i] and letters[i + 1] and string[i] != string[i + 1]
+        if {i, i + 1} <= free and string[i] != string[i + 1]
     ]
 
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, ClassVar, Literal
 
-from robustbench_nlp.attack import Blank, Request, Sample, Steps
+from robustbench_nlp.attack import Blank, Encode, FillMask, Helped, Request, Sample, Steps
 from robustbench_nlp.constraints.meaning import Close, close_in_meaning, same_part
 from robustbench_nlp.constraints.words import content_words, inside
 from robustbench_nlp.edits.blanks import Blanks, filled, substitutes
 from robustbench_nlp.errors import UsageError, unknown
+from robustbench_nlp.lexicon.stopwords import stopwords
 from robustbench_nlp.search.greedy import closest_success
 from robustbench_nlp.search.importance import deleted_scores, descending
 from robustbench_nlp.text import Text
@@ -39,7 +40,8 @@ OPERATIONS: dict[str, tuple[Step, ...]] = {
 class BAE:
     """`operation`: replace (R), insert to the left or right (I), whichever is better (R/I), or replace and then insert
     (R+I). Each blank has `k` fills; the whole text must stay within `min_cosine` of the original under `encoder` (-1: any);
-    0.9 lets nine of ten swaps of synonyms through (`scripts/calibrate_cosines.py`), the paper's 0.8 was the other encoder's."""
+    0.9 lets nine of ten swaps of synonyms through (`scripts/calibrate_cosines.py`), the paper's 0.8 was the other encoder's.
+    `language` names the stop words."""
 
     threat: Threat = MASKED
     operation: Literal["R", "I", "R/I", "R+I"] = "R"
@@ -47,16 +49,22 @@ class BAE:
     k: int = 50
     encoder: str = "embedded"
     min_cosine: float = 0.9
+    language: str = "en"
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
+        stopwords(self.language)
         if self.operation not in OPERATIONS:
             raise unknown("operation of bae", self.operation, OPERATIONS)
         if self.k < 1 or not -1 <= self.min_cosine <= 1:
             raise UsageError("bae wants k of 1 or more and a min_cosine between -1 and 1")
 
+    @property
+    def helpers(self) -> Helped:
+        return ((FillMask, self.model), (Encode, self.encoder))
+
     def run(self, sample: Sample, rng: Random) -> Steps:
-        numbers = content_words(sample.text)
+        numbers = content_words(sample.text, language=self.language)
         ranks = yield from deleted_scores(sample.text, numbers)
         current, best = sample.text, sample.score
         for number in [numbers[i] for i in descending(ranks)]:

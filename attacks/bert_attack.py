@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
 
-from robustbench_nlp.attack import Sample, Steps
+from robustbench_nlp.attack import FillMask, Helped, Sample, Steps
 from robustbench_nlp.constraints.words import content_words
 from robustbench_nlp.edits.blanks import Blanks, filled, substitutes
 from robustbench_nlp.edits.words import Limits
@@ -32,24 +32,32 @@ MASKED_40 = Threat(name="masked_lm_40", unit="word", max_words_share=0.4, candid
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BERTAttack:
-    """`k` words are tried at each word, by the masked language model named `model`. Deterministic."""
+    """`k` words are tried at each word, by the masked language model named `model`. Deterministic.
+    `language` names the stop words."""
 
     threat: Threat = MASKED_40
     model: str = "embedded"
     k: int = 48
+    language: str = "en"
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
+        stopwords(self.language)
         if self.k < 1:
             raise UsageError(f"bert_attack cannot try {self.k} words; set k to 1 or more")
 
+    @property
+    def helpers(self) -> Helped:
+        return ((FillMask, self.model),)
+
     def run(self, sample: Sample, rng: Random) -> Steps:
-        numbers = content_words(sample.text)
+        numbers = content_words(sample.text, language=self.language)
         limits = Limits(sample.threat, sample.text)
         blanks = Blanks(sample.text)
         proposed = yield from filled((blanks.at(number, masked=False) for number in numbers), self.k, self.model)
         choices = {
-            number: _words(sample.text.word(number), words) for number, words in zip(numbers, proposed, strict=True)
+            number: _words(sample.text.word(number), words, self.language)
+            for number, words in zip(numbers, proposed, strict=True)
         }
         numbers = [number for number in numbers if choices[number]]
         scores = yield from masked_scores(sample.text, numbers)
@@ -61,7 +69,7 @@ class BERTAttack:
         return (yield from in_order(sample.text, sample.score, order, limits.within(candidates)))
 
 
-def _words(old: str, words: list[tuple[str, float]]) -> list[str]:
+def _words(old: str, words: list[tuple[str, float]], language: str) -> list[str]:
     """The proposals that are neither the word itself, nor an antonym, nor a stop word."""
-    spared = {*stopwords(), *antonyms(old)}
+    spared = {*stopwords(language), *antonyms(old)}
     return [word for word in substitutes(words, old) if word.lower() not in spared]

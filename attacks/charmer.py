@@ -18,8 +18,9 @@ from typing import Any, ClassVar, NamedTuple
 
 from robustbench_nlp.attack import Request, Sample, Score, Scores, Steps
 from robustbench_nlp.constraints.words import inside
+from robustbench_nlp.edits.characters import bare
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.text import Text
+from robustbench_nlp.text import Text, edges_of
 from robustbench_nlp.threat import Threat
 
 __all__ = ["Charmer"]
@@ -55,7 +56,7 @@ class Charmer:
         allowed = partial(inside, sample.threat, whole)
         limit = sample.threat.max_edits
         for _ in range(_EDITS if limit is None else limit):
-            probes = ((place, "" if _at(current, place) == PROBE else PROBE) for place in range(2 * len(current) + 1))
+            probes = ((place, "" if _at(current, place) == PROBE else PROBE) for place in _places(current))
             probed = yield from _tried(current, probes, tail, allowed)
             if probed.success is not None:
                 return probed.success
@@ -103,6 +104,11 @@ def _tried(
             return _Tried(rows, texts[max(good, key=answer.score.__getitem__)])
         rows += [(-score, *edit) for score, (_, edit) in zip(answer.score, made, strict=True)]
     return _Tried(rows, None)
+
+
+def _places(string: str) -> list[int]:
+    """Those of the expanded text that part no mark from its letter."""
+    return sorted([2 * i for i in edges_of(string)] + [2 * i + 1 for i in bare(string)])
 
 
 def _at(string: str, place: int) -> str:

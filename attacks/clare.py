@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, ClassVar, Literal, NamedTuple
 
-from robustbench_nlp.attack import Blank, Request, Sample, Score, Scores, Steps
+from robustbench_nlp.attack import Blank, Encode, FillMask, Helped, Request, Sample, Score, Scores, Steps
 from robustbench_nlp.constraints.meaning import close_in_meaning
 from robustbench_nlp.constraints.words import content_words, inside
 from robustbench_nlp.edits.blanks import Blanks, filled, substitutes
@@ -69,6 +69,10 @@ class CLARE:
     def __post_init__(self) -> None:
         if self.k < 1 or not 0 <= self.min_probability <= 1 or not -1 <= self.min_cosine <= 1:
             raise UsageError("clare wants k of 1 or more, a min_probability in [0, 1] and a min_cosine in [-1, 1]")
+
+    @property
+    def helpers(self) -> Helped:
+        return ((FillMask, self.model), (Encode, self.encoder))
 
     def run(self, sample: Sample, rng: Random) -> Steps:
         text = sample.text

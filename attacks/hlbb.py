@@ -17,7 +17,7 @@ from math import exp
 from random import Random
 from typing import Any, ClassVar
 
-from robustbench_nlp.attack import Request, Sample, Steps
+from robustbench_nlp.attack import Encode, Helped, Request, Sample, Steps
 from robustbench_nlp.edits.words import candidate_maker, follow_candidates
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.search.hard_label import Choices, Ground, decision_threat, opening
@@ -51,6 +51,10 @@ class HLBB:
                 "hlbb wants a population of 2 or more, patience of 1 or more, no negative generations or tries"
             )
         follow_candidates(self, THREAT, decision_threat)
+
+    @property
+    def helpers(self) -> Helped:
+        return ((Encode, self.similarity),)
 
     def run(self, sample: Sample, rng: Random) -> Steps:
         makers = candidate_maker(self.candidates)

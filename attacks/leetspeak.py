@@ -12,6 +12,7 @@ from random import Random
 from typing import ClassVar
 
 from robustbench_nlp.attack import Sample, Steps
+from robustbench_nlp.edits.characters import bare
 from robustbench_nlp.lexicon.leet import shapes
 from robustbench_nlp.search.greedy import by_deletion
 from robustbench_nlp.text import Text
@@ -38,6 +39,7 @@ class Leetspeak:
 
 def leet(word: str) -> list[str]:
     """The word with one letter in each of its leet shapes, and at last with every letter in its most usual one."""
-    one = [word[:i] + shape + word[i + 1 :] for i, letter in enumerate(word) for shape in shapes(letter)]
-    every = "".join(shapes(letter)[:1] or letter for letter in word)
+    free = bare(word)
+    one = [word[:i] + shape + word[i + 1 :] for i in free for shape in shapes(word[i])]
+    every = "".join((shapes(letter)[:1] if i in free else "") or letter for i, letter in enumerate(word))
     return list(dict.fromkeys([*one, every] if one else []))

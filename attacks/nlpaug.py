@@ -1,35 +1,53 @@
 """nlpaug:AUGMENTER: noise from an augmenter of the nlpaug library (Ma, 2019) at its default strength, without a search.
 
-Those that need no download: KeyboardAug, OcrAug, RandomCharAug, RandomWordAug, SplitAug, SpellingAug. The library splits
-and joins texts by its own rules, so spaces and punctuation may change beside the words.
+`robustbench-nlp list attacks` says which augmenters run here. The library splits and joins texts by its own rules, so
+spaces and punctuation may change beside the words. Sentences end at a full stop, question or exclamation mark.
 """
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from random import Random
 from typing import Any, ClassVar
 
+from robustbench_nlp.adapters import state, states
 from robustbench_nlp.attack import Sample, Score, Scores, Steps
+from robustbench_nlp.attacks.textattack import silent
 from robustbench_nlp.bridge import GlobalGenerators
 from robustbench_nlp.errors import UsageError, unknown
+from robustbench_nlp.nltk_data import find_nltk_data
+from robustbench_nlp.plugins import Choice
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat, Unit
 
-__all__ = ["NlpAug"]
+__all__ = ["NlpAug", "choices"]
 
 AUGMENTERS: dict[str, Unit] = {
+    "AntonymAug": "word",
     "KeyboardAug": "char",
     "OcrAug": "char",
     "RandomCharAug": "char",
+    "RandomSentAug": "sentence",
     "RandomWordAug": "word",
     "SpellingAug": "word",
     "SplitAug": "word",
+    "SynonymAug": "word",
 }
 """The library's modules of the augmenters that work as they come."""
+TAGGED = ("AntonymAug", "SynonymAug")
+"""They look words up in NLTK's data."""
+SETTINGS: dict[str, dict[str, Any]] = {"RandomSentAug": {"tokenizer": re.compile(r"(?<=[.!?…])\s+").split}}
+"""In place of NLTK's tokenizer, which needs a download."""
 GENERIC = Threat(name="nlpaug")
+
+
+def choices() -> list[Choice]:
+    """Every augmenter of texts that the library has, with its state."""
+    return states("nlpaug")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +62,9 @@ class NlpAug:
 
     def __post_init__(self) -> None:
         if self.augmenter not in AUGMENTERS:
+            never = {choice.argument: choice.line for choice in choices()}.get(self.augmenter)
+            if never:
+                raise UsageError(f"nlpaug:{self.augmenter} {never}")
             raise unknown("nlpaug augmenter", self.augmenter, AUGMENTERS)
         if self.draws < 1:
             raise UsageError(f"nlpaug cannot draw {self.draws} texts; set draws to 1 or more")
@@ -53,8 +74,13 @@ class NlpAug:
 
     def run(self, sample: Sample, rng: Random) -> Steps:
         augmenter, original = _augmenter(self.augmenter), str(sample.text)
-        with GlobalGenerators(rng).installed():
-            drawn = [_first(augmenter.augment(original), original) for _ in range(self.draws)]
+        with silent(), GlobalGenerators(rng).installed():
+            try:
+                drawn = [_first(augmenter.augment(original), original) for _ in range(self.draws)]
+            except LookupError as problem:
+                if isinstance(problem, IndexError | KeyError):  # look-up errors too, but the library's own faults
+                    raise
+                raise UsageError(f"nlpaug:{self.augmenter} {state('nlpaug', self.augmenter)}") from problem
         texts = [Text(string) for string in drawn if string != original]
         if not texts:
             return None
@@ -73,8 +99,9 @@ def _augmenter(name: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            from nlpaug.augmenter import char, word
-
-            return getattr(char if AUGMENTERS[name] == "char" else word, name)()
+            if name in TAGGED:
+                find_nltk_data()
+            module = import_module(f"nlpaug.augmenter.{AUGMENTERS[name]}")
+            return getattr(module, name)(**SETTINGS.get(name, {}))
     except ImportError as problem:
         raise UsageError(f"nlpaug:{name} needs the library; install robustbench-nlp[nlpaug]") from problem

@@ -11,11 +11,12 @@ from random import Random
 from typing import Any, ClassVar
 
 from robustbench_nlp.attack import Sample, Score, Steps
-from robustbench_nlp.edits.noise import NOISES
-from robustbench_nlp.errors import UsageError, unknown
+from robustbench_nlp.edits.noise import NOISES, noise_named
+from robustbench_nlp.errors import UsageError
+from robustbench_nlp.plugins import Choice
 from robustbench_nlp.threat import Threat, violations
 
-__all__ = ["Noise"]
+__all__ = ["Noise", "choices"]
 
 _LETTERS = (0.1, 0.2, 0.3, 0.45, 0.6)
 _WORDS = (0.05, 0.1, 0.15, 0.25, 0.35)
@@ -47,18 +48,24 @@ _REDRAWS = 20
 """Edits of neighbouring words may, rarely, read as whole words changed; such a draw is drawn again."""
 
 
+def choices() -> list[Choice]:
+    """The kinds."""
+    return [Choice(kind) for kind in NOISES]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Noise:
-    """`kind` names the corruption, `severity` (1 to 5) how much of it; the threat follows the kind."""
+    """`kind` names the corruption, `severity` (1 to 5) how much of it; the threat follows the kind. `layout` names
+    the keyboard (us, de, fr, es) of the kind `keyboard`."""
 
     kind: str = "keyboard"
     severity: int = 3
+    layout: str = "us"
     version: ClassVar[int] = 1
     mode: ClassVar[str] = "noise"
 
     def __post_init__(self) -> None:
-        if self.kind not in NOISES:
-            raise unknown("kind of noise", self.kind, NOISES)
+        noise_named(self.kind, self.layout)
         if self.severity not in range(1, 6):
             raise UsageError(f"noise has no severity {self.severity!r}; give a whole number from 1 to 5")
 
@@ -68,13 +75,19 @@ class Noise:
         return Threat(name=f"noise_{self.kind}", **_LIMITS.get(self.kind, {}))
 
     @property
+    def suite(self) -> str:
+        """The kind, and the keyboard's layout where it isn't the usual one: what a curve is named after."""
+        return self.kind if self.layout == "us" else f"{self.kind} ({self.layout})"
+
+    @property
     def share(self) -> float:
         """The share of the places struck."""
         return SHARES[self.kind][self.severity - 1]
 
     def run(self, sample: Sample, rng: Random) -> Steps:
         original = str(sample.text)
-        drawn = (NOISES[self.kind](sample.text, rng, self.share) for _ in range(_REDRAWS))
+        noise = noise_named(self.kind, self.layout)
+        drawn = (noise(sample.text, rng, self.share) for _ in range(_REDRAWS))
         allowed = (t for t in drawn if str(t) == original or not violations(sample.threat, original, str(t)))
         text = next(allowed, sample.text)
         if str(text) == original:

@@ -17,6 +17,8 @@ from robustbench_nlp.attack import Sample, Steps
 from robustbench_nlp.constraints.words import content_words
 from robustbench_nlp.edits.characters import internal_edits
 from robustbench_nlp.errors import UsageError, unknown
+from robustbench_nlp.lexicon.keyboard import keys
+from robustbench_nlp.lexicon.stopwords import stopwords
 from robustbench_nlp.search.greedy import best_single
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat
@@ -29,14 +31,19 @@ INTERNAL_1 = Threat(name="internal_1", unit="char", max_words_changed=1, max_edi
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pruthi:
-    """Changes up to `max_words` words by one character each; the default threat follows `max_words`."""
+    """Changes up to `max_words` words by one character each; the default threat follows `max_words`. `layout` names the
+    keyboard (us, de, fr, es), `language` the stop words."""
 
     threat: Threat = INTERNAL_1
     max_words: int = 1
     variant: Literal["paper", "textattack"] = "paper"
+    layout: str = "us"
+    language: str = "en"
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
+        keys(self.layout)
+        stopwords(self.language)
         if self.variant not in VARIANTS:
             raise unknown("variant of pruthi", self.variant, VARIANTS)
         if self.max_words < 1:
@@ -49,10 +56,10 @@ class Pruthi:
         paper = self.variant == "paper"
 
         def candidates(text: Text, number: int) -> Sequence[Text]:
-            edits = internal_edits(text.word(number), None if paper else rng)
+            edits = internal_edits(text.word(number), None if paper else rng, self.layout)
             return sorted([text.swap(number, word) for word in edits], key=str)
 
-        current, left = sample.text, content_words(sample.text, min_length=4)
+        current, left = sample.text, content_words(sample.text, 4, self.language)
         for _ in range(self.max_words):
             best = yield from best_single(current, left, candidates, first_success=paper)
             if best is None:

@@ -14,7 +14,7 @@ from typing import ClassVar
 from robustbench_nlp.attack import Sample, Steps
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.search.greedy import by_deletion
-from robustbench_nlp.text import Text
+from robustbench_nlp.text import Text, edges_of
 from robustbench_nlp.threat import Threat
 
 __all__ = ["Punctuation"]
@@ -38,7 +38,8 @@ class Punctuation:
     def run(self, sample: Sample, rng: Random) -> Steps:
         def candidates(text: Text, number: int) -> Sequence[Text]:
             word = text.word(number)
-            places = range(len(word) + 1) if self.beside else range(1, len(word))
+            edges = edges_of(word)
+            places = edges if self.beside else edges[1:-1]
             return [text.swap(number, word[:i] + mark + word[i:]) for i in places for mark in self.marks]
 
         return by_deletion(sample, candidates)

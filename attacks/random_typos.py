@@ -9,6 +9,7 @@ from typing import ClassVar
 from robustbench_nlp.attack import Sample, Score, Scores, Steps
 from robustbench_nlp.edits.characters import random_typos
 from robustbench_nlp.errors import UsageError
+from robustbench_nlp.lexicon.keyboard import keys
 from robustbench_nlp.threat import Threat, violations
 
 __all__ = ["RandomTypos"]
@@ -20,22 +21,25 @@ _REDRAWS = 20
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RandomTypos:
-    """One typo in `share` of the words (a fraction in [0, 1], at least one word); the worst of `draws` is returned."""
+    """One typo in `share` of the words (a fraction in [0, 1], at least one word); the worst of `draws` is returned.
+    `layout` names the keyboard (us, de, fr, es)."""
 
     threat: Threat = TYPOS
     share: float = 0.15
     draws: int = 1
+    layout: str = "us"
     version: ClassVar[int] = 1
     mode: ClassVar[str] = "noise"
 
     def __post_init__(self) -> None:
+        keys(self.layout)
         if not (0 <= self.share <= 1 and self.draws >= 1):
             raise UsageError("random_typos wants a share of the words between 0 and 1, and at least one draw")
 
     def run(self, sample: Sample, rng: Random) -> Steps:
         original, texts = str(sample.text), []
         for _ in range(self.draws):
-            drawn = (random_typos(sample.text, rng, self.share) for _ in range(_REDRAWS))
+            drawn = (random_typos(sample.text, rng, self.share, self.layout) for _ in range(_REDRAWS))
             allowed = (t for t in drawn if t == sample.text or not violations(sample.threat, original, str(t)))
             text = next(allowed, sample.text)
             if text != sample.text:

@@ -14,7 +14,7 @@ from typing import ClassVar
 from robustbench_nlp.attack import Sample, Steps
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.search.greedy import by_deletion
-from robustbench_nlp.text import Text
+from robustbench_nlp.text import Text, edges_of
 from robustbench_nlp.threat import Threat
 
 __all__ = ["Spacing", "joins", "splits"]
@@ -45,7 +45,7 @@ class Spacing:
 def splits(text: Text, number: int) -> list[Text]:
     """The text with a space put into the word, once for each place inside it."""
     word = text.word(number)
-    return [text.swap(number, word[:i] + " " + word[i:]) for i in range(1, len(word))]
+    return [text.swap(number, word[:i] + " " + word[i:]) for i in edges_of(word)[1:-1]]
 
 
 def joins(text: Text, number: int) -> list[Text]:

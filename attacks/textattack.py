@@ -19,18 +19,21 @@ from pathlib import Path
 from random import Random
 from typing import Any, ClassVar, NamedTuple
 
-from robustbench_nlp import cache as cache_folder
+from robustbench_nlp.adapters import RUNS, state, states
 from robustbench_nlp.attack import Probe, Sample, Scores, Steps
 from robustbench_nlp.attacks.deepwordbug import DeepWordBug
+from robustbench_nlp.attacks.input_reduction import InputReduction
 from robustbench_nlp.attacks.pruthi import Pruthi
 from robustbench_nlp.attacks.pwws import PWWS
 from robustbench_nlp.bridge import Ask, blocking
 from robustbench_nlp.errors import UsageError, unknown
+from robustbench_nlp.nltk_data import find_nltk_data
+from robustbench_nlp.plugins import Choice
 from robustbench_nlp.tasks.classification import KEPT, UNTARGETED, Goal
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat
 
-__all__ = ["TextAttack", "find_nltk_data", "silent"]
+__all__ = ["TextAttack", "Built", "choices", "engine_victim", "find_nltk_data", "searched", "silent"]  # noqa: RUF022 (the factory first)
 
 GENERIC = Threat(name="textattack")
 THREATS = {
@@ -38,13 +41,19 @@ THREATS = {
     "pruthi": Pruthi().threat,
     "pwws": PWWS().threat,
     "leap": PWWS().threat,
+    "input-reduction": InputReduction().threat,
 }
 """Recipes whose limits can be checked from the two strings; the others get an unlimited threat named after them."""
 REDUCTIONS = ("input-reduction",)
 """Recipes that keep the prediction."""
-NLTK_DATA = (
-    "run scripts/build_nltk_data.py (stop words and WordNet, without NLTK's server) or python -m nltk.downloader {what}"
-)
+NLTK_DATA = "run robustbench-nlp fetch nltk-data (stop words and WordNet, without NLTK's server) or python -m nltk.downloader {what}"
+ARGUMENTS = {"bad-characters": {"goal_function_type": "targeted_classification", "perturbation_type": "invisible"}}
+"""Of recipes that want some; their goal gives way to any other class. Homoglyphs need a table that release 0.3.11 lacks."""
+
+
+def choices() -> list[Choice]:
+    """Every recipe with its state."""
+    return states("textattack")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,22 +83,44 @@ class TextAttack:
         return "reduction" if self.recipe in REDUCTIONS else "adaptive"
 
     def run(self, sample: Sample, rng: Random) -> Steps:
-        attack, victim = _built(self.recipe)
-
-        def search(ask: Ask) -> Text:
-            victim.open(ask, sample.label, self.goal)
-            with _mended(self.recipe, OSError, LookupError):
-                result = attack.attack(str(sample.text), sample.label)
-            return Text(result.perturbed_text())
-
-        return (yield from blocking(search, rng))
+        with _mended(self.recipe, OSError, LookupError):
+            return (yield from searched(_built(self.recipe), sample, rng, self.goal))
 
 
 class Built(NamedTuple):
-    """A TextAttack `Attack` and the victim that it was built around."""
+    """A TextAttack `Attack` and the `engine_victim` that it was built around."""
 
     attack: Any
     victim: Any
+
+
+def searched(built: Built, sample: Sample, rng: Random, goal: Goal = UNTARGETED) -> Steps:
+    """The library's search for one sample, which returns the text that it ends with. All its queries are asked."""
+    built.attack.goal_function.use_cache = False
+
+    def search(ask: Ask) -> Text:
+        built.victim.open(ask, sample.label, goal)
+        return Text(built.attack.attack(str(sample.text), sample.label).perturbed_text())
+
+    return (yield from blocking(search, rng))
+
+
+def engine_victim() -> Any:
+    """A model wrapper that answers with class probabilities from the engine, for the example that `open` names."""
+    import textattack
+
+    class Victim(textattack.models.wrappers.ModelWrapper):  # type: ignore[misc]
+        model = None
+
+        def open(self, ask: Ask, label: int, goal: Goal) -> None:
+            self.ask, self.label, self.goal = ask, label, goal
+
+        def __call__(self, texts: Sequence[str]) -> Any:
+            answer: Scores = self.ask(Probe([Text(text) for text in texts]))
+            doubts = answer.score if self.goal.fools else [1.0 - score for score in answer.score]
+            return _probabilities(answer, doubts, self.label)
+
+    return Victim()
 
 
 @cache
@@ -113,26 +144,18 @@ def _built(recipe: str) -> Built:
         find_nltk_data()
         import textattack
 
-        class Victim(textattack.models.wrappers.ModelWrapper):  # type: ignore[misc]
-            """Class probabilities from the engine, for the example that `open` names."""
-
-            model = None
-
-            def open(self, ask: Ask, label: int, goal: Goal) -> None:
-                self.ask, self.label, self.goal = ask, label, goal
-
-            def __call__(self, texts: Sequence[str]) -> Any:
-                answer: Scores = self.ask(Probe([Text(text) for text in texts]))
-                doubts = answer.score if self.goal.fools else [1.0 - score for score in answer.score]
-                return _probabilities(answer, doubts, self.label)
-
-        victim = Victim()
+        victim = engine_victim()
         with _without_nltk_downloads():
-            attack = getattr(textattack.attack_recipes, _recipes()[recipe].rpartition(".")[2]).build(victim)
-        attack.goal_function.use_cache = False
-    goal = type(attack.goal_function).__name__
-    if goal != ("InputReduction" if recipe in REDUCTIONS else "UntargetedClassification"):
-        raise UsageError(f"textattack:{recipe} has another goal ({goal}) than a wrong class; use another recipe")
+            attack = getattr(textattack.attack_recipes, _recipes()[recipe].rpartition(".")[2]).build(
+                victim, **ARGUMENTS.get(recipe, {})
+            )
+        if recipe in ARGUMENTS:
+            goal = textattack.goal_functions.UntargetedClassification(victim)
+            limits = [*attack.constraints, *attack.pre_transformation_constraints]
+            attack = textattack.Attack(goal, limits, attack.transformation, attack.search_method)
+    kind = type(attack.goal_function).__name__
+    if kind != ("InputReduction" if recipe in REDUCTIONS else "UntargetedClassification"):
+        raise UsageError(f"textattack:{recipe} has another goal ({kind}) than a wrong class; use another recipe")
     if not attack.is_black_box:
         raise UsageError(f"textattack:{recipe} needs gradients of a model of its own kind; use another recipe")
     return Built(attack, victim)
@@ -150,15 +173,6 @@ def _probabilities(answer: Scores, doubts: Sequence[float], label: int) -> Any:
     rows *= (scores / rows.sum(dim=1).clamp_min(1e-12)).unsqueeze(1)
     rows[:, label] = 1.0 - rows.sum(dim=1)
     return rows
-
-
-def find_nltk_data() -> None:
-    """Let NLTK look into the cache too, where `scripts/build_nltk_data.py` puts its data."""
-    import nltk
-
-    folder = str(cache_folder.folder() / "nltk_data")
-    if folder not in nltk.data.path:
-        nltk.data.path.append(folder)
 
 
 @contextmanager
@@ -200,7 +214,8 @@ def _mended(recipe: str, *kinds: type[Exception]) -> Iterator[None]:
         if isinstance(problem, LookupError):
             what = first.split("'")[1] if "'" in first else "all"
             raise UsageError(f"textattack:{recipe} wants NLTK's {what}; {NLTK_DATA.format(what=what)}") from problem
+        told = state("textattack", recipe)
+        mend = "try it again with a connection" if told == RUNS else f"it {told}; run TextAttack once with a connection"
         raise UsageError(
-            f"textattack:{recipe} cannot be set up ({first or type(problem).__name__}); where that is a download, run "
-            "TextAttack once with a connection, or use deepwordbug, pruthi or pwws"
+            f"textattack:{recipe} cannot be set up ({first[:80] or type(problem).__name__}); {mend}, or use another recipe"
         ) from problem

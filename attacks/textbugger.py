@@ -16,15 +16,16 @@ from typing import Any, ClassVar, Literal
 
 from robustbench_nlp.attack import Request, Sample, Steps
 from robustbench_nlp.constraints.words import content_words, inside
-from robustbench_nlp.edits.characters import delete, swap
+from robustbench_nlp.edits.characters import bare, delete, swap
 from robustbench_nlp.edits.visual import homoglyphs
 from robustbench_nlp.edits.words import candidate_maker
 from robustbench_nlp.errors import unknown
-from robustbench_nlp.lexicon.keyboard import neighbours
+from robustbench_nlp.lexicon.keyboard import keys, neighbours
 from robustbench_nlp.lexicon.leet import shapes
+from robustbench_nlp.lexicon.stopwords import stopwords
 from robustbench_nlp.search.greedy import in_order
 from robustbench_nlp.search.importance import deleted_scores, descending, gradient_sizes, probed
-from robustbench_nlp.text import Text
+from robustbench_nlp.text import Text, edges_of
 from robustbench_nlp.threat import Threat
 
 __all__ = ["TextBugger", "bugs"]
@@ -38,14 +39,19 @@ RANKINGS = ("score", "gradient")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextBugger:
     """`candidates` names the set of substitute words (see `edits.words`); with "none" there are four bugs, all of them of
-    characters. The default threat follows: `char_30` for those, and with `ranking="gradient"` one that knows gradients."""
+    characters. The default threat follows: `char_30` for those, and with `ranking="gradient"` one that knows gradients.
+    `layout` names the keyboard (us, de, fr, es), `language` the stop words."""
 
     threat: Threat = BUGS_30
     candidates: str = "wordnet"
     ranking: Literal["score", "gradient"] = "score"
+    layout: str = "us"
+    language: str = "en"
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
+        keys(self.layout)
+        stopwords(self.language)
         if self.candidates != NONE:
             candidate_maker(self.candidates)
         if self.ranking not in RANKINGS:
@@ -59,10 +65,10 @@ class TextBugger:
 
     def run(self, sample: Sample, rng: Random) -> Steps:
         original = str(sample.text)
-        replaceable = set() if self.candidates == NONE else set(content_words(sample.text))
+        replaceable = set() if self.candidates == NONE else set(content_words(sample.text, language=self.language))
 
         def candidates(text: Text, number: int) -> Sequence[Text]:
-            edited = [text.swap(number, word) for word in bugs(text.word(number), rng)]
+            edited = [text.swap(number, word) for word in bugs(text.word(number), rng, self.layout)]
             if number in replaceable:
                 edited += candidate_maker(self.candidates)(text, number)
             return inside(sample.threat, original, edited)
@@ -87,33 +93,34 @@ def _order(text: Text) -> Generator[Request, Any, list[int]]:
     return order
 
 
-def bugs(word: str, rng: Random) -> list[str]:
+def bugs(word: str, rng: Random, layout: str = "us") -> list[str]:
     """One random bug of each kind that the word allows: a space put in (words of up to five letters), a letter dropped
     or two swapped inside it (swaps in words of five letters or more), a letter that looks or lies near another."""
-    if len(word) < 2:
+    edges = edges_of(word)
+    if len(edges) < 3:
         return []
-    made = []
+    made, first, last = [], edges[1], edges[-2]
     if len(word) < 6:
-        i = rng.randrange(1, len(word))
+        i = edges[rng.randrange(1, len(edges) - 1)]
         made.append(word[:i] + " " + word[i:])
-    made.append(word[0] + delete(word[1:-1], rng) + word[-1])
+    made.append(word[:first] + delete(word[first:last], rng) + word[last:])
     if len(word) > 4:
-        made.append(word[0] + swap(word[1:-1], rng) + word[-1])
-    made.append(substitute(word, rng))
+        made.append(word[:first] + swap(word[first:last], rng) + word[last:])
+    made.append(substitute(word, rng, layout))
     return [new for new in dict.fromkeys(made) if new != word]
 
 
-def substitute(word: str, rng: Random) -> str:
+def substitute(word: str, rng: Random, layout: str) -> str:
     """A letter becomes one that looks like it (another script's, a digit, a sign) or whose key touches its own."""
-    places = [(i, near) for i, letter in enumerate(word) if (near := _near(letter))]
+    places = [(i, near) for i in bare(word) if (near := _near(word[i], layout))]
     if not places:
         return word
     i, near = rng.choice(places)
     return word[:i] + rng.choice(rng.choice(near)) + word[i + 1 :]
 
 
-def _near(letter: str) -> list[str]:
-    return [near for near in (homoglyphs(letter), shapes(letter), neighbours(letter)) if near]
+def _near(letter: str, layout: str) -> list[str]:
+    return [near for near in (homoglyphs(letter), shapes(letter), neighbours(letter, layout)) if near]
 
 
 def _sentences(text: Text) -> list[list[int]]:

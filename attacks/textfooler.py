@@ -4,7 +4,8 @@ Words are ranked by how much leaving them out hurts; each in turn takes the neig
 leave the sentence close to the original. Among those that fool the victim the closest sentence wins, else the one that
 hurts most stays. Differs from the paper: the neighbours come from the embedded encoder (`vectors` names a file of one's
 own, such as the counter-fitted vectors); sentences are compared by the named encoder, not the Universal Sentence Encoder;
-parts of speech are looked up, not tagged; importance counts the label's probability alone, as if the label never flipped.
+parts of speech are looked up, not tagged; importance counts the label's probability alone, as if the label never flipped;
+texts shorter than the window are compared too, which the paper's code lets pass.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import ClassVar
 
-from robustbench_nlp.attack import Sample, Steps
+from robustbench_nlp.attack import Encode, Helped, Sample, Steps
 from robustbench_nlp.constraints.meaning import close_in_meaning, same_part
 from robustbench_nlp.constraints.words import content_words
 from robustbench_nlp.edits.words import Limits
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.lexicon.neighbours import near_words
+from robustbench_nlp.lexicon.stopwords import stopwords
 from robustbench_nlp.search.greedy import closest_success
 from robustbench_nlp.search.importance import deleted_scores, descending
 from robustbench_nlp.threat import Threat
@@ -33,8 +35,8 @@ NEIGHBOURS = Threat(name="neighbours", unit="word", candidates="neighbours")
 class TextFooler:
     """`k` neighbours of at least `min_cosine`, from the file `vectors` if there is one; `min_similarity` is the cosine
     with the original under `encoder`, within `window` words around the change (0: the whole text); -1 lets everything pass.
-    With `verb_noun_swap` verbs and nouns are one part. `scripts/calibrate_cosines.py` chose `min_cosine`; 0.88 is the angular
-    similarity 0.84 of the paper's code."""
+    With `verb_noun_swap` verbs and nouns are one part; `language` names the stop words. `scripts/calibrate_cosines.py` chose
+    `min_cosine`; 0.88 is the angular similarity 0.84 of the paper's code."""
 
     threat: Threat = NEIGHBOURS
     k: int = 50
@@ -44,14 +46,20 @@ class TextFooler:
     min_similarity: float = 0.88
     window: int = 15
     encoder: str = "embedded"
-    version: ClassVar[int] = 1
+    language: str = "en"
+    version: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
+        stopwords(self.language)
         checked("textfooler", self.k, self.min_cosine, self.min_similarity)
         object.__setattr__(self, "threat", own_vectors(self.threat, NEIGHBOURS, self.vectors))
 
+    @property
+    def helpers(self) -> Helped:
+        return ((Encode, self.encoder),)
+
     def run(self, sample: Sample, rng: Random) -> Steps:
-        numbers = content_words(sample.text)
+        numbers = content_words(sample.text, language=self.language)
         ranks = yield from deleted_scores(sample.text, numbers)
 
         def others(word: str) -> Sequence[str]:

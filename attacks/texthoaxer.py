@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from robustbench_nlp.attack import Encode, Request, Sample, Steps
+from robustbench_nlp.attack import Encode, Helped, Request, Sample, Steps
 from robustbench_nlp.edits.words import candidate_maker, follow_candidates
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.search.hard_label import Opening, decision_threat, opening
@@ -61,6 +61,10 @@ class TextHoaxer:
         if self.iterations < 0 or self.tries < 0 or self.probe <= 0:
             raise UsageError("texthoaxer wants no negative iterations or tries, and a probe above 0")
         follow_candidates(self, THREAT, decision_threat)
+
+    @property
+    def helpers(self) -> Helped:
+        return ((Encode, self.similarity),)
 
     def run(self, sample: Sample, rng: Random) -> Steps:
         makers = candidate_maker(self.candidates)

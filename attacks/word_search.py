@@ -17,6 +17,7 @@ from robustbench_nlp.attack import Sample, Steps
 from robustbench_nlp.constraints.words import content_words
 from robustbench_nlp.edits.words import Limits, candidate_maker, follow_candidates, word_threat
 from robustbench_nlp.errors import unknown
+from robustbench_nlp.lexicon.stopwords import stopwords
 from robustbench_nlp.search.beam import beam
 from robustbench_nlp.search.genetic import evolve
 from robustbench_nlp.search.greedy import Candidates, in_order
@@ -79,20 +80,22 @@ SEARCHES: dict[str, Callable[[Space, Random], Steps]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WordSearch:
-    """The default threat, a quarter of the words, follows `candidates`."""
+    """The default threat, a quarter of the words, follows `candidates`; `language` names the stop words."""
 
     search: str = "importance"
     threat: Threat = THREAT
     candidates: str = CANDIDATES
+    language: str = "en"
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
+        stopwords(self.language)
         if self.search not in SEARCHES:
             raise unknown("search", self.search, SEARCHES)
         follow_candidates(self, THREAT, partial(word_threat, share=SHARE))
 
     def run(self, sample: Sample, rng: Random) -> Steps:
         limits = Limits(sample.threat, sample.text)
-        words = content_words(sample.text)
+        words = content_words(sample.text, language=self.language)
         space = Space(sample, words, limits.within(candidate_maker(self.candidates)), limits)
         return SEARCHES[self.search](space, rng)

@@ -7,16 +7,14 @@ every epoch. The online counterpart is `adversarial_training`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass
-from functools import cache
 from random import Random
 
-from robustbench_nlp.adversaries import adversarial
-from robustbench_nlp.data.example import Example, Input
+from robustbench_nlp.adversaries import once
+from robustbench_nlp.data.example import Example
+from robustbench_nlp.plugins import parse
 from robustbench_nlp.training import further
 from robustbench_nlp.victim import Victim
-from robustbench_nlp.victims.hf import HFVictim
 
 __all__ = ["AdversarialAugmentation"]
 
@@ -31,14 +29,11 @@ class AdversarialAugmentation:
     epochs: int = 2
     learning_rate: float = 5e-5
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The attacks that are learned from."""
+        return tuple(parse(attack).name for attack in self.attacks)
+
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
-        seed = copy(rng).getrandbits(32)
-
-        @cache
-        def texts() -> tuple[list[Input], list[int]]:
-            return adversarial(self.attacks, victim, train, seed, sample=self.sample, max_queries=self.max_queries)
-
-        def more(current: HFVictim, epoch: int) -> tuple[list[Input], list[int]]:
-            return texts()
-
+        more = once(self.attacks, victim, train, rng, sample=self.sample, max_queries=self.max_queries)
         return further(self, victim, train, rng, more=more)

@@ -13,6 +13,7 @@ from random import Random
 
 from robustbench_nlp.adversaries import adversarial
 from robustbench_nlp.data.example import Example, Input
+from robustbench_nlp.plugins import parse
 from robustbench_nlp.training import further
 from robustbench_nlp.victim import Victim
 from robustbench_nlp.victims.hf import HFVictim
@@ -32,6 +33,11 @@ class AdversarialTraining:
     max_queries: int | None = 200
     epochs: int = 2
     learning_rate: float = 5e-5
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The attacks that are learned from."""
+        return tuple(parse(attack).name for attack in self.attacks)
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
         seed = copy(rng).getrandbits(32)

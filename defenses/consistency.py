@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import ClassVar
 
 from robustbench_nlp.augmentation import NOISES, check_shares, noisy
 from robustbench_nlp.data.example import Example
@@ -30,6 +31,7 @@ class Consistency:
     weight: float = 1.0
     epochs: int = 2
     learning_rate: float = 5e-5
+    known: ClassVar[tuple[str, ...]] = ("random_typos", "wordnet")
 
     def __post_init__(self) -> None:
         check_shares("consistency", share=self.share)

@@ -32,6 +32,11 @@ class SynonymAugmentation:
         check_shares("synonym_augmentation", share=self.share, noisy=self.noisy)
         synonyms(self.candidates)
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The set that substitutes are learned from."""
+        return (self.candidates.partition("(")[0].partition(":")[0],)
+
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
         return further(
             self, victim, train, rng, augment=on_share(synonyms(self.candidates), share=self.share, of=self.noisy)

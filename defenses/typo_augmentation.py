@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import ClassVar
 
 from robustbench_nlp.augmentation import check_shares, on_share
 from robustbench_nlp.data.example import Example
@@ -28,6 +29,7 @@ class TypoAugmentation:
     epochs: int = 2
     learning_rate: float = 5e-5
     freeze_embeddings: bool = True
+    known: ClassVar[tuple[str, ...]] = ("random_typos",)
 
     def __post_init__(self) -> None:
         check_shares("typo_augmentation", share=self.share, noisy=self.noisy)

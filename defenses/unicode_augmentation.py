@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import ClassVar
 
 from robustbench_nlp.augmentation import NOISES, check_shares, on_share
 from robustbench_nlp.data.example import Example
@@ -26,6 +27,7 @@ class UnicodeAugmentation:
     noisy: float = 0.5
     epochs: int = 2
     learning_rate: float = 5e-5
+    known: ClassVar[tuple[str, ...]] = ("viper", "bad_characters")
 
     def __post_init__(self) -> None:
         check_shares("unicode_augmentation", share=self.share, noisy=self.noisy)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
+from functools import cache
 from random import Random
+from typing import Any
 
 from robustbench_nlp import plugins
 from robustbench_nlp.data.example import Example, Input
 from robustbench_nlp.engine import attack_examples
+from robustbench_nlp.training_loop import More
 from robustbench_nlp.victim import Victim
 
-__all__ = ["adversarial"]
+__all__ = ["adversarial", "once"]
 
 
 def adversarial(
@@ -36,3 +40,17 @@ def adversarial(
                 inputs.append(example.with_field(field, text))
                 labels.append(example.label)
     return inputs, labels
+
+
+def once(attacks: Sequence[str], victim: Victim, train: Sequence[Example], rng: Random, **how: Any) -> More:
+    """For a training's `more`: the `adversarial` texts for the victim as it was before, found once, in every epoch.
+
+    `rng` is left as it was.
+    """
+    seed = copy(rng).getrandbits(32)
+
+    @cache
+    def texts() -> tuple[list[Input], list[int]]:
+        return adversarial(attacks, victim, train, seed, **how)
+
+    return lambda current, epoch: texts()

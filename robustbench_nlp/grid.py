@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
@@ -11,10 +11,10 @@ from robustbench_nlp.attack import Attack, as_attack
 from robustbench_nlp.ensembles import EnsembleMember, ensemble_names, load_ensemble
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.plugins import create, parse, plugin_names, selector_of
-from robustbench_nlp.tasks.classification import UNTARGETED, Goal
+from robustbench_nlp.tasks.classification import goal_of
 from robustbench_nlp.threat import other_limits
 
-__all__ = ["WORST_CASE", "Benchmark", "Grid", "Member", "attack_named", "grid_of"]
+__all__ = ["WORST_CASE", "Benchmark", "Grid", "Member", "attack_named", "grid_of", "refuse_reductions"]
 
 WORST_CASE = "worst_case"
 STANDARD = ("random_typos", "deepwordbug", "pruthi", "pwws")
@@ -123,14 +123,12 @@ def grid_of(attacks: Sequence[str | Attack], *, cascade: bool) -> Grid:
         if member.name in members:
             raise UsageError(f"attack '{member.name}' is named twice; name it once, or with other settings")
         members[member.name] = member
-    direct = tuple(name for name, member in members.items() if _fools(member))
+    direct = tuple(name for name, member in members.items() if goal_of(member.attack).fools)
+    if cascade:
+        refuse_reductions(members.values(), "a cascade")
     for view in views:
         name, added = _worst_case(view, direct, members)
-        for member in added:
-            if not _fools(member):
-                raise UsageError(
-                    f"{member.name} keeps the prediction instead of fooling it; leave it out of a worst case"
-                )
+        refuse_reductions(added, "a worst case")
         members |= {member.name: member for member in added if member.name not in members}
         names = tuple(dict.fromkeys(member.name for member in added))
         wanted[name or "+".join(names)] = names
@@ -141,15 +139,17 @@ def grid_of(attacks: Sequence[str | Attack], *, cascade: bool) -> Grid:
     return Grid(tuple(members.values()), wanted, cascade or (not named and len(wanted) == 1))
 
 
-def _fools(member: Member) -> bool:
-    goal: Goal = getattr(member.attack, "goal", UNTARGETED)
-    return goal.fools
+def refuse_reductions(members: Iterable[Member], place: str) -> None:
+    """Raises `UsageError` for a success that says nothing of robustness."""
+    for member in members:
+        if not goal_of(member.attack).fools:
+            raise UsageError(f"{member.name} keeps the prediction instead of fooling it; leave it out of {place}")
 
 
 def _worst_case(view: str, direct: Sequence[str], members: Mapping[str, Member]) -> tuple[str, list[Member]]:
     """The published ensemble's name ("" for any other) and the members that a worst case asks for."""
-    argument, settings = parse(view)[1:]
-    if settings:
+    head, _, argument = view.partition(":")  # settings in the argument are the members' own
+    if "(" in head:
         raise UsageError(f"{WORST_CASE} takes no settings; write {WORST_CASE}:ENSEMBLE or {WORST_CASE}:a+b")
     if (name := argument.replace("_", "-")) in ensemble_names():
         return name, [_published(name, member) for member in load_ensemble(name).members]

@@ -1,13 +1,13 @@
-"""Helper models by name: sentence encoders, masked and causal language models, each loaded when first asked."""
+"""Helper models by name: sentence encoders, language models, rewriters; each loaded when first asked."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from robustbench_nlp.attack import Encode, FillMask, Fluency, Help
+from robustbench_nlp.attack import Encode, FillMask, Fluency, Generate, Help
 
-__all__ = ["Answer", "Helpers", "provider"]
+__all__ = ["Answer", "Helpers", "identity", "provider"]
 
 Answer = Callable[..., Any]
 """Items to a sequence of answers, one each; keyword arguments are the request's other settings."""
@@ -19,6 +19,10 @@ def provider(kind: type[Help], model: str, device: str = "auto") -> Answer:
         from robustbench_nlp.encoder import encoder
 
         return encoder(model, device)
+    if kind is Generate:
+        from robustbench_nlp.seq2seq import generator
+
+        return generator(model, device)
     from robustbench_nlp import language_model
 
     if kind is FillMask:
@@ -28,17 +32,31 @@ def provider(kind: type[Help], model: str, device: str = "auto") -> Answer:
     raise TypeError(f"nobody answers {kind.__name__}")
 
 
+def identity(kind: type[Help], model: str) -> str:
+    """16 hex digits of the weights and the tokenizer that the named model has here. Raises `UsageError` without it."""
+    from robustbench_nlp import encoder, language_model
+    from robustbench_nlp.victims.hf import files_hash
+
+    return files_hash(encoder.folder_of(model) if kind is Encode else language_model.folder_of(model))[:16]
+
+
 class Helpers:
     """Answers helper requests of one kind, model and settings in one call; `given` stands before what `provider` loads."""
 
     def __init__(self, device: str = "auto", given: Mapping[tuple[type[Help], str], Answer] | None = None) -> None:
         self._device = device
-        self._loaded = dict(given or {})
+        self._given = dict(given or {})
+        self._loaded = dict(self._given)
 
     def get(self, kind: type[Help], model: str) -> Answer:
         if (kind, model) not in self._loaded:
             self._loaded[kind, model] = provider(kind, model, self._device)
         return self._loaded[kind, model]
+
+    def identity(self, kind: type[Help], model: str) -> str:
+        """What tells the model from any other of its name; "given" where it was given without a `fingerprint`."""
+        given = self._given.get((kind, model))
+        return str(getattr(given, "fingerprint", "given")) if given is not None else identity(kind, model)
 
     def __call__(self, requests: Sequence[Help]) -> list[Sequence[Any]]:
         """The answers to requests that share kind, model and settings, in order."""

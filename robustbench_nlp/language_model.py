@@ -22,7 +22,7 @@ from robustbench_nlp.victims.hf import device_of, local_folder, longest_input, q
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["FOLDS", "Filled", "fluency", "masked"]
+__all__ = ["FOLDS", "Filled", "fluency", "folder_of", "masked"]
 
 Filled = list[tuple[str, float]]
 """Words and their probabilities, best first."""
@@ -190,7 +190,7 @@ class _Model:
 def _opened(name: str, device: str) -> _Model:
     from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
-    folder = _folder(name)
+    folder = folder_of(name)
     if not list(folder.glob("*.safetensors")):
         raise UsageError(
             f"'{name}' has no safetensors weights; convert them with save_pretrained(..., safe_serialization=True)"
@@ -214,9 +214,10 @@ def _opened(name: str, device: str) -> _Model:
     return _Model(model, tokenizer, device_of(VictimOptions(device=device)))
 
 
-def _folder(name: str) -> Path:
+def folder_of(name: str) -> Path:
+    """The named model's folder; a hub model is fetched into the hub's cache. Raises `UsageError` where it can't be had."""
     if name != EMBEDDED:
-        return local_folder(name)
+        return local_folder(name.removeprefix("hf:"))
     folder = masked_lm_training.find()
     if folder is None:
         raise UsageError(

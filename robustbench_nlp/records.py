@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
 
-from robustbench_nlp.data.example import Input
+from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.errors import UsageError
 
-__all__ = ["COST_FIELDS", "SCHEMA", "CellRecords", "Outcome", "Record", "RecordFile", "read"]
+__all__ = [
+    "COST_FIELDS",
+    "SCHEMA",
+    "CellRecords",
+    "Entry",
+    "Journal",
+    "Outcome",
+    "Record",
+    "RecordFile",
+    "read",
+    "read_as",
+]
 
 SCHEMA = 1
 COST_FIELDS = ("seconds",)
@@ -61,13 +74,15 @@ class Record:
 
 
 _NAMES = frozenset(field.name for field in fields(Record))
+Entry = TypeVar("Entry")
+"""A dataclass of JSON-able values with an `example_id`."""
 
 
-class CellRecords(NamedTuple):
+class CellRecords(NamedTuple, Generic[Entry]):
     """One cell's file: its header, its records by example id (the last line of an example counts), its sound length."""
 
     header: dict[str, Any]
-    records: dict[str, Record]
+    records: dict[str, Entry]
     sound_bytes: int
 
 
@@ -93,13 +108,18 @@ def _record(content: dict[str, Any]) -> Record:
     return Record(**{name: value for name, value in content.items() if name in _NAMES})
 
 
-def read(path: Path) -> CellRecords | None:
+def read(path: Path) -> CellRecords[Record] | None:
+    """`read_as` for the records of attacks."""
+    return read_as(path, _record)
+
+
+def read_as(path: Path, parse: Callable[[dict[str, Any]], Entry]) -> CellRecords[Entry] | None:
     """Read a cell's file; None where not even the header is whole. A torn last line is left out.
 
     Raises `UsageError` for a damaged line before the last one: that is no crash but a changed file.
     """
     header: dict[str, Any] | None = None
-    records: dict[str, Record] = {}
+    records: dict[str, Entry] = {}
     sound = 0
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
@@ -112,22 +132,29 @@ def read(path: Path) -> CellRecords | None:
             if header is None:
                 header = content
             else:
-                record = _record(content)
-                records[record.example_id] = record
+                records[content["example_id"]] = parse(content)
     return None if header is None else CellRecords(header, records, sound)
 
 
-class RecordFile:
-    """Appends a cell's records; every line is with the operating system when `append` returns."""
+class Journal(Generic[Entry]):
+    """Appends a cell's records; every line is with the operating system when `append` returns. `parse` makes a record of what
+    a line holds."""
 
-    def __init__(self, path: Path, header: Mapping[str, Any], *, resume: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        header: Mapping[str, Any],
+        parse: Callable[[dict[str, Any]], Entry],
+        *,
+        resume: bool = True,
+    ) -> None:
         """Open for appending: a sound file of the same fingerprint goes on, its torn tail is cut off.
 
         Raises `UsageError` where the file belongs to another cell. Without `resume` an older file is set aside, not lost.
         """
         self.path = path
-        self.records: dict[str, Record] = {}
-        old = read(path) if path.exists() and resume else None
+        self.records: dict[str, Entry] = {}
+        old = read_as(path, parse) if path.exists() and resume else None
         if old is not None:
             _same_cell(path, old.header, header)
             self.records = old.records
@@ -140,9 +167,10 @@ class RecordFile:
         else:
             self._write(header)
 
-    def append(self, record: Record) -> None:
-        self._write(asdict(record))
-        self.records[record.example_id] = record
+    def append(self, record: Entry) -> None:
+        content = asdict(record)  # type: ignore[call-overload]
+        self._write(content)
+        self.records[content["example_id"]] = record
 
     def _write(self, content: Mapping[str, Any]) -> None:
         self._file.write(_line(content))
@@ -155,6 +183,14 @@ class RecordFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+
+
+class RecordFile(Journal[Record]):
+    """The journal of an attack's cell."""
+
+    def __init__(self, path: Path, header: Mapping[str, Any], *, resume: bool = True) -> None:
+        """Open for appending, as `Journal` does."""
+        super().__init__(path, header, _record, resume=resume)
 
 
 def _same_cell(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
@@ -173,3 +209,16 @@ def _set_aside(path: Path) -> None:
     while (aside := path.with_name(f"{path.name}.old{number}")).exists():
         number += 1
     path.rename(aside)
+
+
+def file_name(name: str) -> str:
+    """A name as a file name; what had to be replaced is told apart by a short hash."""
+    safe = re.sub(r"[^\w+.-]+", "-", name, flags=re.ASCII).strip("-")
+    return safe if safe == name else f"{safe[:80]}-{content_hash(name)[:6]}"
+
+
+def write_whole(path: Path, content: str) -> None:
+    """Write a file whole or not at all."""
+    scratch = path.with_name(f".{path.name}.part")
+    scratch.write_bytes(content.encode("utf-8", "backslashreplace"))
+    os.replace(scratch, path)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from math import nan
 
+from rapidfuzz.distance import Levenshtein
+
+from robustbench_nlp.attack import Vocabulary
 from robustbench_nlp.data.example import Input, content_hash
+from robustbench_nlp.errors import UsageError
 from robustbench_nlp.text import Text
-from robustbench_nlp.victim import Probabilities, Victim
+from robustbench_nlp.victim import Probabilities, TokenGradients, Victim
 
 __all__ = ["Rewrite", "Rewritten"]
 
@@ -19,8 +24,9 @@ class Rewritten:
     """`victim` reading `rewrite(input)`.
 
     `fingerprint_parts` (JSON-able) hold everything that the rewriting depends on. Of the optional capabilities only
-    `predict_exact`, `truncate` and `batch_size` are kept, and only where the inner victim has them: gradients at the
-    rewritten text are none at the text that an attack edits.
+    `predict_exact`, `truncate`, `batch_size`, `vocabulary` and `gradients` are kept, and only where the inner victim has
+    them. Gradients pass straight through, as if the rewriting changed nothing (BPDA, Athalye et al., 2018): they are those
+    at the rewritten text, each token's with the place in the original that it came from.
     """
 
     def __init__(self, victim: Victim, rewrite: Rewrite, fingerprint_parts: Sequence[object]) -> None:
@@ -32,12 +38,18 @@ class Rewritten:
         self._parts = tuple(fingerprint_parts)
         if (batch_size := getattr(victim, "batch_size", None)) is not None:
             self.batch_size: int = batch_size
+        self.training_seconds: float = getattr(victim, "training_seconds", nan)
+        self.forwards_per_prediction: int = getattr(victim, "forwards_per_prediction", 1)
         if (exact := getattr(victim, "predict_exact", None)) is not None:
             self.predict_exact: Callable[[Sequence[Input]], Probabilities] = lambda inputs: exact(
                 self._rewritten(inputs)
             )
         if hasattr(victim, "truncate"):
             self.truncate = self._truncate
+        if hasattr(victim, "gradients"):
+            self.gradients = self._gradients
+        if hasattr(victim, "vocabulary"):
+            self.vocabulary: Vocabulary = victim.vocabulary
 
     @property
     def fingerprint(self) -> str:
@@ -57,6 +69,19 @@ class Rewritten:
             for item in inputs
         ]
 
+    def _gradients(self, inputs: Sequence[Input], labels: Sequence[int], placed: object = None) -> list[TokenGradients]:
+        """Raises `UsageError` for embeddings in place of words, which no rewriting reads."""
+        if placed is not None:
+            raise UsageError(
+                f"{self.name} rewrites what it reads and takes no embeddings; leave the attack that puts some out"
+            )
+        rewritten = self._rewritten(inputs)
+        found: list[TokenGradients] = self._victim.gradients(rewritten, labels)  # type: ignore[attr-defined]
+        return [
+            gradients._replace(offsets=_offsets(before, after, gradients))
+            for before, after, gradients in zip(inputs, rewritten, found, strict=True)
+        ]
+
     def _truncate(self, string: str) -> str:
         """The shortest run of whole words whose rewriting covers what the inner victim reads of the whole rewriting:
         rather a word too many than one that an attack could have used."""
@@ -68,3 +93,24 @@ class Rewritten:
         ends = [end for _, end in Text(string).spans]
         last = bisect_left(ends, len(kept), key=lambda end: len(self._rewrite(string[:end])))
         return string[: ends[last]] if last < len(ends) else string
+
+
+def _offsets(before: Input, after: Input, gradients: TokenGradients) -> list[tuple[int, int]]:
+    """Each token's (start, end) in the input as it was before the rewriting."""
+    fields = [(before, after)] if isinstance(before, str) else list(zip(before, after, strict=True))
+    origins = [_origins(str(old), str(new)) for old, new in fields]
+    return [
+        (start, end)
+        if field < 0 or start == end
+        else (origins[field][start], max(origins[field][end - 1] + 1, origins[field][start]))
+        for (start, end), field in zip(gradients.offsets, gradients.fields, strict=True)
+    ]
+
+
+def _origins(old: str, new: str) -> list[int]:
+    """For each position of the new string the one of the old string that it came from, by the cheapest edits."""
+    found: list[int] = []
+    for code in Levenshtein.opcodes(new, old):
+        length = code.dest_end - code.dest_start
+        found += [code.dest_start + min(i, max(length - 1, 0)) for i in range(code.src_end - code.src_start)]
+    return found

@@ -7,8 +7,6 @@ The run folder holds `run.yaml` (running it again reproduces the run), `manifest
 from __future__ import annotations
 
 import json
-import os
-import re
 import sys
 import time
 from collections import Counter
@@ -16,23 +14,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pandas as pd
 import yaml
 
 from robustbench_nlp import progress
+from robustbench_nlp.attack import Attack, Encode
+from robustbench_nlp.costs import costs
 from robustbench_nlp.data import Dataset, Example, load_dataset, match_labels
 from robustbench_nlp.data.example import content_hash
-from robustbench_nlp.defense import compose, shown
+from robustbench_nlp.defense import compose, defend, knows, shown
 from robustbench_nlp.engine import Engine
 from robustbench_nlp.environment import environment
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import Benchmark, Grid, Member
 from robustbench_nlp.helpers import Helpers
 from robustbench_nlp.preparation import prepares
-from robustbench_nlp.records import SCHEMA, Record, RecordFile
+from robustbench_nlp.records import SCHEMA, Record, RecordFile, file_name, write_whole
 from robustbench_nlp.report.shown import write
 from robustbench_nlp.report.table import row, table
 from robustbench_nlp.report.worst_case import worst_case_row
@@ -70,12 +69,13 @@ class Runner:
     def run(self) -> pd.DataFrame:
         """Run every cell that isn't on record yet; the table, written after each cell."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        _replace(self.folder / "run.yaml", self._run_yaml())
+        write_whole(self.folder / "run.yaml", self._run_yaml())
         for member in self.grid.members:
             if prepares(member.attack) and not self.dev:
                 raise UsageError(
                     f"attack {member.name} learns from a dev split first; run it on a dataset that has one, such as mr or imdb"
                 )
+            self._helper_models(member.attack)  # what can't be had is told before anything runs
         done: list[dict[str, Any]] = []
         cells: list[tuple[Header, Counter[str]]] = []
         frame = table([])
@@ -83,6 +83,7 @@ class Runner:
         direct: dict[str, tuple[Header, list[Record]]] = {}
         for defense in self.benchmark.defenses:
             defended = self._defend(defense)
+            told = self._told(defense, defended)
             members: dict[str, tuple[Header, list[Record]]] = {}
             for attack in self.grid.members:
                 member = attack
@@ -92,11 +93,11 @@ class Runner:
                 header, records = self._cell(defended, defense, member, list(members.values()), label)
                 members[member.name] = header, records
                 cells.append((header, Counter(record.outcome for record in records)))
-                done.append(row(header, records))
+                done.append(row(header, records) | told(attack))
                 frame = self._publish(done, cells)
             for name, names in self.grid.worst_cases.items():
                 header, records = worst_case_row([members[member] for member in names], name)
-                done.append(row(header, records))
+                done.append(row(header, records) | told(None))
             if self.benchmark.mode == "transfer":
                 direct = direct or members
             frame = self._publish(done, cells)
@@ -137,10 +138,20 @@ class Runner:
         return any(kind == "dataset" for kind, _ in self.objects)
 
     def _defend(self, defense: str) -> Victim:
-        name = shown(defense)
-        train = () if name == "none" else self.train
-        rng = Random(int(content_hash(self.benchmark.seed, name)[:16], 16))
-        return compose(defense)(self.victim, train, rng)
+        train = () if shown(defense) == "none" else self.train
+        return defend(self.victim, defense, train, self.benchmark.seed)
+
+    def _told(self, defense: str, defended: Victim) -> Callable[[Member | None], dict[str, Any]]:
+        """What a table of defenses says besides: costs, and whether the defense learned from a row's attack or its words."""
+        if self.benchmark.defenses == ("none",):
+            return lambda member: {}
+        spent = costs(defended, self.victim, [example.input for example in self.examples])._asdict()
+        made = compose(defense)
+
+        def told(member: Member | None) -> dict[str, Any]:
+            return spent | {"known": member is not None and knows(made, member.name, member.attack.threat)}
+
+        return told
 
     def _cell(
         self, victim: Victim, defense: str, member: Member, before: Sequence[tuple[Header, list[Record]]], label: str
@@ -148,19 +159,20 @@ class Runner:
         """One cell's header and records, from the file as far as it goes; earlier cells settle examples in a cascade."""
         header = self._header(victim, defense, member)
         settled = self._settled(before)
-        path = self.folder / "records" / f"{_file_name(header['defense'])}__{_file_name(member.name)}.jsonl"
+        path = self.folder / "records" / f"{file_name(header['defense'])}__{file_name(member.name)}.jsonl"
         with RecordFile(path, header, resume=self.resume) as file:
-            kept = {identity for identity, record in file.records.items() if record.outcome != "error"}
-            missing = [example for example in self.examples if example.id not in kept]
+            done = {identity for identity, record in file.records.items() if record.outcome != "error"}
+            missing = [example for example in self.examples if example.id not in done]
             start = time.perf_counter()
             with progress.task(label, len(self.examples), len(self.examples) - len(missing)) as step:
                 right = sum(record.outcome == "failed" for record in file.records.values())
-                judged = len(kept)
+                judged = len(done)
+                kept = "robust" if classification.goal_of(member.attack).fools else "not reduced"
                 for record in self._attack(victim, member, missing, settled):
                     file.append(record)
                     right += record.outcome == "failed"
                     judged += 1
-                    step(1, f"robust {right / judged:.1%}")
+                    step(1, f"{kept} {right / judged:.1%}")
                     _stop_if_hopeless(file, len(self.examples))
             header["seconds"] = time.perf_counter() - start
             return header, [file.records[example.id] for example in self.examples]
@@ -238,6 +250,8 @@ class Runner:
             if prepares(member.attack)
             else None,
         }
+        if models := self._helper_models(member.attack):
+            spec["helper models"] = models
         spec = json.loads(json.dumps(spec))  # as it will be read back
         return {
             "task": benchmark.task,
@@ -258,6 +272,14 @@ class Runner:
             "spec": spec,
             "environment": environment(),
         }
+
+    def _helper_models(self, attack: Attack) -> list[list[str]]:
+        """Kind, name and identity of each model beside the victim that decides what the attack finds."""
+        asked = {(kind, name) for kind, name in getattr(attack, "helpers", ())}
+        judging = attack.threat.similarity_model or self.benchmark.similarity
+        if attack.threat.min_similarity is not None and judging != "none":
+            asked.add((Encode, judging))
+        return sorted([kind.__name__, name, self.helpers.identity(kind, name)] for kind, name in asked)
 
     def _note(self) -> str:
         """The dataset's own note, and what holds for victims without label names."""
@@ -283,7 +305,7 @@ class Runner:
                 for h, c in cells
             ],
         }
-        _replace(self.folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+        write_whole(self.folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
         if self.on_table is not None:
             self.on_table(frame)
         return frame
@@ -294,16 +316,3 @@ def _stop_if_hopeless(file: RecordFile, n: int) -> None:
     if len(file.records) >= min(HOPELESS, n) and all(r.outcome == "error" for r in file.records.values()):
         first = next(iter(file.records.values()))
         raise UsageError(f"every one of the first {len(file.records)} examples failed: {first.error}")
-
-
-def _file_name(name: str) -> str:
-    """A name as a file name; what had to be replaced is told apart by a short hash."""
-    safe = re.sub(r"[^\w+.-]+", "-", name, flags=re.ASCII).strip("-")
-    return safe if safe == name else f"{safe[:80]}-{content_hash(name)[:6]}"
-
-
-def _replace(path: Path, content: str) -> None:
-    """Write a file whole or not at all."""
-    scratch = path.with_name(f".{path.name}.part")
-    scratch.write_text(content, encoding="utf-8")
-    os.replace(scratch, path)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import nan, sqrt
 from typing import NamedTuple
 
-__all__ = ["Interval", "mcnemar", "mean_difference", "paired_difference", "wilson"]
+__all__ = ["Interval", "least_share", "mcnemar", "mean_difference", "paired_difference", "wilson"]
 
 
 class Interval(NamedTuple):
@@ -24,6 +24,13 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
         return Interval(nan, nan)
     ends = binomtest(successes, n).proportion_ci(confidence, method="wilson")
     return Interval(float(ends.low), float(ends.high))
+
+
+def least_share(successes: int, n: int, alpha: float) -> float:
+    """The one-sided bound of Clopper and Pearson (1934): a proportion lies below it with a chance of at most `alpha`."""
+    from scipy.stats import binomtest
+
+    return float(binomtest(successes, n, alternative="greater").proportion_ci(1 - alpha, method="exact").low)
 
 
 def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:

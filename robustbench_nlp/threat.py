@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from math import floor
@@ -12,11 +13,13 @@ from rapidfuzz.distance import Levenshtein
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.text import words_of
 
-__all__ = ["Changes", "Threat", "align", "measure", "other_limits", "violations"]
+__all__ = ["DELETION", "Changes", "Threat", "align", "leaves_out", "measure", "other_limits", "violations"]
 
 Knowledge = Literal["decision", "score", "gradient"]
 Unit = Literal["char", "word", "sentence"]
 KNOWLEDGE: tuple[Knowledge, ...] = ("decision", "score", "gradient")
+DELETION = "deletion"
+"""The candidates that the two strings tell: the original without some of its words, but not without all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,10 +27,12 @@ class Threat:
     """A named, versioned attacker: `name@version` stands in every caption and fingerprint.
 
     `max_words_changed` counts words and `max_words_share` is a fraction of the original's words in [0, 1], at least one of
-    them (four words would else be safe from a fifth of theirs); `max_edits` is the Levenshtein distance of the whole text
-    in code points, `max_edits_per_word` the same within each aligned pair of words. `max_queries` is the budget per example,
-    the clean prediction included. `fields` names the input fields that may change; empty means the first one.
-    `min_similarity` is the cosine of whole texts under `similarity_model`.
+    them (four words would else be safe from a fifth of theirs); `max_words_exchanged` counts the words that one of the two
+    texts has more often, order and case aside, on the side that has more of them; `max_edits` is the Levenshtein distance of
+    the whole text in code points, `max_edits_per_word` the same within each aligned pair of words. `max_queries` is the
+    budget per example, the clean prediction included. `fields` names the input fields that may change; empty means the
+    first one. `min_similarity` is the cosine of whole texts under `similarity_model`. `candidates` names the set that
+    substitutes come from; of these, `DELETION` is a limit too.
     """
 
     name: str
@@ -36,6 +41,7 @@ class Threat:
     unit: Unit = "word"
     max_words_changed: int | None = None
     max_words_share: float | None = None
+    max_words_exchanged: int | None = None
     max_edits: int | None = None
     max_edits_per_word: int | None = None
     max_queries: int | None = None
@@ -124,13 +130,31 @@ def align(before: Sequence[str], after: Sequence[str]) -> list[tuple[str, str]]:
     return pairs
 
 
+def _exchanged(before: Sequence[str], after: Sequence[str]) -> int:
+    """How many words are in one of two texts only, in whichever has more of them; order aside."""
+    here, there = Counter(before), Counter(after)
+    return max((here - there).total(), (there - here).total())
+
+
+def leaves_out(before: Sequence[str], after: Sequence[str]) -> bool:
+    """Whether the words after are those before, in order, with some left out and at least one left."""
+    words = iter(before)
+    return bool(after) and all(word in words for word in after)
+
+
 def violations(threat: Threat, original: str, adversarial: str) -> list[str]:
     """What the text breaks of the threat's limits on edits, each in a phrase; empty when it is inside."""
     changes = measure(original, adversarial)
     broken = []
+    if threat.candidates == DELETION and not leaves_out(words_of(original), words_of(adversarial)):
+        broken.append("more than words left out, or no word left")
     most = threat.most_words(changes.words_total)
     if most is not None and changes.words_changed > most:
         broken.append(f"{changes.words_changed} of {changes.words_total} words changed, at most {most} allowed")
+    if threat.max_words_exchanged is not None:
+        exchanged = _exchanged(words_of(original.casefold()), words_of(adversarial.casefold()))
+        if exchanged > threat.max_words_exchanged:
+            broken.append(f"{exchanged} words exchanged, at most {threat.max_words_exchanged} allowed")
     if threat.max_edits is not None and changes.edits_chars > threat.max_edits:
         broken.append(f"{changes.edits_chars} characters edited, at most {threat.max_edits} allowed")
     if threat.max_edits_per_word is not None:

@@ -46,7 +46,7 @@ class TokenGradients(NamedTuple):
 
 
 Placed = Sequence[tuple[int, int, NDArray[np.float32]]]
-"""Embeddings in place of an input's own: (field number, where in it a token begins, vector)."""
+"""Embeddings in place of an input's own: (field number, a place in it in code points, vector for the token that reads it)."""
 
 
 @runtime_checkable
@@ -57,9 +57,12 @@ class Victim(Protocol):
     `random` says whether equal inputs may get unequal answers; `fingerprint` changes with anything that changes a
     prediction (weights, precision, tokenizer, maximum length, defenses). Optional capabilities, looked up by `getattr`:
     `predict_exact(inputs)`, the referee's full-precision answer where `predict` is a faster approximation;
-    `gradients(inputs, labels, placed=...)`, a `TokenGradients` an input, with `Placed` embeddings where they are given; `vocabulary`, for attacks that look words up by gradient;
-    `truncate(string)`, the part of the string that the victim reads; `batch_size`, the
-    most inputs that one call should get. A wrapper has only the capabilities that it declares.
+    `gradients(inputs, labels, placed=...)`, a `TokenGradients` an input, with `Placed` embeddings where they are given;
+    `vocabulary`, for attacks that look words up by gradient; `truncate(string)`, the part of the string that the victim
+    reads; `batch_size`, the most inputs that one call should get; `mask_token`, what it reads as a masked word;
+    `forwards_per_prediction`, the texts that its models read for one (1 where it isn't there); `training_seconds`; and what
+    `Certified` needs.
+    A wrapper has only the capabilities that it declares.
     """
 
     @property

@@ -19,6 +19,7 @@ import pandas as pd
 from robustbench_nlp.attack import Attack
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.plugins import create, factory, plugin_names
+from robustbench_nlp.report.table import REDUCTION
 from robustbench_nlp.trial import attack_text
 
 PAGE = Path(__file__).parent.parent / "docs" / "attacks.md"
@@ -51,6 +52,7 @@ def section(name: str, attack: Attack, rows: pd.DataFrame, victim: str) -> str:
         for key in (
             "max_words_changed",
             "max_words_share",
+            "max_words_exchanged",
             "max_edits",
             "max_edits_per_word",
             "min_similarity",
@@ -68,9 +70,11 @@ def section(name: str, attack: Attack, rows: pd.DataFrame, victim: str) -> str:
     found = rows[rows["attack"] == name]
     if len(found):
         row = found.iloc[0]
+        told = f"success {row['attack_success_rate']:.0%} [{row['asr_low']:.0%}–{row['asr_high']:.0%}]"
+        if row["mode"] == REDUCTION:
+            told = f"{row['successes']} of {row['attempted']} texts reduced, {row['words_left_mean']:.1f} words left"
         lines.append(
-            f"- **on mr** success {row['attack_success_rate']:.0%} [{row['asr_low']:.0%}–{row['asr_high']:.0%}], "
-            f"{row['queries_mean']:.0f} queries, {row['words_changed_mean']:.1f} words changed"
+            f"- **on mr** {told}, {row['queries_mean']:.0f} queries, {row['words_changed_mean']:.1f} words changed"
         )
         shown = dict(attack_text(SENTENCE, victim=victim, attack=name, max_queries=2000).lines)
         lines.append(f"- **example** {shown.get('after', '—')!r} ({shown['outcome']})")
@@ -79,7 +83,9 @@ def section(name: str, attack: Attack, rows: pd.DataFrame, victim: str) -> str:
 
 def _settings(attack: Any) -> dict[str, Any]:
     names = [
-        name for name in getattr(type(attack), "__dataclass_fields__", {}) if name not in ("threat", "version", "mode")
+        name
+        for name in getattr(type(attack), "__dataclass_fields__", {})
+        if name not in ("threat", "version", "mode", "goal")
     ]
     return {name: getattr(attack, name) for name in names}
 

@@ -18,6 +18,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from robustbench_nlp import adapters
+from robustbench_nlp import nltk_data as nltk_data_module
 from robustbench_nlp.attack import Attack, Probe, Score, Scores
 from robustbench_nlp.attacks import nlpaug as nlpaug_adapter
 from robustbench_nlp.attacks import textattack as textattack_adapter
@@ -26,7 +28,7 @@ from robustbench_nlp.data.example import Example
 from robustbench_nlp.engine import Engine
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.fakes import KeywordVictim
-from robustbench_nlp.plugins import create
+from robustbench_nlp.plugins import Choice, create
 from robustbench_nlp.records import Record
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat
@@ -170,7 +172,59 @@ def nltk_data() -> Path:
 # nlpaug
 
 
-@pytest.mark.parametrize("name", sorted(nlpaug_adapter.AUGMENTERS))
+@pytest.mark.usefixtures("nltk_data")
+@pytest.mark.parametrize("name", nlpaug_adapter.TAGGED)
+def test_nlpaug_augmenters_that_want_a_tagger(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def found() -> list[Record]:
+        return records(create("attack", f"nlpaug:{name}"), Tipping(), ["good and bad films are hot or cold"])
+
+    monkeypatch.setattr("nltk.download", lambda *names: False)
+    if adapters.state("nlpaug", name) == "runs offline":
+        assert not found()[0].error
+    else:
+        with pytest.raises(UsageError, match=f"nlpaug:{name} needs NLTK's tagger"):
+            found()
+
+
+@pytest.mark.parametrize("library", ["textattack", "nlpaug"])
+def test_every_recipe_of_the_library_has_a_state(library: adapters.Library) -> None:
+    known = {choice.argument: choice.line for choice in adapters.states(library)}
+    if library == "textattack":
+        assert known.keys() == textattack_adapter._recipes().keys()
+    else:
+        from nlpaug.augmenter import char, sentence, word
+
+        made = {name for module in (char, sentence, word) for name in vars(module) if name.endswith("Aug")}
+        assert known.keys() == made
+        runs = {name for name, line in known.items() if not line.startswith("can't")}
+        assert runs == nlpaug_adapter.AUGMENTERS.keys()
+    assert all(line == "runs offline" or line.startswith(("needs ", "can't run: ")) for line in known.values())
+
+
+@pytest.mark.usefixtures("nltk_data")
+@pytest.mark.parametrize("choice", adapters.states("textattack"), ids=lambda choice: choice.argument)
+def test_what_is_said_to_run_can_be_built(choice: Choice) -> None:
+    if adapters.state("textattack", choice.argument) == "runs offline":
+        assert textattack_adapter._built(choice.argument).attack.is_black_box
+
+
+def test_needs(monkeypatch: pytest.MonkeyPatch, isolated_cache: Path, tmp_path: Path) -> None:
+    for name in ("NLTK_DATA", "TA_CACHE_DIR", "HF_HOME", "HF_HUB_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(adapters, "nltk_folders", lambda: [tmp_path / "nltk"])
+    assert "fetch nltk-data" in adapters.state("textattack", "pwws")
+    for corpus in ("stopwords.zip", "wordnet"):
+        (tmp_path / "nltk" / "corpora" / corpus).mkdir(parents=True)
+    assert adapters.state("textattack", "pwws") == "runs offline"
+    monkeypatch.setenv("TA_CACHE_DIR", str(tmp_path / "ta"))
+    assert adapters.state("textattack", "iga").startswith("needs counter-fitted vectors")
+    (tmp_path / "ta" / "word_embeddings" / "paragramcf").mkdir(parents=True)
+    assert adapters.state("textattack", "iga") == "runs offline"
+    monkeypatch.setattr(adapters, "find_spec", lambda name: None)
+    assert "pip install 'robustbench-nlp[textattack]'" in adapters.state("textattack", "iga")
+
+
+@pytest.mark.parametrize("name", sorted(set(nlpaug_adapter.AUGMENTERS) - {*nlpaug_adapter.TAGGED}))
 def test_nlpaug_augmenters(name: str) -> None:
     attack = create("attack", f"nlpaug:{name}")
     texts = ["This movie has a good and surprising story because nobody would have known", *ODD]
@@ -196,6 +250,7 @@ def test_nlpaug_returns_a_draw_that_fools() -> None:
     [
         ("nlpaug:KeybordAug", "did you mean 'KeyboardAug'"),
         ("nlpaug(draws=0):OcrAug", "draws"),
+        ("nlpaug:ReservedAug", "can't run: it wants lists of words"),
         ("nlpaug", "nlpaug:AUGMENTER"),
     ],
 )
@@ -206,7 +261,7 @@ def test_nlpaug_bad_use(selector: str, message: str) -> None:
 
 def test_nlpaug_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     nlpaug_adapter._augmenter.cache_clear()
-    monkeypatch.setitem(sys.modules, "nlpaug.augmenter", None)
+    monkeypatch.setitem(sys.modules, "nlpaug.augmenter.char", None)
     with pytest.raises(UsageError, match=r"install robustbench-nlp\[nlpaug\]"):
         records(create("attack", "nlpaug:OcrAug"), KeywordVictim(), ["a good film"])
 
@@ -233,6 +288,19 @@ def test_textattack_recipes(recipe: str) -> None:
     assert [(r.adversarial, r.queries) for r in first] == [(r.adversarial, r.queries) for r in again]
     assert attack.threat == create("attack", recipe).threat
     assert threads() == 0
+
+
+@pytest.mark.usefixtures("nltk_data")
+@pytest.mark.parametrize("recipe", ["bad-characters", "leap"])
+def test_textattack_recipes_that_draw(recipe: str) -> None:
+    """Populations: the same seed gives the same text, whatever came before."""
+    attack = create("attack", f"textattack:{recipe}")
+    texts = ["good films", "the film is great"]
+    first = records(attack, Counting(), texts, seed=3, max_queries=400)
+    assert not [record.error for record in first if record.error]
+    assert any(record.outcome == "success" for record in first)
+    again = records(attack, Counting(), texts[::-1], seed=3, max_queries=400)[::-1]
+    assert [(r.adversarial, r.queries) for r in first] == [(r.adversarial, r.queries) for r in again]
 
 
 @pytest.mark.usefixtures("nltk_data")
@@ -286,8 +354,6 @@ def test_textattack_names() -> None:
 @pytest.mark.parametrize(
     ("recipe", "message"),
     [
-        ("seq2sick", "another goal|cannot be set up"),
-        ("bad-characters", "cannot be set up"),
         ("hotflip", "cannot be set up"),
     ],
 )
@@ -311,7 +377,7 @@ def raising(problem: Exception) -> Callable[..., Any]:
         (ConnectionError("no route"), r"cannot be set up \(no route\); .*connection"),
         (
             LookupError("\n****\n  Resource 'wordnet' not found.\n ..."),
-            "NLTK's wordnet; run scripts/build_nltk_data.py",
+            "NLTK's wordnet; run robustbench-nlp fetch nltk-data",
         ),
     ],
 )
@@ -331,6 +397,6 @@ def test_textattack_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nltk_data_from_an_incomplete_folder(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="has no lexnames"):
-        nltk_folder.script().build(tmp_path / "out", tmp_path)
+    with pytest.raises(UsageError, match="has no lexnames"):
+        nltk_data_module.build(tmp_path / "out", tmp_path)
     assert not (tmp_path / "out").exists()

@@ -27,7 +27,8 @@ KEYWORDS = "This is a good movie with a great cast"
 
 
 def native_attacks() -> Iterator[Attack]:
-    """Every attack that is made without arguments and drives no other library, in each of its variants."""
+    """Every attack that is made without arguments, or of a model's name, and drives no other library, in each of its
+    variants."""
     for name in plugin_names("attack"):
         make = factory("attack", name)
         if getattr(make, "one_at_a_time", False):
@@ -36,6 +37,8 @@ def native_attacks() -> Iterator[Attack]:
             attack = make()
         except TypeError:
             continue
+        except UsageError:  # it wants a helper model by name; `helped` answers for any
+            attack = make(model="any")
         if not isinstance(attack, Attack):
             continue
         yield attack
@@ -61,6 +64,8 @@ ODD = [
     "x" * 500,
     "…!?",
     "a-b-c",
+    "很好的电影，good葛\U000e0100城",
+    "अच्छी फ़िल्म e\u0301te\u0301 👨\u200d👩",
 ]
 PIECES = st.sampled_from(
     ["good", "great", "the", "it's", "well-made", "movie", " ", "  ", ".", "\n", "🙂", "\ud83d", "عالم", "\x00"]
@@ -131,6 +136,7 @@ def test_every_candidate_is_inside_the_threat(attack: Attack, limits: dict[str, 
     request = next(steps, None)
     while request is not None:
         if isinstance(request, Help):
+            assert (type(request), request.model) in attack.helpers  # type: ignore[attr-defined]
             request = _answered(steps, helped(request))
             continue
         if isinstance(request, Gradient):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from robustbench_nlp.attacks.gbda import GBDA
 from robustbench_nlp.attacks.hotflip import HotFlip
 from robustbench_nlp.data.example import Example, Input
 from robustbench_nlp.engine import Engine
@@ -111,6 +112,27 @@ def test_gradients_are_those_of_the_loss():
             moved._weights["vectors"][row, dimension] += sign * step
             losses.append(-np.log(moved.predict([text])[0, 1]))
         assert (losses[0] - losses[1]) / (2 * step) == pytest.approx(found.gradient[3, dimension], abs=5e-3)
+
+
+def test_gradients_at_placed_embeddings_are_those_of_the_text_they_make():
+    victim = tiny()
+    vectors = dict(zip(*victim.vocabulary, strict=True))
+    placed = [[(0, 2, vectors["bad"])], [], [(0, 2, vectors["fine"])]]
+    expected = victim.gradients(["a BAD film", "a film", "a fine film"], [1, 0, 1])
+    at = victim.gradients(["a fine film", "a film", "a fine film"], [1, 0, 1], placed)
+    for found, plain in zip(at, expected, strict=True):
+        assert found.loss == pytest.approx(plain.loss, abs=1e-6)
+        np.testing.assert_allclose(found.gradient, plain.gradient, atol=1e-6)
+    assert victim.gradients(["a fine film"], [1])[0].loss == pytest.approx(
+        expected[2].loss
+    )  # the weights are untouched
+
+
+def test_gbda_finds_the_word_that_decides(trained: CnnVictim):
+    attack = GBDA(candidates="vocabulary", min_cosine=-1.0, iterations=15)
+    example = Example(fields={"text": "The film is a GOOD film"}, label=1)
+    (record,) = Engine(attack, trained, seed=0).run([example])
+    assert (record.outcome, record.adversarial) == ("success", "The film is a BAD film")
 
 
 def test_hotflip_finds_its_gradients_and_words(trained: CnnVictim, tmp_path: Path):

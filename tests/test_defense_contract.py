@@ -35,7 +35,7 @@ ODD = [
     "a-b-c",
     "the film is good . the film is bad",
 ]
-QUICK: dict[str, Any] = {"epochs": 1, "sample": 8, "max_queries": 20}
+QUICK: dict[str, Any] = {"epochs": 1, "sample": 8, "max_queries": 20, "model": "of the fixture below"}
 """What stands for these settings, where a defense has them, so that it trains in a moment."""
 
 
@@ -77,7 +77,9 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> HFVictim:
 
 @pytest.fixture(scope="module", autouse=True)
 def _cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    masked = tiny_bert.save(tmp_path_factory.mktemp("masked"), masked=True)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(QUICK, "model", str(masked))
         patch.setenv("ROBUSTBENCH_NLP_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 

@@ -23,7 +23,8 @@ from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.lexicon.confusables import lookalikes
 from robustbench_nlp.plugins import describe, plugin_names
 from robustbench_nlp.rewriting import Rewritten
-from robustbench_nlp.text import words_of
+from robustbench_nlp.text import Text, words_of
+from robustbench_nlp.victim import TokenGradients
 
 TRAIN = [
     Example(fields={"text": text}, label=label)
@@ -247,18 +248,33 @@ class Full(KeywordVictim):
         return string[:10]
 
     def gradients(self, inputs, labels):
-        raise NotImplementedError
+        """One token a word, of one dimension."""
+        found = []
+        for text in inputs:
+            spans = Text(text).spans
+            ones = np.ones((len(spans), 1), np.float32)
+            found.append(TokenGradients(1.0, ones, [(0, 0), *spans], [-1, *[0] * len(spans)]))
+        return found
 
 
-def test_a_rewriting_keeps_what_it_can_and_loses_gradients():
+def test_a_rewriting_keeps_what_it_can():
     victim = Rewritten(Full(), str.lower, ["lower"])
     assert (victim.name, victim.label_names, victim.random, victim.batch_size) == (
         *("keywords", ("negative", "positive"), False, 4),
     )
     assert np.array_equal(victim.predict_exact(["GOOD"]), Full().predict(["good"]))
-    assert not hasattr(victim, "gradients")
     plain = Rewritten(KeywordVictim(), str.lower, ["lower"])
-    assert not any(hasattr(plain, name) for name in ("predict_exact", "truncate", "batch_size"))
+    assert not any(hasattr(plain, name) for name in ("predict_exact", "truncate", "batch_size", "gradients"))
+
+
+def test_gradients_pass_straight_through_to_the_places_that_they_came_from():
+    victim = Rewritten(Full(), lambda text: text.replace("\u200b", "").replace("gret", "great"), ["mend"])
+    text = "a g\u200bood  gret film"
+    (found,) = victim.gradients([text], [1])
+    assert found.offsets[0] == (0, 0)
+    assert [text[start:end] for start, end in found.offsets[1:]] == ["a", "g\u200bood", "gret", "film"]
+    with pytest.raises(UsageError, match="takes no embeddings"):
+        victim.gradients([text], [1], placed=[()])
 
 
 def test_equal_rewritings_are_asked_once_and_pairs_field_by_field():

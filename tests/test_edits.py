@@ -14,7 +14,7 @@ from robustbench_nlp.constraints.words import content_words, inside
 from robustbench_nlp.edits import characters
 from robustbench_nlp.edits.characters import internal_edits, one_of_each, one_typo, random_typos
 from robustbench_nlp.edits.synonyms import with_synonyms
-from robustbench_nlp.text import Text, words_of
+from robustbench_nlp.text import Text, edges_of, words_of
 from robustbench_nlp.threat import Threat
 
 ANY = st.text(st.characters(exclude_categories=()), max_size=12)
@@ -29,7 +29,8 @@ def test_each_edit_makes_one_change(name: str, word: str, seed: int) -> None:
     edited = getattr(characters, name)(word, Random(seed))
     if edited != word:
         assert len(edited) - len(word) in GROWTH[name]
-        assert OSA.distance(word, edited) <= (2 if name == "ocr" else 1)
+        marked = len(edges_of(word)) <= len(word)  # a character with a mark moves as one
+        assert OSA.distance(word, edited) <= (2 if name == "ocr" or (name == "swap" and marked) else 1)
         assert edited
 
 
@@ -52,7 +53,7 @@ def test_internal_edits_keep_both_ends(string: str, seed: int | None) -> None:
         assert edited != word
         assert edited[0] == word[0]
         assert edited[-1] == word[-1]
-        assert OSA.distance(word, edited) == 1
+        assert OSA.distance(word, edited) == 1 or (len(edges_of(word)) <= len(word) and OSA.distance(word, edited) == 2)
         assert words_of(edited) == [edited]
 
 

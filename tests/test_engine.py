@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scripted import ANY, GOOD, WORDS, Asks, Recorder, examples, one, plain, score
 
-from robustbench_nlp.attack import Encode, Probe, Scores
+from robustbench_nlp.attack import Encode, Probe, Score, Scores
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.engine import Engine, attack_examples
 from robustbench_nlp.fakes import KeywordVictim
@@ -37,6 +37,15 @@ def test_best_success_is_confirmed_first_and_all_on_request() -> None:
         attack = Asks(requests=(score("a bad film", "a bad bad film", confirm=confirm),))
         one(attack)
         assert attack.heard[0].success == flags
+
+
+def test_the_preferred_success_is_confirmed_first_and_alone() -> None:
+    texts = [Text(string) for string in ("a bad bad film", "a bad film", "a fine film", "a dull film")]
+    attack = Asks(requests=(Score(texts, preference=[0.1, 0.3, 0.4, 0.2]),))
+    assert one(attack).adversarial == "a bad film"
+    assert attack.heard[0].success == [False, True, False, False]
+    with pytest.raises(ValueError, match="4 texts, but 1 number"):
+        Score(texts, preference=[0.5])
 
 
 def test_skipped_when_clean_prediction_is_wrong() -> None:

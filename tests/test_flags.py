@@ -107,6 +107,12 @@ def test_a_victim_that_is_honest_or_silent(victim):
     assert names(Case("pwws", MANY), victim=victim) == []
 
 
+@pytest.mark.parametrize(("budget", "flagged_as"), [(0, ["no_attack"]), (1, ["no_attack"]), (2, [])])
+def test_a_budget_that_buys_no_candidate(budget, flagged_as):
+    assert names(Case("pwws", "." * 20, max_queries=budget)) == flagged_as
+    assert names(Case("pwws", "." * 20, mode="transfer", max_queries=budget)) == []
+
+
 def test_saturated_scores():
     (flag,) = flagged(Case("pwws", MANY, tops=(1.0,) * 10 + tuple(0.6 + i / 1000 for i in range(30))))
     assert flag.name == "saturated_scores"

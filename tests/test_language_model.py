@@ -233,16 +233,16 @@ def test_finding_never_trains(isolated_cache: Path, monkeypatch: pytest.MonkeyPa
     assert masked_lm_training.find() is None
     place = cache.place("mlm", masked_lm_training._identity(base))
     place.mkdir(parents=True)
-    assert masked_lm_training.find() == place == masked_lm_training.train()
+    assert masked_lm_training.find() == place == masked_lm_training.build()
     monkeypatch.setattr(masked_lm_training, "embedded_folder", lambda: None)
     assert masked_lm_training.find() is None
     with pytest.raises(UsageError, match="embedded"):
-        masked_lm_training.train()
+        masked_lm_training.build()
 
 
 @pytest.mark.slow
 def test_the_embedded_model_reads_reviews() -> None:
-    folder = masked_lm_training.train()
+    folder = masked_lm_training.build()
     report = json.loads((folder / masked_lm_training.REPORT).read_text("ascii"))
     assert report["top_1"] > 0.2
     assert report["top_50"] > 0.6

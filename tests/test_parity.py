@@ -1,31 +1,36 @@
-"""Parity: the TextAttack variants of our attacks beside the real library, on the same victim and examples.
+"""Parity: our attacks beside the real TextAttack library, on the same victim, examples, engine and referee.
 
-Both run through the engine, so that both see the same rounded probabilities and the same referee judges both; the
-library's first query repeats the clean prediction, which is taken off its count. `docs/parity.md` explains what differs.
+Where an attack has a variant of TextAttack's, it is held against the library's recipe; the others against the library's
+parts with our resources. `docs/parity.md` explains what differs; `benchmarks/parity.py` compares and prints the figures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from types import ModuleType
 from typing import Any
 
 import nltk_folder
 import pytest
+import tiny_bert
 
+from robustbench_nlp.attacks.checklist import reworded
+from robustbench_nlp.attacks.textattack import silent
 from robustbench_nlp.data import load_dataset
-from robustbench_nlp.data.example import Example
-from robustbench_nlp.engine import Engine
 from robustbench_nlp.plugins import create
-from robustbench_nlp.records import Record
-from robustbench_nlp.stats import mean_difference
+from robustbench_nlp.text import Text
 from robustbench_nlp.victim import Victim, VictimOptions, open_victim
-
-Records = list[Record]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def nltk_data() -> None:
+def parity() -> ModuleType:
+    """The benchmark's module; it imports TextAttack."""
     nltk_folder.ensure()
+    with silent():
+        import parity
+
+    return parity
 
 
 @pytest.fixture(scope="module")
@@ -38,66 +43,85 @@ def minilm() -> Victim:
     return open_victim("minilm-mr", VictimOptions(device="cpu"))
 
 
-def both(attack: str, victim: Victim, examples: Sequence[Example], seed: int = 0) -> tuple[Records, Records]:
-    """Our records and the library's, example by example, those that were classified right."""
-    sides = []
-    for selector in (f"{attack}(variant='textattack')", f"textattack:{attack}"):
-        found = {
-            record.example_id: record for record in Engine(create("attack", selector), victim, seed=seed).run(examples)
-        }
-        records = [found[example.id] for example in examples]
-        assert not [record.error for record in records if record.error]
-        sides.append([record for record in records if record.outcome != "skipped"])
-    return sides[0], sides[1]
+def compared(parity: ModuleType, selector: str, victim: Victim, limit: int, seeds: int = 1) -> Any:
+    return parity.compare(create("attack", selector), victim, load_dataset("mr", "test").head(limit), seeds)
 
 
-def queries(ours: Records, theirs: Records) -> float:
-    """The ratio of the mean queries, ours to theirs."""
-    return sum(record.queries for record in ours) / sum(record.queries - 1 for record in theirs)
+def check_pwws(parity: ModuleType, victim: Victim, limit: int) -> None:
+    made = compared(parity, "pwws(variant='textattack')", victim, limit)
+    assert len(made.different) <= limit // 100, made.different
+    assert made.same_texts >= 0.95 * len(made.successes)
+    assert made.query_ratio == pytest.approx(1, abs=0.05)
 
 
-def check_pwws(victim: Victim, limit: int) -> None:
-    examples = load_dataset("mr", "test").head(limit)
-    ours, theirs = both("pwws", victim, examples)
-    different = [a.original for a, b in zip(ours, theirs, strict=True) if a.outcome != b.outcome]
-    assert len(different) <= limit // 100, different
-    successes = [(a.adversarial, b.adversarial) for a, b in zip(ours, theirs, strict=True) if b.outcome == "success"]
-    assert sum(a == b for a, b in successes) >= 0.95 * len(successes), [
-        pair for pair in successes if pair[0] != pair[1]
-    ]
-    assert queries(ours, theirs) == pytest.approx(1, abs=0.05)
+def check_rates(made: Any, points: float, queries: tuple[float, float]) -> None:
+    """Equivalence, not absence of evidence: the 90 % interval of the paired difference in success lies within ± `points`."""
+    low, high = made.difference
+    assert -points <= 100 * low <= 100 * high <= points
+    assert queries[0] <= made.query_ratio <= queries[1]
 
 
-def check_random(attack: str, victim: Victim, limit: int, seeds: int, queries_within: float) -> None:
-    """Equivalence, not absence of evidence: the 90 % interval of the paired difference in success lies within ±5 points."""
-    examples = load_dataset("mr", "test").head(limit)
-    runs = [both(attack, victim, examples, seed) for seed in range(seeds)]
-
-    def rates(side: int) -> list[float]:
-        by_example: Any = zip(*(run[side] for run in runs), strict=True)
-        return [sum(record.outcome == "success" for record in records) / seeds for records in by_example]
-
-    low, high = mean_difference(rates(0), rates(1), confidence=0.90)
-    assert -0.05 <= low <= high <= 0.05
-    ratios = [queries(*run) for run in runs]
-    assert sum(ratios) / seeds == pytest.approx(1, abs=queries_within)
+# The variants of TextAttack's algorithm and the library's recipes
 
 
-def test_pwws_on_tfidf(tfidf: Victim) -> None:
-    check_pwws(tfidf, 40)
+def test_pwws_on_tfidf(parity: ModuleType, tfidf: Victim) -> None:
+    check_pwws(parity, tfidf, 40)
 
 
 @pytest.mark.slow
-def test_pwws_on_minilm(minilm: Victim) -> None:
-    check_pwws(minilm, 100)
+def test_pwws_on_minilm(parity: ModuleType, minilm: Victim) -> None:
+    check_pwws(parity, minilm, 100)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("attack", "queries_within"), [("deepwordbug", 0.05), ("pruthi", 0.12)])
-def test_random_attacks_on_tfidf(attack: str, queries_within: float, tfidf: Victim) -> None:
-    check_random(attack, tfidf, 200, 3, queries_within)
+def test_random_attacks_on_tfidf(attack: str, queries_within: float, parity: ModuleType, tfidf: Victim) -> None:
+    made = compared(parity, f"{attack}(variant='textattack')", tfidf, 200, seeds=3)
+    check_rates(made, 5, (1 - queries_within, 1 + queries_within))
 
 
 @pytest.mark.slow
-def test_deepwordbug_on_minilm(minilm: Victim) -> None:
-    check_random("deepwordbug", minilm, 200, 3, 0.05)
+def test_deepwordbug_on_minilm(parity: ModuleType, minilm: Victim) -> None:
+    check_rates(compared(parity, "deepwordbug(variant='textattack')", minilm, 200, seeds=3), 5, (0.95, 1.05))
+
+
+# The library's parts with our resources
+
+
+def test_textfooler_on_tfidf(parity: ModuleType, tfidf: Victim) -> None:
+    made = compared(parity, "textfooler(verb_noun_swap=True,k=10)", tfidf, 10)
+    assert not made.different
+    assert made.query_ratio == pytest.approx(1, abs=0.05)
+
+
+def test_bae_on_tfidf(parity: ModuleType, tfidf: Victim, tmp_path: Path) -> None:
+    model = str(tiny_bert.save(tmp_path, masked=True, length=512))
+    made = compared(parity, f"bae(min_cosine=0.7,k=10,model={model!r})", tfidf, 10)
+    assert not made.different
+    assert made.query_ratio == pytest.approx(1, abs=0.05)
+
+
+def test_contractions_of_the_library_are_among_ours() -> None:
+    import injected
+    from textattack.shared import AttackedText
+
+    theirs = injected.CompositeTransformation([injected.WordSwapExtend(), injected.WordSwapContract()])
+    asked = found = 0
+    for example in load_dataset("mr", "test").head(300):
+        text = Text(example.input)
+        ours = {str(new) for number in range(len(text)) for new in reworded(text, number, Random(0), 1)}
+        for new in theirs(AttackedText(example.input)):
+            asked += 1
+            found += new.text in ours
+    assert asked >= 100
+    assert found >= 0.99 * asked
+
+
+def test_checklist_on_tfidf(parity: ModuleType, tfidf: Victim) -> None:
+    made = compared(parity, "checklist(changes=('contractions',))", tfidf, 100)
+    assert len(made.different) <= 1
+
+
+def test_bad_characters_on_tfidf(parity: ModuleType, tfidf: Victim) -> None:
+    made = compared(parity, "bad_characters(kind='invisible',population=20,iterations=3)", tfidf, 12)
+    assert len(made.different) <= 2

@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 import pytest
+import regex
 from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
-from robustbench_nlp.text import Text, words_of
+from robustbench_nlp.data.sources.mr import load
+from robustbench_nlp.text import _WORD, Text, edges_of, words_of
 from robustbench_nlp.threat import Threat, align, measure, violations
 
 STRINGS = st.text(st.characters(exclude_categories=()), max_size=60)  # lone surrogates too
 PROSE = st.lists(
-    st.sampled_from(["good", "it's", "a-b", "  ", " ", "\x00", "--", ".", "🙂", "שלום", "\ud800"]), max_size=20
+    st.sampled_from(
+        [
+            *("good", "it's", "a-b", "  ", " ", "\x00", "--", ".", "'", "🙂", "👨\u200d👩", "❤\ufe0f", "\ud800"),
+            *(
+                "e\u0301",
+                "\u0301",
+                "שלום",
+                "مرحبا",
+                "नमस्ते",
+                "ก็",
+                "한국",
+                "电影",
+                "葛\U000e0100",
+                "ひら",
+                "カナ",
+                "３Ｄ",
+            ),
+        ]
+    ),
+    max_size=20,
 )
 ANY = STRINGS | PROSE.map("".join)
 WORD_LISTS = st.lists(st.sampled_from("abcd"), max_size=8)
@@ -67,6 +88,55 @@ def test_apostrophes_and_hyphens_stay_inside_words() -> None:
     assert words_of("it's a well-known 'fact', isn’t it? foo_bar-") == [
         *("it's", "a", "well-known", "fact", "isn’t", "it", "foo_bar"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("string", "words"),
+    [
+        ("我爱T恤和3D电影。", ["我", "爱", "T", "恤", "和", "3D", "电", "影"]),
+        ("葛\U000e0100城々〇", ["葛\U000e0100", "城", "々", "〇"]),
+        ("ラーメンがか\u3099すき", ["ラーメン", "が", "か\u3099", "す", "き"]),
+        ("电'影-a-b", ["电", "影", "a-b"]),
+        ("안녕하세요 세계", ["안녕하세요", "세계"]),
+        ("สวัสดีครับ", ["สวัสดีครับ"]),
+        ("हिन्दी फ़िल्म", ["हिन्दी", "फ़िल्म"]),
+        ("می\u200cخواهم، ذَهَبَ", ["می\u200cخواهم", "ذَهَبَ"]),
+        ("cafe\u0301 \u0301a", ["cafe\u0301", "a"]),
+        ("👨\u200d👩\u200d👧 ❤\ufe0f ok", ["ok"]),
+        ("\ud800好\udfff", ["好"]),
+    ],
+)
+def test_words_in_every_script(string: str, words: list[str]) -> None:
+    assert words_of(string) == words
+
+
+def test_english_words_are_what_spaces_and_marks_make_of_them() -> None:
+    """On every review the rule is the plain one: no ideographs, no marks without a letter."""
+    plain = regex.compile(r"\w+(?:['’\-‐‑]\w+)*")
+    strings = [example.fields["text"] for split in ("train", "dev", "test") for example in load("", split).examples]
+    assert all(words_of(string) == plain.findall(string) for string in strings)
+    assert len(strings) > 8_000
+
+
+@given(ANY)
+def test_words_of_scripts_without_spaces_stand_alone_and_cut_no_character(string: str) -> None:
+    for word in words_of(string):
+        assert words_of(word) == [word]
+        assert not regex.match(r"[\p{M}\u200c\u200d]", word)
+        if regex.search(r"[\p{Han}\p{Hiragana}]", word):
+            assert regex.fullmatch(r".\p{M}*", word)
+
+
+@given(st.text(st.characters(max_codepoint=0x7F)))
+def test_ascii_is_no_exception(string: str) -> None:
+    assert words_of(string) == _WORD.findall(string)
+
+
+@given(ANY)
+def test_edges_are_those_of_what_a_reader_takes_for_characters(string: str) -> None:
+    edges = list(edges_of(string))
+    assert edges == sorted({0, len(string), *(match.start() for match in regex.finditer(r"\X", string))})
+    assert list(edges_of("e\u0301हि")) == [0, 2, 4]
 
 
 @given(WORD_LISTS, WORD_LISTS)

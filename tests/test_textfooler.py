@@ -76,7 +76,7 @@ def test_textfooler_takes_the_closest_success(vectors: str) -> None:
     text, asked = answered(attack.run(sample_of(attack, "a good movie"), Random(0)), {"nice": 0.95, "bad": 0.9}, scores)
     assert str(text) == "a nice movie"  # not bad, which scores higher
     assert isinstance(asked[-1], Score)
-    assert asked[-1].confirm == "all"
+    assert asked[-1].preference == [0.95, 0.9]
 
 
 def test_textfooler_keeps_what_raises_the_score_and_goes_on(vectors: str) -> None:

@@ -17,21 +17,22 @@ def save(
     masked: bool = False,
     labels: tuple[str, ...] = ("negative", "positive"),
     seed: int = 0,
+    length: int = 32,
 ) -> Path:
-    """Weights (with a classification head, a masked-LM head, or none) and tokenizer, at most 32 tokens long."""
+    """Weights (with a classification head, a masked-LM head, or none) and tokenizer, at most `length` tokens long."""
     import torch
     from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification, BertModel, BertTokenizerFast
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.txt").write_text("\n".join(VOCABULARY), "utf-8")
-    BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=32).save_pretrained(folder)
+    BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=length).save_pretrained(folder)
     config = BertConfig(
         vocab_size=len(VOCABULARY),
         hidden_size=16,
         num_hidden_layers=2,
         num_attention_heads=2,
         intermediate_size=32,
-        max_position_embeddings=32,
+        max_position_embeddings=length,
         initializer_range=0.3,
         id2label=dict(enumerate(labels)),
         label2id={label: i for i, label in enumerate(labels)},

@@ -105,11 +105,12 @@ def _opposite_poles() -> dict[str, list[list[str]]]:
 
 
 def window(text: Text, number: int, words: int | None) -> str:
-    """The part of a text that spans `words` word slots with slot `number` in the middle; all of it for None or fewer."""
+    """The part of a text that spans `words` word slots, slot `number` in the middle or as near to it as the ends of the
+    text allow; all of it for None or fewer."""
     if words is None or len(text) <= words:
         return str(text)
-    spans, half = text.spans, words // 2
-    return str(text)[spans[max(0, number - half)][0] : spans[min(len(text) - 1, number + half)][1]]
+    first = min(max(0, number - words // 2), len(text) - words)
+    return str(text)[text.spans[first][0] : text.spans[first + words - 1][1]]
 
 
 class Close(NamedTuple):

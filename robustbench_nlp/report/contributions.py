@@ -39,7 +39,7 @@ def contributions(
     `breaks_alone` counts the examples that no other member breaks; `queries_mean` is over attempted examples. The rows
     of a defense stand in greedy order: at each `rank` the member that lowers robust accuracy most beside those before it
     (among equals the cheaper one, then the one named first), `robust_so_far` what they leave together. An errored example
-    is neither right nor broken. Raises `UsageError` for records of a cascade and where the members' examples differ.
+    is neither right nor broken. Raises `UsageError` for records of a cascade or a reduction and where the members' examples differ.
     """
     known = {attack for _, attack in records}
     for member in members or ():
@@ -112,6 +112,8 @@ def _comparable(attacks: Mapping[str, Sequence[Record]]) -> None:
     for attack, found in attacks.items():
         if any(record.outcome == "settled" for record in found):
             raise UsageError(f"{attack} ran in a cascade and met only what others left; run the members in full")
+        if any(record.outcome == "success" and record.adversarial_prediction == record.label for record in found):
+            raise UsageError(f"{attack} keeps the prediction instead of fooling it; name the members without it")
         if {record.example_id for record in found} != wanted:
             raise UsageError(f"{attack} has other examples than the members before it; finish the run first")
 

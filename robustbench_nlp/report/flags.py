@@ -99,14 +99,14 @@ def flags(run: Evidenced, victim: Victim | None = None) -> list[Flag]:
     it answers alike twice.
 
     Names: `nondeterministic_victim`, `saturated_scores`, `quantised_scores`, `random_beats_search`,
-    `transfer_beats_direct`, `unlimited_attack_fails`, `gradient_weaker_than_score`. Comparisons are within one defense
+    `transfer_beats_direct`, `unlimited_attack_fails`, `gradient_weaker_than_score`, `no_attack`. Comparisons are within one defense
     and one unit of change, paired by example, significant at 0.05 by McNemar's exact test.
     """
     cells = _cells(run)
     defenses = [[cell for cell in cells if cell.defense == name] for name in dict.fromkeys(c.defense for c in cells)]
     found = [*_nondeterministic(cells, victim)] if victim is not None else []
     for defended in defenses:
-        found += [*_saturated(defended), *_quantised(defended)]
+        found += [*_unattacked(defended), *_saturated(defended), *_quantised(defended)]
         for unit in dict.fromkeys(cell.unit for cell in defended if cell.unit):
             alike = [cell for cell in defended if cell.unit == unit]
             found += [*_random(alike), *_transfer(alike), *_gradient(alike)]
@@ -127,6 +127,18 @@ def _nondeterministic(cells: Sequence[_Cell], victim: Victim) -> Iterator[Flag]:
             "nondeterministic_victim",
             f"{victim.name} says random=False but answered {unequal} of {len(inputs)} texts otherwise when asked again, "
             f"by up to {np.nanmax(moved):.2g}; declare it random and run with more draws.",
+        )
+
+
+def _unattacked(cells: Sequence[_Cell]) -> Iterator[Flag]:
+    """Query 1 is the clean prediction: a budget of one buys no candidate."""
+    direct = (cell for cell in cells if cell.mode != "transfer")
+    names = [cell.name for cell in direct if cell.max_queries is not None and cell.max_queries <= 1]
+    if names:
+        yield Flag(
+            "no_attack",
+            f"{cells[0].defense}: a budget of 0 or 1 queries is no attack, the clean prediction being query 1; robust accuracy "
+            f"under {', '.join(names)} is the clean one.",
         )
 
 
@@ -208,7 +220,15 @@ def _limited(cell: _Cell) -> bool:
     if cell.attack is None:
         return True
     t = cell.attack.threat
-    limits = (t.max_words_changed, t.max_words_share, t.max_edits, t.max_edits_per_word, t.min_similarity, t.candidates)
+    limits = (
+        t.max_words_changed,
+        t.max_words_share,
+        t.max_words_exchanged,
+        t.max_edits,
+        t.max_edits_per_word,
+        t.min_similarity,
+        t.candidates,
+    )
     return any(limit is not None for limit in limits)
 
 

@@ -30,7 +30,7 @@ def noise_curve(frame: pd.DataFrame) -> pd.DataFrame:
         raise UsageError("the table has no noise suites; run some, for example --attacks 'noise(severity=3):keyboard'")
     attacks = {name: create("attack", name) for name in rows["attack"].unique()}
     rows = rows.assign(
-        kind=rows["attack"].map({name: attack.kind for name, attack in attacks.items()}),
+        kind=rows["attack"].map({name: attack.suite for name, attack in attacks.items()}),
         severity=rows["attack"].map({name: attack.severity for name, attack in attacks.items()}),
         accuracy=rows["robust_accuracy"],
     )

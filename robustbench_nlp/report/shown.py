@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from robustbench_nlp.ensembles import ensemble_names
+from robustbench_nlp.records import write_whole
 from robustbench_nlp.report.table import (
     BESIDE,
     REDUCTION,
@@ -28,8 +28,8 @@ __all__ = ["caption", "render", "summary", "write"]
 
 def write(frame: pd.DataFrame, folder: Path) -> None:
     """Write table.csv (every digit) and table.md (percent, for reading) into the run folder, each whole or not at all."""
-    _replace(folder / "table.csv", frame.to_csv(index=False, lineterminator="\n"))
-    _replace(folder / "table.md", _markdown(frame))
+    write_whole(folder / "table.csv", frame.to_csv(index=False, lineterminator="\n"))
+    write_whole(folder / "table.md", _markdown(frame))
 
 
 def caption(frame: pd.DataFrame) -> list[str]:
@@ -59,8 +59,19 @@ def caption(frame: pd.DataFrame) -> list[str]:
         )
     if (frame["mode"] == "cascade").any():
         lines.append("Cascade: each attack met only what the ones before it left; robust = still right after it.")
-    if (frame["mode"] == REDUCTION).any():
-        lines.append("Reductions keep the prediction: words changed = words left out; they measure no robustness.")
+    reductions = frame[frame["mode"] == REDUCTION].to_dict("records")
+    if reductions:
+        told = "; ".join(f"{row['defense']} × {row['attack']}: {_reduced(row)}" for row in reductions)
+        lines.append(
+            f"Reductions keep the prediction: words changed = words left out; they measure no robustness. {told}."
+        )
+    if "known" in frame and frame["known"].any():
+        lines.append("†: the defense learned from this attack, or from the words that it draws on.")
+    lines += [
+        f"{row['defense']}: {_costs(row)}."
+        for row in frame.drop_duplicates("defense").to_dict("records")
+        if "latency_ratio" in row and row["defense"] != "none"
+    ]
     if (frame["mode"] == "transfer").any():
         lines.append("Transfer: texts found against the undefended victim, shown to the defended ones; not adaptive.")
     lines += [f"Incomplete (!): {line}." for line in incomplete(frame)]
@@ -70,6 +81,22 @@ def caption(frame: pd.DataFrame) -> list[str]:
         f"robustbench-nlp {version('robustbench-nlp')}, records schema {_listed(frame['schema'])}."
     )
     return lines
+
+
+def _reduced(row: Mapping[Hashable, Any]) -> str:
+    """What a reduction came to, in a phrase."""
+    left = "" if pd.isna(row["words_left_mean"]) else f", {row['words_left_mean']:.1f} words left on average"
+    return f"{row['successes']} of {row['attempted']} texts reduced{left}"
+
+
+def _costs(row: Mapping[Hashable, Any]) -> str:
+    """A defense's costs in words."""
+    trained = row["train_ratio"]
+    training = "training not told" if pd.isna(trained) else f"training {trained:.1f} × the victim's"
+    return (
+        f"{training if trained else 'no training'}, {row['forwards_per_prediction']} texts read a prediction, "
+        f"{row['latency_ratio']:.1f} × the time"
+    )
 
 
 def _listed(values: pd.Series[Any]) -> str:
@@ -112,7 +139,7 @@ def _line(row: Mapping[Hashable, Any], with_errors: bool = False) -> _Line:
     cells = [
         str(row["victim"]),
         str(row["defense"]),
-        _worst_case(attack) if headline else attack,
+        _worst_case(attack) if headline else f"{attack} †" if row.get("known") is True else attack,
         str(row["n"]),
         _percent(row["clean_accuracy"]),
         "-"
@@ -149,11 +176,12 @@ def _number(value: float) -> str:
 
 def summary(frame: pd.DataFrame) -> list[str]:
     """One short line a row, for a terminal that waits for the whole table."""
-    lines = [line.cells for line in map(_line, frame.assign(best=False, incomplete=False).to_dict("records"))]
-    return [
-        f"{defense} × {attack}: clean {clean} %, robust {robust} %, ASR {asr} %"
-        for _, defense, attack, _, clean, robust, asr, *_ in lines
-    ]
+    lines = []
+    for row in frame.assign(best=False, incomplete=False).to_dict("records"):
+        _, defense, attack, _, clean, robust, asr, *_ = _line(row).cells
+        told = _reduced(row) if row["mode"] == REDUCTION else f"robust {robust} %, ASR {asr} %"
+        lines.append(f"{defense} × {attack}: clean {clean} %, {told}")
+    return lines
 
 
 def render(frame: pd.DataFrame) -> Table:
@@ -202,9 +230,3 @@ def _escaped(text: str) -> str:
     for mark in "\\|*_<`":
         text = text.replace(mark, "\\" + mark)
     return text
-
-
-def _replace(path: Path, content: str) -> None:
-    scratch = path.with_name(f".{path.name}.part")
-    scratch.write_bytes(content.encode("utf-8", "backslashreplace"))
-    os.replace(scratch, path)

@@ -51,7 +51,8 @@ def row(cell: Mapping[str, Any], records: Sequence[Record]) -> dict[str, Any]:
 
     Rates are fractions in [0, 1] with 95 % Wilson intervals; NaN where there is nothing to count. In a cascade
     `robust_accuracy` is the share still right after this member. A reduction says nothing of robustness: its rates are NaN,
-    its successes are the texts that could be reduced, its words changed those that were left out.
+    its successes are the texts that could be reduced, its words changed those that were left out; `words_left_mean` is over
+    attempted examples, of which those that could not be reduced keep all their words.
     """
     n = len(records)
     outcomes = Counter(record.outcome for record in records)
@@ -81,13 +82,19 @@ def row(cell: Mapping[str, Any], records: Sequence[Record]) -> dict[str, Any]:
     }
     if cell.get("mode") == REDUCTION:
         told = ("robust_accuracy", "robust_low", "robust_high", "attack_success_rate", "asr_low", "asr_high")
-        values |= dict.fromkeys(told, nan)
+        values |= dict.fromkeys(told, nan) | {"words_left_mean": _mean(map(_words_left, attempted))}
     largest = max(Counter(record.label for record in records).values(), default=0)
     return values | {"floor": largest / n if n else nan, "note": cell.get("note") or ""}
 
 
 def _rate(names: tuple[str, str, str], successes: int, n: int) -> dict[str, float]:
     return dict(zip(names, (successes / n if n else nan, *wilson(successes, n)), strict=True))
+
+
+def _words_left(reduced: Record) -> int | None:
+    if reduced.words_total is None or reduced.words_changed is None:
+        return None
+    return reduced.words_total - reduced.words_changed * (reduced.outcome == "success")
 
 
 def _mean(numbers: Iterable[float | None]) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 from robustbench_nlp.data.example import content_hash
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.records import Outcome, Record
+from robustbench_nlp.report.table import REDUCTION
 
 __all__ = ["Cell", "worst_case_row"]
 
@@ -22,13 +23,19 @@ def worst_case_row(cells: Sequence[Cell], name: str = "") -> tuple[dict[str, Any
 
     It is called `worst_case:NAME`, without a name after its members.
     An example is a success if any member succeeded (the first one wins), else an error if any errored, else as it was.
-    Queries, forwards and seconds are sums over the members. Raises `UsageError` where the members' examples differ.
+    Queries, forwards and seconds are sums over the members. Raises `UsageError` where the members' examples differ
+    and for a reduction, whose successes fool nobody.
     """
     if not cells:
         raise UsageError("a worst case needs at least one attack")
     headers = [header for header, _ in cells]
     members = [{record.example_id: record for record in records} for _, records in cells]
     names = "+".join(str(header["attack"]) for header in headers)
+    for header in headers:
+        if header["mode"] == REDUCTION:
+            raise UsageError(
+                f"{header['attack']} keeps the prediction instead of fooling it; leave it out of a worst case"
+            )
     for header, records in zip(headers[1:], members[1:], strict=True):
         if records.keys() != members[0].keys():
             raise UsageError(

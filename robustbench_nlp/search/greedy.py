@@ -82,7 +82,7 @@ def best_single(
 
 def closest_success(texts: Sequence[Text], cosines: Sequence[float]) -> Generator[Request, Any, Best]:
     """Score the texts: of those that fool the victim the one closest to the original, else the one that scores highest."""
-    answer: Scores = yield Score(texts, confirm="all")
+    answer: Scores = yield Score(texts, preference=cosines)
     fooled = [i for i, success in enumerate(answer.success) if success]
     if fooled:
         at = max(fooled, key=cosines.__getitem__)

@@ -16,7 +16,19 @@ from numpy.typing import NDArray
 
 from robustbench_nlp.victim import Probabilities
 
-__all__ = ["DIGITS", "KEPT", "MARGIN", "UNTARGETED", "VERSION", "Goal", "Judgement", "fooled", "judge", "right"]
+__all__ = [
+    "DIGITS",
+    "KEPT",
+    "MARGIN",
+    "UNTARGETED",
+    "VERSION",
+    "Goal",
+    "Judgement",
+    "fooled",
+    "goal_of",
+    "judge",
+    "right",
+]
 
 VERSION = 1
 DIGITS = 5
@@ -64,6 +76,12 @@ UNTARGETED = Goal("untargeted", fools=True)
 """Any other class."""
 KEPT = Goal("keep_prediction", fools=False)
 """The label stays although the text is hardly there any more (Feng et al., 2018)."""
+
+
+def goal_of(attack: object) -> Goal:
+    """What an attack is after: its `goal`, without one any other class."""
+    goal: Goal = getattr(attack, "goal", UNTARGETED)
+    return goal
 
 
 def right(margin: float) -> bool:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robustbench_nlp.data.example import Input
+from robustbench_nlp.errors import VictimError
+from robustbench_nlp.text import words_of
+from robustbench_nlp.victim import Placed
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Reader", "batches"]
+__all__ = ["Reader", "batches", "placements"]
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -37,6 +41,21 @@ def batches(lengths: Sequence[int], budget: int, overhead: int) -> list[list[int
             wasted = more
         longest = length
     return plan
+
+
+def placements(
+    placed: Placed, offsets: Sequence[tuple[int, int]], fields: Sequence[int | None]
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """The number of the token that reads each place, with the vector for it. Raises `VictimError` where none does."""
+    for field, place, vector in placed:
+        readers = (
+            token
+            for token, (own, (start, end)) in enumerate(zip(fields, offsets, strict=True))
+            if own == field and start <= place < end
+        )
+        if (token := next(readers, None)) is None:
+            raise VictimError(f"an embedding was placed at {place}, where the victim reads no token")
+        yield token, vector
 
 
 class Reader:
@@ -71,9 +90,11 @@ class Reader:
         return string[: max(ends, default=0)]
 
     def whole_words(self) -> dict[str, int]:
-        """The words of letters that are read as one token after a space, each with the token's number, in its order."""
+        """The words, by the rule of `Text`, of letters alone that are read as one token after a space, each with the token's
+        number, in its order."""
         numbers = sorted(self._backend.get_vocab().items(), key=lambda entry: entry[1])
-        known = {bare: number for token, number in numbers if (bare := token.lstrip("Ġ▁")).isalpha()}
+        bare = {word: number for token, number in numbers if (word := token.lstrip("Ġ▁")).isalpha()}
+        known = [word for word in bare if words_of(word) == [word]]
         read = self._backend.encode_batch([f" {word}" for word in known], add_special_tokens=False)
         return {word: encoding.ids[0] for word, encoding in zip(known, read, strict=True) if len(encoding.ids) == 1}
 

@@ -23,13 +23,13 @@ from robustbench_nlp.attack import Vocabulary
 from robustbench_nlp.data.example import Dataset, Input, content_hash
 from robustbench_nlp.errors import UsageError, VictimError
 from robustbench_nlp.text import Text, words_of
-from robustbench_nlp.victim import Probabilities, TokenGradients, VictimOptions
-from robustbench_nlp.victims._reader import batches
+from robustbench_nlp.victim import Placed, Probabilities, TokenGradients, VictimOptions
+from robustbench_nlp.victims._reader import batches, placements
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["load", "CnnRecipe", "CnnVictim", "train_cnn"]  # noqa: RUF022 (the factory first)
+__all__ = ["load", "CnnRecipe", "CnnVictim", "place", "train_cnn"]  # noqa: RUF022 (the factory first)
 
 SEED = 0
 VERSION = 1
@@ -72,8 +72,19 @@ def load(argument: str, options: VictimOptions) -> CnnVictim:
         texts, labels = [example.input for example in train.examples], [example.label for example in train.examples]
         train_cnn(texts, labels, name="cnn_mr", label_names=train.label_names, seed=SEED).save(target)
 
-    folder = cache.built("cnn-mr", [VERSION, asdict(RECIPE), SEED, train.fingerprint], build)
+    folder = cache.built("cnn-mr", _identity(train), build)
     return CnnVictim.from_folder(folder, name="cnn_mr", label_names=train.label_names)
+
+
+def place() -> Path:
+    """Where the trained network stands once it is there; splits the training texts where nobody has yet."""
+    from robustbench_nlp.data import load_dataset
+
+    return cache.place("cnn-mr", _identity(load_dataset("mr", "train")))
+
+
+def _identity(train: Dataset) -> list[object]:
+    return [VERSION, asdict(RECIPE), SEED, train.fingerprint]
 
 
 class CnnVictim:
@@ -133,14 +144,19 @@ class CnnVictim:
         texts = self._texts(inputs)
         return self._answers(texts, [[row] for row in range(len(texts))])
 
-    def gradients(self, inputs: Sequence[Input], labels: Sequence[int]) -> list[TokenGradients]:
+    def gradients(
+        self, inputs: Sequence[Input], labels: Sequence[int], placed: Sequence[Placed] | None = None
+    ) -> list[TokenGradients]:
         """The cross-entropy of each input's label and its gradient at the words' vectors."""
         import torch
 
         found = []
-        for item, label in zip(inputs, labels, strict=True):
+        for item, label, vectors in zip(inputs, labels, placed or [()] * len(inputs), strict=True):
             text = Text(_string(item))
-            embedded = _embed(self._weights, torch.tensor([self._read(text.words)])).requires_grad_(True)
+            embedded = _embed(self._weights, torch.tensor([self._read(text.words)])).clone()
+            for token, vector in placements(vectors, text.spans, [0] * len(text)):
+                embedded[0, token] = torch.from_numpy(vector).to(embedded)
+            embedded.requires_grad_(True)
             loss = torch.nn.functional.cross_entropy(_logits(self._weights, embedded), torch.tensor([label]))
             (gradient,) = torch.autograd.grad(loss, embedded)
             rows = gradient[0, : len(text)].numpy()

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from robustbench_nlp.attack import Vocabulary
+from robustbench_nlp.costs import seconds_trained
 from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.errors import UsageError, VictimError
 from robustbench_nlp.victim import DEFAULT_OPTIONS, Placed, Probabilities, TokenGradients, VictimOptions
-from robustbench_nlp.victims._reader import Reader, batches
+from robustbench_nlp.victims._reader import Reader, batches, placements
 from robustbench_nlp.victims._shortcut import shortened
 
 __all__ = ["load", "HFVictim", "device_of", "files_hash", "local_folder", "longest_input", "quiet"]  # noqa: RUF022 (the factory first)
@@ -42,7 +43,8 @@ class HFVictim:
     """A transformers sequence classifier.
 
     `predict` runs length-sorted batches in the options' precision, `predict_exact` one input at a time in float32.
-    `forward_seconds` (tokenisation included) and `forward_count` (inputs) add up over both. `folder` is where the weights came from.
+    `forward_seconds` (tokenisation included) and `forward_count` (inputs) add up over both. `folder` is where the weights
+    came from, `mask_token` what the tokenizer reads as a masked word (None: nothing).
     """
 
     random = False
@@ -70,6 +72,8 @@ class HFVictim:
         dtype = getattr(torch, options.dtype)
         self._exact = shortened(self._model)
         self._fast = self._exact if dtype == torch.float32 else copy.deepcopy(self._exact).to(dtype)
+        self.training_seconds = seconds_trained(folder)
+        self.mask_token: str | None = tokenizer.special_tokens_map.get("mask_token")
         self._reader = Reader(tokenizer, options.max_length or longest_input(tokenizer, model.config))
         self._budget = _BUDGET.get(self._device.type, _BUDGET["cuda"])
         self._overhead = _OVERHEAD.get(self._device.type, _OVERHEAD["cuda"])
@@ -181,9 +185,8 @@ class HFVictim:
         tensors = self._reader.tensors(encodings, self._device)
         embedded = self._model.get_input_embeddings()(tensors.pop("input_ids")).detach().clone()
         for row, (encoding, _, vectors) in enumerate(batch):
-            begins = [(field, start) for field, (start, _) in zip(encoding.sequence_ids, encoding.offsets, strict=True)]
-            for field, start, vector in vectors:
-                embedded[row, begins.index((field, start))] = torch.from_numpy(vector).to(embedded)
+            for token, vector in placements(vectors, encoding.offsets, encoding.sequence_ids):
+                embedded[row, token] = torch.from_numpy(vector).to(embedded)
         embedded.requires_grad_(True)
         logits = self._model(inputs_embeds=embedded, **tensors).logits.float()
         wanted = torch.tensor([label for _, label, _ in batch], device=self._device)

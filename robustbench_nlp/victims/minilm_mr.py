@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
+from robustbench_nlp import cache
 from robustbench_nlp.data.example import Dataset
 from robustbench_nlp.encoder import embedded_folder
 from robustbench_nlp.errors import UsageError
@@ -16,7 +17,7 @@ from robustbench_nlp.training import Recipe, trained
 from robustbench_nlp.victim import VictimOptions
 from robustbench_nlp.victims.hf import HFVictim, files_hash, local_folder
 
-__all__ = ["load", "base_folder"]  # noqa: RUF022 (the factory first)
+__all__ = ["load", "base_folder", "place"]  # noqa: RUF022 (the factory first)
 
 ON_HUB = "sentence-transformers/all-MiniLM-L6-v2"
 RECIPE = Recipe(learning_rate=5e-5, freeze_embeddings=False, held_out=100)
@@ -33,9 +34,21 @@ def load(argument: str, options: VictimOptions) -> HFVictim:
         raise UsageError(f"minilm-mr takes no argument; '{argument}' was given")
     train: Dataset = load_dataset("mr", "train")
     base = base_folder()
-    identity = [VERSION, asdict(RECIPE), SEED, files_hash(base), train.fingerprint]
     how = {"label_names": train.label_names, "seed": SEED, "recipe": RECIPE, "title": "training minilm-mr"}
-    return HFVictim.from_folder(trained("minilm-mr", identity, base, train.examples, **how), options, name="minilm_mr")
+    return HFVictim.from_folder(
+        trained("minilm-mr", _identity(base, train), base, train.examples, **how), options, name="minilm_mr"
+    )
+
+
+def place() -> Path:
+    """Where the trained victim stands once it is there; splits the training texts where nobody has yet."""
+    from robustbench_nlp.data import load_dataset
+
+    return cache.place("minilm-mr", _identity(base_folder(), load_dataset("mr", "train")))
+
+
+def _identity(base: Path, train: Dataset) -> list[object]:
+    return [VERSION, asdict(RECIPE), SEED, files_hash(base), train.fingerprint]
 
 
 def base_folder() -> Path:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from robustbench_nlp.data.example import Dataset
 from robustbench_nlp.data.movie_reviews import Corpus
 from robustbench_nlp.data.movie_reviews import load as load_corpus
+from robustbench_nlp.data.movie_reviews import place as place_of
 
-__all__ = ["load"]
+__all__ = ["load", "place"]
 
 CORPUS = Corpus(
     name="imdb",
@@ -19,3 +22,8 @@ CORPUS = Corpus(
 def load(argument: str, split: str) -> Dataset:
     """The `train`, `dev` or `test` split: 83, 5 and 12 %."""
     return load_corpus(CORPUS, argument, split)
+
+
+def place() -> Path:
+    """Where its splits stand once they are made from the package's texts."""
+    return place_of(CORPUS)

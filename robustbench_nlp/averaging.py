@@ -1,0 +1,85 @@
+"""Several victims as one, which answers with the mean of their probabilities: what ensembles are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import nan
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustbench_nlp.attack import Vocabulary
+from robustbench_nlp.data.example import Input, content_hash
+from robustbench_nlp.errors import UsageError
+from robustbench_nlp.victim import Placed, Probabilities, TokenGradients, Victim
+
+__all__ = ["Averaged"]
+
+
+class Averaged:
+    """The mean of the members' probabilities, all of the same classes.
+
+    Of the optional capabilities it has those that all members have: `predict_exact`; `batch_size`, the smallest;
+    `truncate`, the longest part; `mask_token`, where they agree; `gradients` and `vocabulary`, where the members share their
+    tokens and embeddings, and then the loss is the mean of the members' losses.
+    """
+
+    def __init__(self, members: Sequence[Victim]) -> None:
+        """Raises `UsageError` where there is no member, or where they differ in their classes."""
+        if not members or len({member.label_names for member in members}) > 1:
+            raise UsageError("an ensemble needs members, all with the same label names; give at least one")
+        self.name = members[0].name
+        self.label_names = members[0].label_names
+        self.random = any(member.random for member in members)
+        self.forwards_per_prediction: int = sum(getattr(member, "forwards_per_prediction", 1) for member in members)
+        self.training_seconds: float = sum(getattr(member, "training_seconds", nan) for member in members)
+        self._members = list(members)
+        if sizes := self._all("batch_size"):
+            self.batch_size: int = min(sizes)
+        if len(set(masks := self._all("mask_token"))) == 1:
+            self.mask_token: str | None = masks[0]
+        if exact := self._all("predict_exact"):
+            self.predict_exact: Callable[[Sequence[Input]], Probabilities] = lambda inputs: _mean(
+                [ask(inputs) for ask in exact]
+            )
+        if read := self._all("truncate"):
+            self.truncate: Callable[[str], str] = lambda string: max((part(string) for part in read), key=len)
+        if self._all("gradients") and _same_embeddings(known := self._all("vocabulary")):
+            self.vocabulary: Vocabulary = known[0]
+            self.gradients = self._gradients
+
+    @property
+    def fingerprint(self) -> str:
+        return content_hash("averaged", *(member.fingerprint for member in self._members))[:16]
+
+    def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
+        """Mean probabilities, float32 (n, classes)."""
+        return _mean([member.predict(inputs, draw) for member in self._members])
+
+    def _gradients(
+        self, inputs: Sequence[Input], labels: Sequence[int], placed: Sequence[Placed] | None = None
+    ) -> list[TokenGradients]:
+        every = [gradients(inputs, labels, placed) for gradients in self._all("gradients")]
+        return [_averaged(found) for found in zip(*every, strict=True)]
+
+    def _all(self, capability: str) -> list[Any]:
+        """The capability of each member, none where one lacks it."""
+        found = [getattr(member, capability, None) for member in self._members]
+        return [] if any(value is None for value in found) else found
+
+
+def _mean(arrays: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    mean: NDArray[np.float32] = np.mean(arrays, axis=0, dtype=np.float32)
+    return mean
+
+
+def _same_embeddings(known: Sequence[Vocabulary]) -> bool:
+    return bool(known) and all(
+        other.words == known[0].words and np.array_equal(other.vectors, known[0].vectors) for other in known
+    )
+
+
+def _averaged(found: Sequence[TokenGradients]) -> TokenGradients:
+    gradient = _mean([one.gradient for one in found])
+    return found[0]._replace(loss=float(np.mean([one.loss for one in found])), gradient=gradient)

@@ -1,0 +1,57 @@
+"""What a defense costs: the time of its training, the texts that a prediction reads, and how long a prediction takes."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from math import nan
+from pathlib import Path
+from typing import NamedTuple
+
+from robustbench_nlp.data.example import Input
+from robustbench_nlp.victim import Victim
+
+__all__ = ["Costs", "costs", "seconds_trained"]
+
+TIMED = 64
+"""Clean inputs whose prediction is timed, twice on each side; the shorter time counts."""
+
+
+class Costs(NamedTuple):
+    """Beside the undefended victim; the table's last columns. NaN where a victim doesn't tell how long it was trained."""
+
+    train_ratio: float
+    forwards_per_prediction: int
+    latency_ratio: float
+
+
+def costs(defended: Victim, victim: Victim, inputs: Sequence[Input]) -> Costs:
+    """`train_ratio` is the defense's own training over the victim's, in seconds of training."""
+    mine, theirs = (getattr(side, "training_seconds", nan) for side in (defended, victim))
+    timed = list(inputs[:TIMED])
+    return Costs(
+        0.0 if mine == theirs or defended is victim else mine / theirs if theirs else nan,
+        getattr(defended, "forwards_per_prediction", 1),
+        1.0 if defended is victim else _seconds(defended, timed) / max(_seconds(victim, timed), 1e-9),
+    )
+
+
+def _seconds(victim: Victim, inputs: Sequence[Input]) -> float:
+    size = getattr(victim, "batch_size", None) or max(len(inputs), 1)
+    found = []
+    for _ in range(2):
+        start = time.perf_counter()
+        for at in range(0, len(inputs), size):
+            victim.predict(inputs[at : at + size])
+        found.append(time.perf_counter() - start)
+    return min(found)
+
+
+def seconds_trained(folder: Path | None) -> float:
+    """What `training.json` beside a model's weights says; NaN without one."""
+    try:
+        told = json.loads(((folder or Path()) / "training.json").read_text("utf-8"))
+        return float(told["seconds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return nan

@@ -1,0 +1,220 @@
+"""Smoothed victims: the vote of one victim over noisy copies of an input, and the certificates that the noise allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import nan
+from random import Random
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustbench_nlp.certificates import DEFAULT_SAMPLING, Certificate, Sampling, from_votes
+from robustbench_nlp.data.example import Example, Input, content_hash
+from robustbench_nlp.errors import UsageError
+from robustbench_nlp.text import Text
+from robustbench_nlp.training import Recipe, continue_training
+from robustbench_nlp.victim import Probabilities, Victim
+
+__all__ = ["BoundedNoise", "CertifiedSmoothed", "Noise", "Smoothed", "replaced_words", "smooth"]
+
+COPIES = 8_192
+"""The most copies that go to the inner victim in one call, where it names no `batch_size`."""
+
+
+class Noise(Protocol):
+    """A random change of one string. A frozen dataclass: its repr and `version` are its identity."""
+
+    @property
+    def version(self) -> int: ...
+
+    def draw(self, string: str, rng: Random) -> str:
+        """One noisy copy."""
+        ...
+
+
+@runtime_checkable
+class BoundedNoise(Noise, Protocol):
+    """A noise that hides edits: under it, nearby strings look alike with a probability that is known."""
+
+    @property
+    def edit(self) -> str:
+        """What one edit is, in words."""
+        ...
+
+    def overlaps(self, string: str) -> list[float]:
+        """Entry d: the least probability that the draws of the string and of any other at up to d edits can be made to be
+        equal, by a common source of chance. Starts with 1, falls, and ends where more edits are impossible or hopeless (0.5)."""
+        ...
+
+    def edits(self, original: str, changed: str) -> int | None:
+        """How many edits lie between two strings; None where edits can't lead from one to the other."""
+        ...
+
+
+class Smoothed:
+    """`victim` asked about `samples` noisy copies of each input; each field gets its own noise.
+
+    The answer is the shares of the copies' `votes`, else the mean of their probabilities. Seeded by (seed, input, draw):
+    no other input of a call matters. With `random` off there is one draw for ever, so that an input has one answer.
+    Of the optional capabilities `predict_exact` is kept where the answer doesn't change; gradients at the copies are none at
+    the input. `forwards_per_prediction` counts copies.
+    """
+
+    def __init__(
+        self, victim: Victim, noise: Noise, *, samples: int, votes: bool = True, seed: int = 0, random: bool = True
+    ) -> None:
+        """Raises `UsageError` for fewer than one sample."""
+        if samples < 1:
+            raise UsageError(f"smoothing asks about {samples} copies; give at least 1 as samples")
+        self.name = victim.name
+        self.label_names = victim.label_names
+        self.random = random or victim.random
+        self.training_seconds: float = getattr(victim, "training_seconds", nan)
+        self.forwards_per_prediction: int = samples * getattr(victim, "forwards_per_prediction", 1)
+        self._victim = victim
+        self._noise = noise
+        self._fresh = random
+        self._seed = seed
+        self._samples = samples
+        self._votes = votes
+        exact: Callable[[Sequence[Input]], Probabilities] | None = getattr(victim, "predict_exact", None)
+        if not self.random and exact is not None:
+            self.predict_exact: Callable[[Sequence[Input]], Probabilities] = lambda inputs: self._smoothed(
+                inputs, 0, exact
+            )
+
+    @property
+    def fingerprint(self) -> str:
+        noise = [type(self._noise).__name__, repr(self._noise), self._noise.version]
+        own = ["smoothed", noise, self._samples, self._votes, self._seed, self._fresh]
+        return content_hash(self._victim.fingerprint, *own)[:16]
+
+    def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
+        """Shares of the votes, or mean probabilities, float32 (n, classes)."""
+        return self._smoothed(inputs, draw, lambda copies: self._victim.predict(copies, draw))
+
+    def _smoothed(
+        self, inputs: Sequence[Input], draw: int, ask: Callable[[Sequence[Input]], Probabilities]
+    ) -> Probabilities:
+        key = draw if self._fresh else 0
+        copies = [copy for item in inputs for copy in self._copies(item, self._samples, key)]
+        answers = self._answers(copies, ask)
+        if self._votes:
+            answers = np.eye(answers.shape[1], dtype=np.float32)[answers.argmax(axis=1)]
+        mean: Probabilities = answers.reshape(len(inputs), self._samples, answers.shape[1]).mean(axis=1)
+        return mean
+
+    def _copies(self, item: Input, count: int, *key: object) -> list[Input]:
+        rng = Random(int(content_hash(self._seed, item, *key)[:16], 16))
+        return [_noisy(self._noise, item, rng) for _ in range(count)]
+
+    def _answers(self, copies: Sequence[Input], ask: Callable[[Sequence[Input]], Probabilities]) -> NDArray[np.float32]:
+        """The inner victim's answers, every distinct copy asked once."""
+        rows = {copy: row for row, copy in enumerate(dict.fromkeys(copies))}
+        distinct = list(rows)
+        step = getattr(self._victim, "batch_size", None) or COPIES
+        parts = [ask(distinct[start : start + step]) for start in range(0, len(distinct) or 1, step)]
+        found: NDArray[np.float32] = np.concatenate(parts)[[rows[copy] for copy in copies]]
+        return found
+
+
+class CertifiedSmoothed(Smoothed):
+    """A vote of a deterministic victim under a bounded noise: it certifies. What is certified is the class that most of
+    all possible copies vote for; `predict` estimates it from `samples` of them."""
+
+    _noise: BoundedNoise
+
+    @property
+    def certified_edits(self) -> str:
+        return self._noise.edit
+
+    def certify(self, item: Input, sampling: Sampling = DEFAULT_SAMPLING) -> Certificate:
+        """The certificate by fresh copies, `sampling.n0` to guess the class and `sampling.n` to bound its share."""
+        guess = self._counts(item, sampling.n0, "guess", sampling.seed)
+        votes = self._counts(item, sampling.n, "certify", sampling.seed)
+        overlaps = _shared([self._noise.overlaps(field) for field in _fields(item)])
+        return from_votes(guess.index(max(guess)), votes, overlaps, sampling.alpha)
+
+    def edits(self, original: Input, changed: Input) -> int | None:
+        """The edits in all fields together; None where a field lies outside."""
+        found = [self._noise.edits(*pair) for pair in zip(_fields(original), _fields(changed), strict=True)]
+        return None if None in found else sum(count or 0 for count in found)
+
+    def _counts(self, item: Input, count: int, *key: object) -> list[int]:
+        answers = self._answers(self._copies(item, count, *key), lambda copies: self._victim.predict(copies, 0))
+        counts: list[int] = np.bincount(answers.argmax(axis=1), minlength=answers.shape[1]).tolist()
+        return counts
+
+
+def _fields(item: Input) -> tuple[str, ...]:
+    return (item,) if isinstance(item, str) else item
+
+
+def _noisy(noise: Noise, item: Input, rng: Random) -> Input:
+    return noise.draw(item, rng) if isinstance(item, str) else tuple(noise.draw(part, rng) for part in item)
+
+
+def _shared(curves: Sequence[Sequence[float]]) -> list[float]:
+    """The least overlap of several fields by the edits in all of them together, however these are divided."""
+    total: list[float] = [1.0]
+    for curve in curves:
+        worst = [1.0] * (len(total) + len(curve) - 1)
+        for i, first in enumerate(total):
+            for j, second in enumerate(curve):
+                worst[i + j] = min(worst[i + j], first * second)
+        total = worst
+    return total
+
+
+def smooth(
+    victim: Victim,
+    train: Sequence[Example],
+    rng: Random,
+    noise: Noise,
+    *,
+    kind: str,
+    samples: int,
+    votes: bool = True,
+    recipe: Recipe | None = None,
+) -> Smoothed:
+    """The smoothed victim of a defense, which certifies where it can: votes under a bounded noise, of a victim that isn't random.
+
+    With a `recipe` the victim first learns from copies with that noise. Raises `UsageError` for a victim without weights to train.
+    """
+    seed = rng.getrandbits(32)
+    if recipe is not None:
+        if getattr(victim, "folder", None) is None:
+            raise UsageError(
+                f"{kind} first trains the victim on its noise, and {victim.name} has no weights to train; "
+                f"write {kind}(train=False) to put it around the victim as it is"
+            )
+
+        victim = continue_training(
+            victim,
+            train,
+            seed,
+            kind=kind,
+            settings=[repr(noise), noise.version],
+            recipe=recipe,
+            augment=lambda inputs, chance: [_noisy(noise, item, chance) for item in inputs],
+        )
+    certifies = isinstance(noise, BoundedNoise) and not victim.random and votes
+    make = CertifiedSmoothed if certifies else Smoothed
+    return make(victim, noise, samples=samples, votes=votes, seed=seed)
+
+
+def replaced_words(original: str, changed: str) -> list[tuple[str, str]] | None:
+    """The (old, new) pairs of words that differ, where nothing but words changed and none came or went; else None."""
+    before, after = Text(original), Text(changed)
+    if _gaps(original, before) != _gaps(changed, after):
+        return None
+    return [(a, b) for a, b in zip(before.words, after.words, strict=True) if a != b]
+
+
+def _gaps(string: str, text: Text) -> list[str]:
+    """What stands before, between and after the words."""
+    ends = [0, *(end for _, end in text.spans)]
+    starts = [*(start for start, _ in text.spans), len(string)]
+    return [string[end:start] for end, start in zip(ends, starts, strict=True)]

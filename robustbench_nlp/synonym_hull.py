@@ -1,0 +1,65 @@
+"""Mixtures of a token's embedding with those of its synonyms: the convex hull that some defenses train against.
+
+Only words that the tokenizer reads as one token have synonyms here, and only such words are synonyms.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from robustbench_nlp.edits.words import candidate_words
+from robustbench_nlp.perturbation import Embedded
+from robustbench_nlp.victims._reader import Reader
+
+__all__ = ["Hull", "SynonymTable"]
+
+
+class Hull(NamedTuple):
+    """Of a batch: each token's own embedding and those of its synonyms (rows, tokens, 1 + k, dimensions), and which of them
+    are there (rows, tokens, 1 + k); a token without synonyms has itself alone."""
+
+    vectors: Any
+    there: Any
+
+    def change(self, logits: Any) -> Any:
+        """The perturbation that puts each token's mixture, by the softmax of its logits, in place of the token."""
+        weights = logits.masked_fill(~self.there, float("-inf")).softmax(dim=-1)
+        return (weights[..., None] * self.vectors).sum(dim=2) - self.vectors[:, :, 0]
+
+    def entropy(self, logits: Any) -> Any:
+        """The mean entropy of the mixtures, in nats: small where each is nearly one word."""
+        import torch
+
+        weights = logits.masked_fill(~self.there, float("-inf")).softmax(dim=-1)
+        return -(weights * torch.where(weights > 0, weights, 1.0).log()).sum(dim=-1).mean()
+
+
+class SynonymTable:
+    """At most `k` synonyms of every token, of a candidate set (`edits.words`); made at the first batch."""
+
+    def __init__(self, candidates: str, k: int) -> None:
+        self._others = candidate_words(candidates)
+        self._k = k
+        self._rows: Any = None
+
+    def hull(self, place: Embedded, reader: Reader) -> Hull:
+        """The hull of a batch; no gradient reaches the embedding matrix through it."""
+        matrix = place.model.get_input_embeddings().weight.detach()
+        if self._rows is None:
+            self._rows = self._table(reader, matrix)
+        numbers = self._rows[place.tokens]
+        there = numbers >= 0
+        there[..., 0] = True
+        return Hull(matrix[numbers.clamp_min(0)], there)
+
+    def _table(self, reader: Reader, matrix: Any) -> Any:
+        """(tokens, 1 + k): the token itself, its synonyms, and -1 where there are no more."""
+        import torch
+
+        words = reader.whole_words()
+        table = torch.full((len(matrix), 1 + self._k), -1, device=matrix.device)
+        table[:, 0] = torch.arange(len(matrix), device=matrix.device)
+        for word, number in words.items():
+            found = [words[other] for other in self._others(word) if other in words][: self._k]
+            table[number, 1 : 1 + len(found)] = torch.tensor(found, dtype=torch.int64)
+        return table

@@ -1,0 +1,72 @@
+"""Clusters of words that one typo can't tell apart, and the code of every string: robust encodings (Jones et al., 2020).
+
+A typo is one internal edit (`edits.characters.internal_edits`: a swap, drop, insertion or neighbouring key that leaves the
+first and last letter alone).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+
+from robustbench_nlp.edits.characters import internal_edits
+
+__all__ = ["OTHER", "TypoClusters"]
+
+OTHER = "something"
+"""The code of words that no cluster knows."""
+CACHE = 100_000
+
+
+class TypoClusters:
+    """Codes words: a known word by the head of its cluster, another one by that of the most frequent known word within one
+    typo of it, else `OTHER`; the code of a cluster is its most frequent word.
+
+    Words join in the order of their frequency: each joins the cluster of the most frequent head that shares a typo with it
+    (stability: both words, mistyped, keep one code), and heads one otherwise (fidelity: clusters don't chain).
+    """
+
+    def __init__(self, counts: Mapping[str, int], size: int) -> None:
+        self.heads: dict[str, str] = {}
+        self._reached: dict[str, str] = {}
+        for word, _ in Counter(counts).most_common(size):
+            near = [word, *typos(word)]
+            head = next((self._reached[other] for other in near if other in self._reached), word)
+            self.heads[word] = head
+            for other in near:
+                self._reached.setdefault(other, head)
+
+    def code(self, word: str) -> str:
+        """The code of a lower-case word."""
+        return self.heads.get(word) or self._reached.get(word) or OTHER
+
+    def codes(self, word: str) -> frozenset[str]:
+        """The codes of a word and of all its typos: what an attacker with one typo can choose from."""
+        return frozenset(map(self.code, [word, *typos(word)]))
+
+
+@lru_cache(CACHE)
+def typos(word: str) -> tuple[str, ...]:
+    """Every internal edit of a word of four letters or more, in lower case; none for shorter ones (Pruthi et al., 2019)."""
+    return tuple(internal_edits(word)) if len(word) >= 4 else ()
+
+
+def choices(words: list[str], clusters: TypoClusters, most: int) -> Iterator[list[str]] | None:
+    """Every sequence of codes that an attacker with one typo a word can reach; None where these are more than `most`."""
+    options = [sorted(clusters.codes(word)) for word in words]
+    total = 1
+    for option in options:
+        total *= len(option)
+        if total > most:
+            return None
+
+    def product(place: int = 0) -> Iterator[list[str]]:
+        if place == len(options):
+            yield []
+            return
+        for rest in product(place + 1):
+            for option in options[place]:
+                yield [option, *rest]
+
+    return product()

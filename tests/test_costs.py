@@ -1,0 +1,86 @@
+"""What a table of defenses says besides: costs, and which attacks a defense learned from."""
+
+from __future__ import annotations
+
+import json
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import tiny_bert
+
+from robustbench_nlp.api import evaluate
+from robustbench_nlp.costs import costs, seconds_trained
+from robustbench_nlp.defense import compose, knows
+from robustbench_nlp.fakes import KeywordVictim
+from robustbench_nlp.plugins import create
+from robustbench_nlp.rewriting import Rewritten
+from robustbench_nlp.victims.hf import HFVictim
+
+PAIRS = [(f"the {word} film number {i}", i % 2) for i, word in enumerate(["awful", "great", "bad", "fine"] * 4)]
+
+
+class Slow(KeywordVictim):
+    training_seconds = 30.0
+    forwards_per_prediction = 3
+
+
+def test_costs_are_relative_to_the_undefended_victim() -> None:
+    class Plain(KeywordVictim):
+        training_seconds = 10.0
+
+    plain = Plain()
+    found = costs(Slow(), plain, ["a", "b"])
+    assert (found.train_ratio, found.forwards_per_prediction) == (3.0, 3)
+    assert found.latency_ratio > 0
+    assert costs(plain, plain, ["a"]) == (0.0, 1, 1.0)
+    assert costs(Rewritten(plain, str.lower, []), plain, ["a"]).train_ratio == 0.0
+    assert isnan(costs(Slow(), KeywordVictim(), ["a"]).train_ratio)
+
+
+def test_seconds_of_training_are_read_beside_the_weights(tmp_path: Path) -> None:
+    folder = tiny_bert.save(tmp_path)
+    assert isnan(HFVictim.from_folder(folder, name="tiny").training_seconds)
+    (folder / "training.json").write_text(json.dumps({"seconds": 12.5}))
+    assert HFVictim.from_folder(folder, name="tiny").training_seconds == 12.5
+    (folder / "training.json").write_text("torn")
+    assert isnan(seconds_trained(folder))
+
+
+@pytest.mark.parametrize(
+    ("defense", "attack", "known"),
+    [
+        ("adversarial_training(attacks=('pwws(variant=\"textattack\")',))", "pwws", True),
+        ("adversarial_training(attacks=('deepwordbug',))", "standard-1/deepwordbug", True),
+        ("adversarial_training(attacks=('deepwordbug',))", "pwws", False),
+        ("synonym_augmentation", "pwws", True),
+        ("synonym_augmentation", "textfooler", False),
+        ("unicode_normalize+ascc", "textfooler", True),
+        ("unicode_normalize", "bad_characters:homoglyphs", True),
+        ("freelb", "pwws", False),
+        ("none", "pwws", False),
+    ],
+)
+def test_known_and_held_out_attacks(defense: str, attack: str, known: bool) -> None:
+    threat = create("attack", attack.rpartition("/")[2]).threat
+    assert knows(compose(defense), attack, threat) is known
+
+
+def test_a_table_of_defenses_has_the_columns_and_marks(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {
+        "dataset": PAIRS,
+        "similarity": "none",
+        "attacks": ["bad_characters:homoglyphs", "worst-case"],
+    }
+    run = evaluate(victim=KeywordVictim(), defenses=["none", "unicode_normalize"], output=tmp_path / "a", **settings)
+    table = pd.read_csv(run.folder / "table.csv").set_index(["defense", "attack"])
+    assert list(table.columns[-4:]) == ["train_ratio", "forwards_per_prediction", "latency_ratio", "known"]
+    assert table["known"].sum() == 1
+    assert table.loc[("unicode_normalize", "bad_characters:homoglyphs"), "known"]
+    shown = (run.folder / "table.md").read_text()
+    assert "homoglyphs †" in shown
+    assert "no training" in shown or "training not told" in shown
+    alone = evaluate(victim=KeywordVictim(), output=tmp_path / "b", **settings)
+    assert "known" not in alone.table

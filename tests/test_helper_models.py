@@ -1,0 +1,74 @@
+"""Models beside the victim: their weights decide what a cell finds, so they stand in its fingerprint."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+import tiny_bert
+
+from robustbench_nlp.api import evaluate
+from robustbench_nlp.attack import Encode, FillMask
+from robustbench_nlp.errors import UsageError
+from robustbench_nlp.fakes import KeywordVictim
+from robustbench_nlp.helpers import Helpers, identity
+from robustbench_nlp.plugins import create
+
+PAIRS = [("a good film", 1), ("a bad film", 0)]
+
+
+def fingerprints(folder: Path, *attacks: object, output: str) -> dict[str, str]:
+    """By attack's name up to its settings."""
+    run = evaluate(
+        victim=KeywordVictim(), dataset=PAIRS, attacks=list(attacks), similarity="none", output=folder / output
+    )
+    cells = json.loads((run.folder / "manifest.json").read_text())["cells"]
+    return {cell["attack"].partition("(")[0]: cell["fingerprint"] for cell in cells}
+
+
+def test_other_weights_in_the_same_folder_are_another_cell(tmp_path: Path) -> None:
+    model = tmp_path / "lm"
+    attacks = [f"bert-attack(model={str(model)!r})", "deepwordbug"]
+    tiny_bert.save(model, masked=True)
+    one = fingerprints(tmp_path, *attacks, output="one")
+    assert one == fingerprints(tmp_path, *attacks, output="again")
+    tiny_bert.save(model, masked=True, seed=1)
+    two = fingerprints(tmp_path, *attacks, output="two")
+    assert one["bert_attack"] != two["bert_attack"]
+    assert one["deepwordbug"] == two["deepwordbug"]
+
+
+def test_the_encoder_of_a_threat_counts(tmp_path: Path) -> None:
+    def run(seed: int) -> dict[str, str]:
+        folder = tiny_bert.save(tmp_path / "encoder", head=False, seed=seed)
+        attack = create("attack", "deepwordbug")
+        close = replace(attack.threat, min_similarity=0.1, similarity_model=str(folder))
+        return fingerprints(tmp_path, replace(attack, threat=close), output=f"run{seed}")
+
+    assert run(0) != run(1)
+
+
+def test_names_of_one_model(tmp_path: Path) -> None:
+    folder = str(tiny_bert.save(tmp_path / "lm", masked=True))
+    assert identity(FillMask, folder) == identity(FillMask, f"hf:{folder}") == identity(Encode, folder)
+    assert len(identity(FillMask, folder)) == 16
+
+
+def test_given_models_say_who_they_are() -> None:
+    class Encoder:
+        fingerprint = "mine"
+
+        def __call__(self, texts: list[str]) -> list[float]:
+            return [Random(text).random() for text in texts]
+
+    helpers = Helpers(given={(Encode, "a"): Encoder(), (Encode, "b"): len})
+    assert [helpers.identity(Encode, name) for name in "ab"] == ["mine", "given"]
+
+
+def test_a_model_that_is_not_here_is_told_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no folder"):
+        fingerprints(tmp_path, "deepwordbug", "bert-attack(model='/no/such/model')", output="run")
+    assert not (tmp_path / "run" / "records").exists()
