@@ -74,10 +74,9 @@ def run(examples: int, victim: str) -> None:
             victim=victim, dataset="mr", attacks=[attack], limit=examples, similarity="none", output=RUNS / way
         )
         row = done.table.iloc[0]
-        numbers = ("n", "attempted", "successes", "attack_success_rate", "queries_mean", "words_changed_mean")
-        cells.append(
-            {"way": way, "min_cosine": attack.min_cosine, **{name: round(float(row[name]), 4) for name in numbers}}
-        )
+        counts = {name: int(row[name]) for name in ("n", "attempted", "successes")}
+        means = {name: round(float(row[name]), 2) for name in ("queries_mean", "words_changed_mean")}
+        cells.append({"way": way, "min_cosine": attack.min_cosine, **counts, **means})
         print(cells[-1], flush=True)
         (records,) = done.records.values()
         rows += [(record, way) for record in records if record.outcome == "success"]
