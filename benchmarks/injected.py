@@ -107,7 +107,11 @@ def _built(injected: Injected) -> Built:
 
     victim = Victim()
     with silent():
-        return Built(build(injected.ours, victim), victim)
+        made = build(injected.ours, victim)
+    for rule in made.constraints:
+        if isinstance(rule, Meaning):
+            rule.marks = True
+    return Built(made, victim)
 
 
 @singledispatch
@@ -129,14 +133,12 @@ def _(ours: TextFooler, victim: Any) -> Any:
 
 @build.register
 def _(ours: BAE, victim: Any) -> Any:
-    return _by_importance(
-        victim, WholeWords("bae", ours.model, ours.k), SamePart(), Meaning(ours.encoder, ours.min_cosine)
-    )
+    return _by_importance(victim, WholeWords(ours.model, ours.k), SamePart(), Meaning(ours.encoder, ours.min_cosine))
 
 
 @build.register
 def _(ours: BERTAttack, victim: Any) -> Any:
-    return _by_importance(victim, WholeWords("bert-attack", ours.model, ours.k), Inside(ours.threat), by="unk")
+    return _by_importance(victim, MaskedLM("bert-attack", ours.model, ours.k), Inside(ours.threat), by="unk")
 
 
 @build.register
@@ -229,8 +231,8 @@ class Homoglyphs(WordSwapHomoglyphSwap):  # type: ignore[misc]
         self.homos_intentional = {letter: list(near) for letter in letters if (near := homoglyphs(letter))}
 
 
-class WholeWords(WordSwapMaskedLM):  # type: ignore[misc]
-    """The library's candidates from our masked language model, which proposes whole words only; padded to the longest."""
+class MaskedLM(WordSwapMaskedLM):  # type: ignore[misc]
+    """The library's candidates from our masked language model; batches are padded to the longest."""
 
     def __init__(self, method: str, model: str, k: int) -> None:
         folder = masked_lm_training.find() if model == EMBEDDED else model
@@ -238,13 +240,6 @@ class WholeWords(WordSwapMaskedLM):  # type: ignore[misc]
             raise UsageError("the masked language model is not trained yet; run `robustbench-nlp fetch mlm`")
         tokenizer = AutoTokenizer.from_pretrained(folder)
         network = AutoModelForMaskedLM.from_pretrained(folder, dtype="float32")
-        barred = torch.ones(network.config.vocab_size, dtype=torch.bool)
-        barred[whole_words(tokenizer)[True].ids] = False
-
-        def bar(module: Any, inputs: Any, output: Any) -> None:
-            output.logits[..., barred] = float("-inf")
-
-        network.register_forward_hook(bar)
         longest = network.config.max_position_embeddings
         super().__init__(method, network, tokenizer, max_length=longest, max_candidates=k, min_confidence=0.0)
 
@@ -252,8 +247,28 @@ class WholeWords(WordSwapMaskedLM):  # type: ignore[misc]
         return self._lm_tokenizer(text, max_length=self.max_length, truncation=True, padding=True, return_tensors="pt")
 
 
+class WholeWords(MaskedLM):
+    """Of a model that proposes whole words only, as ours does; the library also takes pieces for words."""
+
+    def __init__(self, model: str, k: int) -> None:
+        super().__init__("bae", model, k)
+        barred = torch.ones(self._language_model.config.vocab_size, dtype=torch.bool)
+        barred[whole_words(self._lm_tokenizer)[True].ids] = False
+
+        def bar(module: Any, inputs: Any, output: Any) -> None:
+            output.logits[..., barred] = float("-inf")
+
+        self._language_model.register_forward_hook(bar)
+
+
 class Meaning(SentenceEncoder):  # type: ignore[misc]
-    """Our sentence encoder: the cosine with the original, within a window (0: the whole text)."""
+    """Our sentence encoder: the cosine with the original, within a window (0: the whole text).
+
+    The library's windows reach from a word to a word; with `marks` a text that isn't longer than the window is compared
+    with all that stands around its words, as ours is.
+    """
+
+    marks = False
 
     def __init__(self, model: str, min_cosine: float, window: int = 0) -> None:
         super().__init__(min_cosine, window_size=window or None)
@@ -261,6 +276,12 @@ class Meaning(SentenceEncoder):  # type: ignore[misc]
 
     def encode(self, sentences: Sequence[str]) -> Any:
         return torch.from_numpy(np.asarray(self._encoder(sentences)))
+
+    def _score_list(self, old: Any, new: Sequence[Any]) -> Any:
+        if not (self.marks and new and old.num_words <= self.window_size):
+            return super()._score_list(old, new)
+        vectors = self.encode([text.text for text in (old, *new)])
+        return self.sim_metric(vectors[:1], vectors[1:])
 
 
 class SamePart(Constraint):  # type: ignore[misc]

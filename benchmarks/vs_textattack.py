@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from injected import Meaning, WholeWords, build
+from injected import MaskedLM, Meaning, build
 from rich.console import Console
 from rich.table import Table
 
@@ -111,7 +111,7 @@ def theirs(recipe: str, victim: HFVictim, *, pad_to: int | None) -> Side:
             attack = build(create("attack", SELECTORS[recipe]), wrapper)
     watch = Watch()
     attack.goal_function.model = watch.timed(wrapper)
-    if isinstance(edits := attack.transformation, WholeWords):
+    if isinstance(edits := attack.transformation, MaskedLM):
         edits._encode_text = watch.timed(edits._encode_text)
         edits._language_model.forward = watch.timed(edits._language_model.forward)
     for rule in attack.constraints:

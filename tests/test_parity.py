@@ -125,3 +125,33 @@ def test_checklist_on_tfidf(parity: ModuleType, tfidf: Victim) -> None:
 def test_bad_characters_on_tfidf(parity: ModuleType, tfidf: Victim) -> None:
     made = compared(parity, "bad_characters(kind='invisible',population=20,iterations=3)", tfidf, 12)
     assert len(made.different) <= 2
+
+
+def test_iga_on_tfidf(parity: ModuleType, tfidf: Victim) -> None:
+    made = compared(parity, "iga(candidates='neighbours(5)',population=10,generations=4)", tfidf, 12)
+    assert len(made.different) <= 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("selector", "limit", "points", "queries"),
+    [
+        ("textfooler(verb_noun_swap=True)", 100, 7, (0.95, 1.05)),
+        ("bae", 100, 2, (0.95, 1.05)),
+        ("bert_attack(k=8)", 60, 10, (0.5, 1.1)),
+        ("iga(candidates='neighbours(10)',population=20,generations=10)", 100, 12, (0.2, 0.5)),
+        ("checklist(changes=('contractions','numbers'))", 979, 2, (0.9, 1.1)),
+        ("bad_characters(kind='homoglyphs',population=40)", 100, 5, (0.2, 0.5)),
+        ("bad_characters(kind='invisible',population=40)", 100, 7, (0.2, 0.5)),
+        ("bad_characters(kind='deletions',population=40)", 100, 12, (0.2, 0.5)),
+    ],
+)
+def test_parts_on_tfidf(
+    selector: str, limit: int, points: float, queries: tuple[float, float], parity: ModuleType, tfidf: Victim
+) -> None:
+    check_rates(compared(parity, selector, tfidf, limit), points, queries)
+
+
+@pytest.mark.slow
+def test_a2t_on_minilm(parity: ModuleType, minilm: Victim) -> None:
+    check_rates(compared(parity, "a2t", minilm, 60), 5, (0.9, 1.1))
