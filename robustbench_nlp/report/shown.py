@@ -65,6 +65,13 @@ def caption(frame: pd.DataFrame) -> list[str]:
         lines.append(
             f"Reductions keep the prediction: words changed = words left out; they measure no robustness. {told}."
         )
+    if "robust_with_rejection" in frame:
+        lines += [
+            f"{row['defense']} × {row['attack']}: detects {_percent(row['detected'])} % of successes (AUROC "
+            f"{row['detection_auroc']:.2f}) at {_percent(row['false_alarms'])} % false alarms; with rejection "
+            f"{_percent(row['robust_with_rejection'])} % are right. The attack didn't know of the detector."
+            for row in frame[frame["robust_with_rejection"].notna()].to_dict("records")
+        ]
     if "known" in frame and frame["known"].any():
         lines.append("†: the defense learned from this attack, or from the words that it draws on.")
     lines += [

@@ -1,0 +1,111 @@
+"""Detectors: thresholds, what rejection gives, and two that tell planted attacks from clean texts."""
+
+from __future__ import annotations
+
+from math import isnan
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from robustbench_nlp.api import evaluate
+from robustbench_nlp.data.example import Example
+from robustbench_nlp.defenses.density import Density
+from robustbench_nlp.defenses.frequency_guided import FrequencyGuided
+from robustbench_nlp.detection import COLUMNS, Detecting, Watched, rejection, threshold
+from robustbench_nlp.encoder import embedded_folder
+from robustbench_nlp.errors import UsageError
+from robustbench_nlp.fakes import KeywordVictim
+from robustbench_nlp.plugins import create
+from robustbench_nlp.records import Record
+
+VICTIM = KeywordVictim(keywords=(("bad", "awful", "terrible"), ("good", "great", "wonderful")))
+TRAIN = [
+    Example(fields={"text": f"{a} {b} film number {i % 7}"}, label=label)
+    for i in range(60)
+    for a, b, label in (("a good", "great", 1), ("a bad", "awful", 0))
+]
+
+
+def watched(values: dict[str, float], at: float) -> Watched:
+    return Watched(VICTIM, lambda items: np.array([values[str(i)] for i in items], np.float32), at, ["fake"])
+
+
+def record(name: str, outcome: Any, adversarial: str | None = None) -> Record:
+    return Record(example_id=name, label=1, original=name, outcome=outcome, adversarial=adversarial)
+
+
+def test_a_threshold_keeps_its_promise_on_the_texts_it_was_chosen_on() -> None:
+    values = np.arange(10, dtype=np.float32)
+    for share in (0.0, 0.1, 0.25, 1.0):
+        assert (values >= threshold(values, share)).mean() <= share
+    assert (values >= threshold(values, 0.2)).mean() == pytest.approx(0.2, abs=0.11)
+    assert threshold(np.zeros(0, np.float32), 0.1) == float("inf")
+
+
+def test_what_rejection_gives_by_hand() -> None:
+    victim = watched({"a": 0.1, "b": 0.9, "c": 0.2, "d": 0.0, "A": 0.8, "B": 0.95, "C": 0.3}, 0.5)
+    records = [record("a", "success", "A"), record("b", "success", "B"), record("c", "success", "C")]
+    records += [record("d", "failed", "x"), record("e", "skipped")]
+    found = rejection(victim, records)
+    assert found["detected"] == pytest.approx(2 / 3)
+    assert found["false_alarms"] == pytest.approx(1 / 4)
+    assert found["robust_with_rejection"] == pytest.approx(
+        2 / 5
+    )  # a is caught, d stands; b was rejected clean, c is missed
+    assert found["detection_auroc"] == pytest.approx(10 / 12)
+    assert isnan(rejection(victim, [record("d", "failed")])["detected"])
+
+
+def test_rare_words_that_hide_a_frequent_synonym_are_suspicious() -> None:
+    victim = FrequencyGuided(candidates=("wordnet",), rare=0.0)(VICTIM, TRAIN, Random(0))
+    assert isinstance(victim, Detecting)
+    fooling = "a tremendous film"  # wordnet: great
+    clean = "a great film"
+    suspicion = victim.suspicion([clean, fooling])
+    assert suspicion[0] == 0
+    np.testing.assert_array_equal(victim.predict([clean]), VICTIM.predict([clean]))
+    assert victim.fingerprint != VICTIM.fingerprint
+    with pytest.raises(UsageError, match="there is none"):
+        FrequencyGuided()(VICTIM, [], Random(0))
+
+
+@pytest.mark.skipif(embedded_folder() is None, reason="the embedded encoder is an extra")
+def test_texts_of_another_kind_lie_far_from_the_training_split() -> None:
+    victim = Density(dimensions=8, sample=100)(VICTIM, TRAIN, Random(0))
+    assert isinstance(victim, Detecting)
+    near, far = victim.suspicion(["a good great film number 3", "zxq 9931 ∆∆ wonderful tax form"])
+    assert far > near
+    assert far >= victim.threshold
+
+
+def test_a_table_tells_what_rejection_gives(tmp_path: Path) -> None:
+    pairs = [(example.fields["text"], example.label) for example in TRAIN[:12]]
+    (tmp_path / "train.csv").write_text(
+        "text,label\n" + "\n".join(f"{e.fields['text']},{VICTIM.label_names[e.label]}" for e in TRAIN), "utf-8"
+    )
+    run = evaluate(
+        victim=VICTIM,
+        dataset=list(dict.fromkeys(pairs)),
+        train=f"csv:{tmp_path / 'train.csv'}",
+        defenses=["none", "frequency_guided"],
+        attacks=["pwws", "worst-case"],
+        similarity="none",
+        output=tmp_path / "run",
+    )
+    table = pd.read_csv(run.folder / "table.csv").set_index(["defense", "attack"])
+    assert set(COLUMNS) <= set(table.columns)
+    assert table.loc[("none", "pwws"), list(COLUMNS)].isna().all()
+    assert 0 <= table.loc[("frequency_guided", "pwws"), "robust_with_rejection"] <= 1
+    assert table.loc[("frequency_guided", "pwws"), "robust_accuracy"] == table.loc[("none", "pwws"), "robust_accuracy"]
+    assert "The attack didn't know of the detector" in (run.folder / "table.md").read_text()
+
+
+@pytest.mark.parametrize("selector", ["frequency_guided(rare=2)", "density(dimensions=0)", "density(false_alarms=-1)"])
+def test_bad_settings_are_told_in_one_line(selector: str) -> None:
+    with pytest.raises(UsageError) as told:
+        create("defense", selector)
+    assert "\n" not in str(told.value)
