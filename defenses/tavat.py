@@ -60,7 +60,7 @@ class _Objective:
             assert gradient is not None
             row = gradient.flatten(1).norm(dim=1).clamp_min(1e-12)[:, None, None]
             change = _inside(change.detach() + how.step * gradient / row, how.radius).requires_grad_(True)
-        kept[place.tokens] = torch.where(place.mask > 0, change.detach(), kept[place.tokens])
+        _keep(kept, place.tokens[place.mask[..., 0] > 0], change.detach()[place.mask[..., 0] > 0])
         return total
 
     def _first(self, model: Any) -> Any:
@@ -69,6 +69,16 @@ class _Objective:
         weight = model.get_input_embeddings().weight
         noise = torch.empty_like(weight).uniform_(-1, 1)
         return noise * (self.settings.init / weight.shape[1] ** 0.5)
+
+
+def _keep(kept: Any, tokens: Any, change: Any) -> None:
+    """A token that stands at several places leaves the change of its last: an assignment with repeated indices has no order."""
+    import torch
+
+    places = torch.arange(len(tokens), device=tokens.device)
+    last = torch.full((len(kept),), -1, device=tokens.device).scatter_reduce(0, tokens, places, "amax")
+    seen = last >= 0
+    kept[seen] = change[last[seen]]
 
 
 def _inside(change: Any, radius: float) -> Any:

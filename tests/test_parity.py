@@ -95,10 +95,13 @@ def test_textfooler_on_tfidf(parity: ModuleType, tfidf: Victim) -> None:
 
 
 def test_bae_on_tfidf(parity: ModuleType, tfidf: Victim, tmp_path: Path) -> None:
-    model = str(tiny_bert.save(tmp_path, masked=True, length=512))
+    letters = [
+        token for token in tiny_bert.VOCABULARY if not token.isdigit()
+    ]  # the library drops numbers after the cut
+    model = str(tiny_bert.save(tmp_path, masked=True, length=512, vocabulary=letters))
     made = compared(parity, f"bae(min_cosine=0.7,k=10,model={model!r})", tfidf, 10)
     assert not made.different
-    assert made.query_ratio == pytest.approx(1, abs=0.15)  # random weights: words of many near-equal scores, ten texts
+    assert made.query_ratio == pytest.approx(1, abs=0.05)
 
 
 def test_contractions_of_the_library_are_among_ours() -> None:

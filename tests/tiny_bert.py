@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from string import ascii_lowercase, digits
 
@@ -18,16 +19,17 @@ def save(
     labels: tuple[str, ...] = ("negative", "positive"),
     seed: int = 0,
     length: int = 32,
+    vocabulary: Sequence[str] = VOCABULARY,
 ) -> Path:
     """Weights (with a classification head, a masked-LM head, or none) and tokenizer, at most `length` tokens long."""
     import torch
     from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification, BertModel, BertTokenizerFast
 
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "vocab.txt").write_text("\n".join(VOCABULARY), "utf-8")
+    (folder / "vocab.txt").write_text("\n".join(vocabulary), "utf-8")
     BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=length).save_pretrained(folder)
     config = BertConfig(
-        vocab_size=len(VOCABULARY),
+        vocab_size=len(vocabulary),
         hidden_size=16,
         num_hidden_layers=2,
         num_attention_heads=2,
