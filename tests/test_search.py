@@ -402,3 +402,10 @@ def test_limits_count_changed_slots_and_never_lead_back() -> None:
     assert [str(t) for t in within(two, 0)] == ["a p c d e", "q p c d e"]
     assert within(two, 2) == []
     assert [str(t) for t in within(text.swap(0, "p"), 0)] == ["q b c d e"]
+
+
+@pytest.mark.parametrize(("string", "allowed"), [("0 戕", ["0 bad"]), ("0戕", []), ("戕-0", [])])
+def test_limits_see_a_word_that_runs_into_its_neighbour(string: str, allowed: list[str]) -> None:
+    text = Text(string)
+    within = Limits(Threat(name="t", max_words_share=0.5), text).within(options(戕="bad"))
+    assert [str(t) for t in within(text, text.words.index("戕"))] == allowed

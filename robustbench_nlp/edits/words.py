@@ -93,7 +93,10 @@ def follow_candidates(attack: Any, default: Threat, threat_of: Callable[[str], T
 
 
 class Limits:
-    """A threat's limits on texts whose slots hold single words, so that a changed word is a changed slot; `most` of these."""
+    """A threat's limits on texts whose slots hold single words, so that a changed word is a changed slot; `most` of these.
+
+    Where words stand side by side, as ideographs do, a new one may run into its neighbour: there the strings are measured.
+    """
 
     def __init__(self, threat: Threat, original: Text) -> None:
         self._threat = threat
@@ -102,13 +105,14 @@ class Limits:
         total = len(words_of(str(original)))
         most = threat.most_words(total)
         self.most = total if most is None else min(most, total)
-        self._characters = threat.max_edits is not None or threat.max_edits_per_word is not None
+        apart = len(words_of(str(original.replace(dict.fromkeys(range(len(original)), "x"))))) == total
+        self._measured = threat.max_edits is not None or threat.max_edits_per_word is not None or not apart
 
     def allow(self, text: Text) -> bool:
         """Whether the text is inside the threat."""
         if sum(map(ne, text.words, self._words)) > self.most:
             return False
-        return not (self._characters and violations(self._threat, str(self._original), str(text)))
+        return not (self._measured and violations(self._threat, str(self._original), str(text)))
 
     def within(self, candidates: Candidates) -> Candidates:
         """The candidates that are inside the threat, without the original."""
@@ -119,6 +123,6 @@ class Limits:
             if others >= self.most:
                 return []
             found = [other for other in candidates(text, number) if others or other.word(number) != old]
-            return [other for other in found if self.allow(other)] if self._characters else found
+            return [other for other in found if self.allow(other)] if self._measured else found
 
         return limited
