@@ -2,10 +2,11 @@
 
 A is TextAttack, (i) as it ships, which pads every query to the tokenizer's maximum length, and (ii) with a wrapper that
 pads to the longest only; its attacks are called directly, without its loggers. B is `evaluate` on the same weights with
-the referee and the records. Both in float32; DeepWordBug and PWWS with TextAttack's variant of the algorithm, TextFooler
-and BAE as its parts with our word vectors, masked language model and sentence encoder (`injected.py`), trimmed alike.
+the referee and the records. A in float32, B in `--dtype`; DeepWordBug and PWWS with TextAttack's variant of the algorithm,
+TextFooler and BAE as its parts with our word vectors, masked language model and sentence encoder (`injected.py`), trimmed
+alike.
 
-Usage: vs_textattack.py [--examples N] [--pairs K] [--only deepwordbug] [--baseline shipped] [--victim minilm-mr]
+Usage: vs_textattack.py [--examples N] [--pairs K] [--only deepwordbug] [--baseline shipped] [--dtype bfloat16]
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ BARS = {
     ("textfooler", "trimmed"): 1.7,
     ("bae", "trimmed"): 1.7,
 }
+LOW_PRECISION = {("textfooler", "trimmed"): 3.5, ("bae", "trimmed"): 3.5}
+"""The bars of a search in bfloat16, on a processor that multiplies matrices of it (AMX)."""
 
 
 Side = Callable[[Dataset], "Measured"]
@@ -135,13 +138,13 @@ def theirs(recipe: str, victim: HFVictim, *, pad_to: int | None) -> Side:
     return run
 
 
-def ours(recipe: str, victim: HFVictim) -> Side:
+def ours(recipe: str, victim: HFVictim, dtype: str) -> Side:
     """A run of `evaluate`, records and tables included."""
     watch = Watch()
     provider = helpers.provider
 
-    def timed(kind: type[Help], model: str, device: str = "auto") -> helpers.Answer:
-        return watch.timed(provider(kind, model, device))
+    def timed(kind: type[Help], model: str, device: str = "auto", dtype: str = "float32") -> helpers.Answer:
+        return watch.timed(provider(kind, model, device, dtype))
 
     def run(data: Dataset) -> Measured:
         helpers.provider = timed
@@ -149,7 +152,9 @@ def ours(recipe: str, victim: HFVictim) -> Side:
         with tempfile.TemporaryDirectory() as folder:
             start = time.perf_counter()
             attack = SELECTORS[recipe]
-            done = rb.evaluate(victim=victim, dataset=data, attacks=[attack], similarity="none", output=Path(folder))
+            done = rb.evaluate(
+                victim=victim, dataset=data, attacks=[attack], similarity="none", output=Path(folder), dtype=dtype
+            )
             seconds = time.perf_counter() - start
             (row,) = done.table.to_dict("records")
         share = (victim.forward_seconds - before + watch.seconds) / seconds
@@ -158,12 +163,11 @@ def ours(recipe: str, victim: HFVictim) -> Side:
     return run
 
 
-def compare(recipe: str, baseline: str, sides: tuple[Side, Side], data: Dataset, pairs: int) -> Table:
+def compare(title: str, sides: tuple[Side, Side], data: Dataset, pairs: int, bar: float) -> Table:
     """A B A B …, after one example each to warm up; a line a pair and the median ratio with its bar."""
     for side in sides:
         side(replace(data, examples=data.head(1)))
-    bar = BARS[recipe, baseline]
-    table = Table(title=f"{recipe}, TextAttack {baseline}")
+    table = Table(title=title)
     for column in ("pair", "TextAttack s/example", "ours s/example", "ratio", "queries", "successes", "in the model"):
         table.add_column(column, justify="right")
     ratios, equal = [], True
@@ -196,19 +200,23 @@ def main(arguments: Sequence[str]) -> None:
         "--pad-to", type=int, default=512, help="the tokenizer's maximum length for 'shipped', in tokens"
     )
     parser.add_argument("--victim", default="minilm-mr")
+    parser.add_argument("--dtype", default="float32", help="the precision of our search")
     options = parser.parse_args(arguments)
-    victim = open_victim(options.victim, VictimOptions(device="cpu"))
+    victim = open_victim(options.victim, VictimOptions(device="cpu", dtype=options.dtype))
     assert isinstance(victim, HFVictim)
     data = match_labels(load_dataset("mr", "test"), victim.label_names, None)
     data = Dataset(name="mr", split="test", examples=data.head(options.examples), label_names=data.label_names)
     victim.predict([example.input for example in data.examples])
     console = Console(width=120)
-    console.print(f"{options.examples} examples, {torch.get_num_threads()} threads, torch {torch.__version__}, float32")
-    for recipe, baseline in BARS:
+    console.print(
+        f"{options.examples} examples, {torch.get_num_threads()} threads, torch {torch.__version__}, {options.dtype}"
+    )
+    bars = BARS if options.dtype == "float32" else LOW_PRECISION
+    for (recipe, baseline), bar in bars.items():
         if options.only in (None, recipe) and options.baseline in (None, baseline):
             pad_to = options.pad_to if baseline == "shipped" else None
-            sides = theirs(recipe, victim, pad_to=pad_to), ours(recipe, victim)
-            console.print(compare(recipe, baseline, sides, data, options.pairs))
+            sides = theirs(recipe, victim, pad_to=pad_to), ours(recipe, victim, options.dtype)
+            console.print(compare(f"{recipe}, TextAttack {baseline}", sides, data, options.pairs, bar))
 
 
 if __name__ == "__main__":

@@ -132,10 +132,10 @@ def evaluate(
                 f"attack {member.name} needs gradients, and {target.name} gives none; attack an hf: victim"
             )
     data = _dataset(dataset, split, target)
-    helpers = Helpers(device)
+    helpers = Helpers(device, dtype=options.dtype)
     for name in {member.attack.threat.similarity_model for member in grid.members} | {benchmark.similarity}:
         if name not in (None, "none"):
-            helpers.get(Encode, name)  # what can't be had is told before anything runs
+            helpers.exact(Encode, name)  # what can't be had is told before anything runs
     runner = Runner(
         benchmark,
         match_labels(data, target.label_names, label_map),

@@ -113,7 +113,7 @@ def app() -> None:
 @click.option(
     "--dtype",
     metavar="DTYPE",
-    help="Precision of the search: float32 (default), bfloat16 or float16; successes are rechecked in float32.",
+    help="Precision of the search, helper models included: float32 (default), bfloat16 or float16; float32 credits.",
 )
 @click.option("--device", metavar="DEVICE", help="auto (default), cpu, cuda, …")
 @click.option(

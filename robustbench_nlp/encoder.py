@@ -47,11 +47,13 @@ def folder_of(name: str) -> Path:
 
 
 @cache
-def encoder(name: str, device: str = "auto") -> Encoder:
-    """An encoder by name: "embedded", or any folder or hub id of a BERT-like encoder that pools by the mean.
+def encoder(name: str, device: str = "auto", dtype: str = "float32") -> Encoder:
+    """An encoder by name: "embedded", or any folder or hub id of a BERT-like encoder that pools by the mean; vectors are
+    float32 whatever precision the model runs in.
 
     Raises `UsageError` where it can't be had.
     """
+    import torch
     from transformers import AutoModel, AutoTokenizer
 
     from robustbench_nlp.victims.hf import device_of
@@ -60,7 +62,7 @@ def encoder(name: str, device: str = "auto") -> Encoder:
     folder = folder_of(name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
-        model = AutoModel.from_pretrained(folder, use_safetensors=True).float().eval().to(place)
+        model = AutoModel.from_pretrained(folder, use_safetensors=True).to(place, getattr(torch, dtype)).eval()
     except (OSError, ValueError) as problem:
         raise UsageError(f"cannot load the encoder '{name}': {str(problem).splitlines()[0]}") from problem
 
@@ -85,7 +87,7 @@ def _encode(texts: Sequence[str], tokenizer: Any, model: Any, device: Any) -> ND
             batch = tokenizer(clean, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt").to(
                 device
             )
-            hidden = model(**batch).last_hidden_state
+            hidden = model(**batch).last_hidden_state.float()
             mask = batch["attention_mask"].unsqueeze(-1)
             pooled = (hidden * mask).sum(1) / mask.sum(1)
             unit = torch.nn.functional.normalize(pooled, dim=1).cpu().numpy()

@@ -63,7 +63,7 @@ class Engine:
                 f"the threat {self.threat} limits similarity; name its similarity_model or run with --similarity"
             )
         self.goal = goal_of(attack)
-        encoder = self.helpers.get(Encode, wanted) if wanted else None
+        encoder = self.helpers.exact(Encode, wanted) if wanted else None
         self.referee = Referee(self.threat, self.predictor, encoder, self.goal)
         gradient = self.threat.knowledge == "gradient"
         self.vocabulary = getattr(victim, "vocabulary", None) if gradient else None
@@ -200,7 +200,7 @@ class Engine:
         if self.similarity is None or not successes:
             return
         originals = [live.example.fields[live.field] for live in successes]
-        vectors = self.helpers.get(Encode, self.similarity)([*originals, *(live.final for live in successes)])
+        vectors = self.helpers.exact(Encode, self.similarity)([*originals, *(live.final for live in successes)])
         for live, before, after in zip(successes, vectors, vectors[len(successes) :], strict=False):
             live.similarity = round(float(before @ after), 6)
 

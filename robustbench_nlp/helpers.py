@@ -13,12 +13,15 @@ Answer = Callable[..., Any]
 """Items to a sequence of answers, one each; keyword arguments are the request's other settings."""
 
 
-def provider(kind: type[Help], model: str, device: str = "auto") -> Answer:
-    """What answers requests of a kind by the named model. Raises `UsageError` where it can't be had."""
+def provider(kind: type[Help], model: str, device: str = "auto", dtype: str = "float32") -> Answer:
+    """What answers requests of a kind by the named model in a precision; a rewriter draws, so it is always in float32.
+
+    Raises `UsageError` where it can't be had.
+    """
     if kind is Encode:
         from robustbench_nlp.encoder import encoder
 
-        return encoder(model, device)
+        return encoder(model, device, dtype)
     if kind is Generate:
         from robustbench_nlp.seq2seq import generator
 
@@ -26,9 +29,9 @@ def provider(kind: type[Help], model: str, device: str = "auto") -> Answer:
     from robustbench_nlp import language_model
 
     if kind is FillMask:
-        return language_model.masked(model, device)
+        return language_model.masked(model, device, dtype)
     if kind is Fluency:
-        return language_model.fluency(model, device)
+        return language_model.fluency(model, device, dtype)
     raise TypeError(f"nobody answers {kind.__name__}")
 
 
@@ -41,17 +44,34 @@ def identity(kind: type[Help], model: str) -> str:
 
 
 class Helpers:
-    """Answers helper requests of one kind, model and settings in one call; `given` stands before what `provider` loads."""
+    """Answers helper requests of one kind, model and settings in one call; `given` stands before what `provider` loads.
 
-    def __init__(self, device: str = "auto", given: Mapping[tuple[type[Help], str], Answer] | None = None) -> None:
+    Attacks search with helpers in `dtype`; what is credited or recorded is measured by `exact` ones, in float32.
+    """
+
+    def __init__(
+        self,
+        device: str = "auto",
+        given: Mapping[tuple[type[Help], str], Answer] | None = None,
+        dtype: str = "float32",
+    ) -> None:
         self._device = device
+        self._dtype = dtype
         self._given = dict(given or {})
-        self._loaded = dict(self._given)
+        self._loaded: dict[tuple[type[Help], str, str], Answer] = {}
 
     def get(self, kind: type[Help], model: str) -> Answer:
-        if (kind, model) not in self._loaded:
-            self._loaded[kind, model] = provider(kind, model, self._device)
-        return self._loaded[kind, model]
+        return self._named(kind, model, self._dtype)
+
+    def exact(self, kind: type[Help], model: str) -> Answer:
+        return self._named(kind, model, "float32")
+
+    def _named(self, kind: type[Help], model: str, dtype: str) -> Answer:
+        if (kind, model) in self._given:
+            return self._given[kind, model]
+        if (kind, model, dtype) not in self._loaded:
+            self._loaded[kind, model, dtype] = provider(kind, model, self._device, dtype)
+        return self._loaded[kind, model, dtype]
 
     def identity(self, kind: type[Help], model: str) -> str:
         """What tells the model from any other of its name; "given" where it was given without a `fingerprint`."""

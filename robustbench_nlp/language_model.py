@@ -37,7 +37,7 @@ _OVERHEAD = {"cpu": 32, "cuda": 2_048}
 
 
 @cache
-def masked(model: str, device: str = "auto") -> Callable[..., list[Filled]]:
+def masked(model: str, device: str = "auto", dtype: str = "float32") -> Callable[..., list[Filled]]:
     """Blanks, and `k`, to the `k` likeliest whole words at each, best first, with their share of the whole vocabulary.
 
     Left out are pieces of words, special tokens, and all that is not exactly one word by the rule of `Text`. A blank with
@@ -45,7 +45,7 @@ def masked(model: str, device: str = "auto") -> Callable[..., list[Filled]]:
     other (all combinations of its pieces would be exponentially many). Of a text that is longer than the model reads,
     a window is read in which a quarter of the model's length or more stands on either side of the blank. Raises `UsageError`.
     """
-    opened = _opened(model, device)
+    opened = _opened(model, device, dtype)
     if opened.words is None:
         raise UsageError(f"'{model}' has no mask token, so it fills no blanks; name a masked language model")
 
@@ -56,14 +56,14 @@ def masked(model: str, device: str = "auto") -> Callable[..., list[Filled]]:
 
 
 @cache
-def fluency(model: str, device: str = "auto") -> Callable[[Sequence[str]], list[float]]:
+def fluency(model: str, device: str = "auto", dtype: str = "float32") -> Callable[[Sequence[str]], list[float]]:
     """Texts to the mean log-likelihood of their tokens (natural logarithm); 0.0 for a text of no tokens.
 
     A causal model judges each token by those before it. A masked one judges each token by all that are not masked with it:
     the pseudo-log-likelihood of Salazar et al. (2020), but six readings that mask every sixth token each, where they
     mask one token in each of as many readings as there are tokens. Raises `UsageError`.
     """
-    opened = _opened(model, device)
+    opened = _opened(model, device, dtype)
     return lambda texts: [value for start in range(0, len(texts), 64) for value in opened.judge(texts[start:][:64])]
 
 
@@ -187,7 +187,8 @@ class _Model:
 
 
 @cache
-def _opened(name: str, device: str) -> _Model:
+def _opened(name: str, device: str, dtype: str) -> _Model:
+    import torch
     from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
     folder = folder_of(name)
@@ -211,7 +212,7 @@ def _opened(name: str, device: str) -> _Model:
         )
     if not tokenizer.is_fast:
         raise UsageError(f"'{name}' has no fast tokenizer; save one as tokenizer.json beside the weights")
-    return _Model(model, tokenizer, device_of(VictimOptions(device=device)))
+    return _Model(model.to(getattr(torch, dtype)), tokenizer, device_of(VictimOptions(device=device)))
 
 
 def folder_of(name: str) -> Path:

@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
 import tiny_bert
 
 from robustbench_nlp.api import evaluate
-from robustbench_nlp.attack import Encode, FillMask
+from robustbench_nlp.attack import Blank, Encode, FillMask
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.helpers import Helpers, identity
@@ -72,3 +73,16 @@ def test_a_model_that_is_not_here_is_told_before_anything_runs(tmp_path: Path) -
     with pytest.raises(UsageError, match="no folder"):
         fingerprints(tmp_path, "deepwordbug", "bert-attack(model='/no/such/model')", output="run")
     assert not (tmp_path / "run" / "records").exists()
+
+
+def test_helpers_search_in_the_precision_asked_for_and_measure_in_float32(tmp_path: Path) -> None:
+    folder = str(tiny_bert.save(tmp_path / "lm", masked=True))
+    low, full = Helpers("cpu", dtype="bfloat16"), Helpers("cpu")
+    encode = [helpers.get(Encode, folder)(["a good film"]) for helpers in (low, full)]
+    assert encode[0].dtype == encode[1].dtype == np.float32
+    assert (encode[0] != encode[1]).any()
+    assert encode[0] == pytest.approx(encode[1], abs=0.05)
+    assert (low.exact(Encode, folder)(["a good film"]) == encode[1]).all()
+    (rough,), (fine,) = (helpers.get(FillMask, folder)([Blank("a ", " film")], k=200) for helpers in (low, full))
+    assert dict(rough) != dict(fine)
+    assert dict(rough) == pytest.approx(dict(fine), abs=0.01)
