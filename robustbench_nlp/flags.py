@@ -1,6 +1,6 @@
-"""How the values of `run` are read, from flags and from a benchmark file: one meaning for both.
+"""How the values of `run` and `certify` are read, from flags and from a file: one meaning for both.
 
-Each function is a click callback.
+Functions are click callbacks; `train` and `label_map` are options that the commands share.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import click
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.plugins import split_list
 
-__all__ = ["listed", "pairs", "read_file"]
+__all__ = ["label_map", "listed", "pairs", "read_file", "train"]
 
 
 def listed(context: click.Context, parameter: click.Parameter, value: Any) -> list[str] | None:
@@ -57,3 +57,15 @@ def read_file(context: click.Context, parameter: click.Parameter, path: str | No
         if key not in known:
             raise unknown("benchmark setting", key, known)
     context.default_map = {key: value for key, value in values.items() if value is not None}
+
+
+train = click.option(
+    "--train", metavar="DATASET", help="Training data for defenses, where the dataset has no train split."
+)
+label_map = click.option(
+    "--label-map",
+    metavar="A=B,..",
+    type=click.UNPROCESSED,
+    callback=pairs,
+    help="Which of the victim's labels is which of the dataset's.",
+)
