@@ -1,9 +1,9 @@
-"""Writes docs/attacks.md from the attacks' own docstrings, a run over all of them, and one sentence that each attacks.
+"""Writes docs/attacks.md from the attacks' own docstrings, runs over all of them, and one sentence that each attacks.
 
-    robustbench-nlp run --dataset mr --victim tfidf-mr --similarity none --limit 50 --max-queries 2000 --output RUN --attacks ALL
-    python scripts/build_attack_docs.py RUN
-
-where ALL is what `python scripts/build_attack_docs.py --names` prints.
+run="robustbench-nlp run --dataset mr --similarity none --limit 50 --max-queries 2000"
+$run --victim tfidf-mr --output A --attacks $(python scripts/build_attack_docs.py --names)
+$run --victim cnn-mr --output B --attacks $(python scripts/build_attack_docs.py --gradient-names)
+python scripts/build_attack_docs.py A B
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from typing import Any
 import pandas as pd
 
 from robustbench_nlp.attack import Attack
-from robustbench_nlp.errors import UsageError
-from robustbench_nlp.plugins import create, factory, plugin_names
+from robustbench_nlp.plugins import create, plugin_names
 from robustbench_nlp.report.table import REDUCTION
 from robustbench_nlp.trial import attack_text
 
@@ -27,23 +26,30 @@ SENTENCE = "A fine cast and a clever story make this film a great pleasure from 
 HEAD = """# Attacks
 
 What each attack does, from its own docstring; its default threat; what it reaches on {n} test sentences of `mr` against
-`{victim}` with at most {budget} queries each (success among those attempted); and what it makes of one sentence. Made by
-`scripts/build_attack_docs.py`, whose docstring has the commands. Attacks that need gradients run on `hf:` victims and `cnn-mr`.
+`{victim}`, or against the victim named where it needs gradients, with at most {budget} queries each (success among those
+attempted); and what it makes of one sentence. Made by `scripts/build_attack_docs.py`, whose docstring has the commands.
 """
+NEEDS = {"paraphrase": "paraphrase:hf:ID"}
+"""Attacks that are nothing without an argument."""
+LIBRARIES = ("nlpaug", "textattack")
+"""Adapters, whose attacks are described by the libraries."""
 
 
 def native() -> Iterator[tuple[str, Attack]]:
-    """Every attack that can be made without an argument and drives no other library."""
+    """Every attack that drives no other library."""
     for name in plugin_names("attack"):
-        if getattr(factory("attack", name), "one_at_a_time", False):
-            continue
-        try:
-            yield name, create("attack", name)
-        except UsageError:
-            continue
+        if name not in LIBRARIES:
+            yield name, create("attack", NEEDS.get(name, name))
 
 
-def section(name: str, attack: Attack, rows: pd.DataFrame, victim: str) -> str:
+def runnable(*, gradient: bool) -> Iterator[str]:
+    """The attacks that need no argument, with or without the victim's gradients."""
+    for name, attack in native():
+        if name not in NEEDS and (attack.threat.knowledge == "gradient") == gradient:
+            yield name
+
+
+def section(name: str, attack: Attack, rows: pd.DataFrame) -> str:
     module = inspect.getmodule(type(attack))
     title, _, rest = (inspect.getdoc(module) or "").partition("\n")
     threat = attack.threat
@@ -70,15 +76,20 @@ def section(name: str, attack: Attack, rows: pd.DataFrame, victim: str) -> str:
     found = rows[rows["attack"] == name]
     if len(found):
         row = found.iloc[0]
+        where = "" if row["victim"] == rows.iloc[0]["victim"] else f" (`{_selector(row['victim'])}`)"
         told = f"success {row['attack_success_rate']:.0%} [{row['asr_low']:.0%}–{row['asr_high']:.0%}]"
         if row["mode"] == REDUCTION:
             told = f"{row['successes']} of {row['attempted']} texts reduced, {row['words_left_mean']:.1f} words left"
         lines.append(
-            f"- **on mr** {told}, {row['queries_mean']:.0f} queries, {row['words_changed_mean']:.1f} words changed"
+            f"- **on mr**{where} {told}, {row['queries_mean']:.0f} queries, {row['words_changed_mean']:.1f} words changed"
         )
-        shown = dict(attack_text(SENTENCE, victim=victim, attack=name, max_queries=2000).lines)
+        shown = dict(attack_text(SENTENCE, victim=_selector(row["victim"]), attack=name, max_queries=2000).lines)
         lines.append(f"- **example** {shown.get('after', '—')!r} ({shown['outcome']})")
     return "\n".join(lines) + "\n"
+
+
+def _selector(victim: str) -> str:
+    return victim.replace("_", "-")
 
 
 def _settings(attack: Any) -> dict[str, Any]:
@@ -90,16 +101,16 @@ def _settings(attack: Any) -> dict[str, Any]:
     return {name: getattr(attack, name) for name in names}
 
 
-def main(argument: str) -> None:
-    if argument == "--names":
-        print(",".join(name for name, attack in native() if attack.threat.knowledge != "gradient"))
+def main(arguments: list[str]) -> None:
+    if arguments[0] in ("--names", "--gradient-names"):
+        print(",".join(runnable(gradient=arguments[0] == "--gradient-names")))
         return
-    rows = pd.read_csv(Path(argument) / "table.csv")
+    rows = pd.concat([pd.read_csv(Path(run) / "table.csv") for run in arguments], ignore_index=True)
     first = rows.iloc[0]
-    head = HEAD.format(n=first["n"], victim=first["victim"], budget=int(first["max_queries"]))
-    sections = [section(name, attack, rows, first["victim"].replace("_", "-")) for name, attack in native()]
+    head = HEAD.format(n=first["n"], victim=_selector(first["victim"]), budget=int(first["max_queries"]))
+    sections = [section(name, attack, rows) for name, attack in native()]
     PAGE.write_text("\n".join([head, *sections]), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1:])
