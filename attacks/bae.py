@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from random import Random
 from typing import Any, ClassVar, Literal
 
@@ -19,7 +21,7 @@ from robustbench_nlp.constraints.words import content_words, inside
 from robustbench_nlp.edits.blanks import Blanks, filled, substitutes
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.lexicon.stopwords import stopwords
-from robustbench_nlp.search.greedy import closest_success
+from robustbench_nlp.search.greedy import closest_in_order
 from robustbench_nlp.search.importance import deleted_scores, descending
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat
@@ -66,21 +68,12 @@ class BAE:
     def run(self, sample: Sample, rng: Random) -> Steps:
         numbers = content_words(sample.text, language=self.language)
         ranks = yield from deleted_scores(sample.text, numbers)
-        current, best = sample.text, sample.score
-        for number in [numbers[i] for i in descending(ranks)]:
-            for step in OPERATIONS[self.operation]:
-                close = yield from self._candidates(sample, current, number, step)
-                if not close.texts:
-                    continue
-                found = yield from closest_success(close.texts, close.cosines)
-                if found.success:
-                    return found.text
-                if found.score > best:
-                    current, best = found.text, found.score
-        return None
+        places = product([numbers[i] for i in descending(ranks)], OPERATIONS[self.operation])
+        return (yield from closest_in_order(sample, places, partial(self._candidates, sample)))
 
-    def _candidates(self, sample: Sample, text: Text, number: int, step: Step) -> Generator[Request, Any, Close]:
+    def _candidates(self, sample: Sample, text: Text, place: tuple[int, Step]) -> Generator[Request, Any, Close]:
         """The texts that one step makes at a word, those inside the threat and close enough to the original."""
+        number, step = place
         old = sample.text.word(number)
         blanks = Blanks(text)
         asked: list[Blank] = [blanks.at(number)] if "replace" in step else []

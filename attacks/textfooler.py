@@ -10,20 +10,21 @@ texts shorter than the window are compared too, which the paper's code lets pass
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from robustbench_nlp.attack import Encode, Helped, Sample, Steps
-from robustbench_nlp.constraints.meaning import close_in_meaning, same_part
+from robustbench_nlp.attack import Encode, Helped, Request, Sample, Steps
+from robustbench_nlp.constraints.meaning import Close, close_in_meaning, same_part
 from robustbench_nlp.constraints.words import content_words
 from robustbench_nlp.edits.words import Limits
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.lexicon.neighbours import near_words
 from robustbench_nlp.lexicon.stopwords import stopwords
-from robustbench_nlp.search.greedy import closest_success
+from robustbench_nlp.search.greedy import closest_in_order
 from robustbench_nlp.search.importance import deleted_scores, descending
+from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat
 
 __all__ = ["TextFooler", "checked", "own_vectors", "substituted"]
@@ -90,28 +91,22 @@ def substituted(
 ) -> Steps:
     """Visit words in order; at each take, of the candidates close to the original, the closest that fools the victim, and
     end; else keep the one that raises the score most. At most `max_words` words change, and the threat's limits hold."""
-    current, best, changed = sample.text, sample.score, 0
-    limits = Limits(sample.threat, sample.text)
-    for number in order:
-        if changed == max_words:
-            break
+    limits = Limits(sample.threat, sample.text, max_words)
+
+    def near(current: Text, number: int) -> Generator[Request, Any, Close]:
         made = [current.swap(number, other) for other in others(sample.text.word(number))]
-        close = yield from close_in_meaning(
-            sample.text,
-            [text for text in made if limits.allow(text)],
-            number,
-            min_cosine=min_similarity,
-            words=window,
-            model=encoder,
+        return (
+            yield from close_in_meaning(
+                sample.text,
+                [text for text in made if limits.allow(text)],
+                number,
+                min_cosine=min_similarity,
+                words=window,
+                model=encoder,
+            )
         )
-        if not close.texts:
-            continue
-        found = yield from closest_success(close.texts, close.cosines)
-        if found.success:
-            return found.text
-        if found.score > best:
-            current, best, changed = found.text, found.score, changed + 1
-    return None
+
+    return (yield from closest_in_order(sample, order, near))
 
 
 def checked(name: str, k: int, *cosines: float) -> None:

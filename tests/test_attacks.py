@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from texts import ODD
 
 from robustbench_nlp.attack import Attack, Gradient, Help, Probe, Request, Score, Scores, Steps
 from robustbench_nlp.constraints.words import content_words
@@ -50,23 +51,6 @@ ATTACKS = [
     pytest.param(attack, id=f"{type(attack).__name__}-{getattr(attack, 'variant', '')}") for attack in native_attacks()
 ]
 every_attack = pytest.mark.parametrize("attack", ATTACKS)
-ODD = [
-    "",
-    " ",
-    "🙂",
-    "\x00",
-    "\ud800",
-    "a",
-    "good",
-    "\ud800good\udfff fine",
-    "שלום עולם good",
-    "good\x00fine",
-    "x" * 500,
-    "…!?",
-    "a-b-c",
-    "很好的电影，good葛\U000e0100城",
-    "अच्छी फ़िल्म e\u0301te\u0301 👨\u200d👩",
-]
 PIECES = st.sampled_from(
     ["good", "great", "the", "it's", "well-made", "movie", " ", "  ", ".", "\n", "🙂", "\ud83d", "عالم", "\x00"]
 )

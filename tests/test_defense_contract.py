@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_bert
+from texts import ODD
 
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.defense import Composed, Defense
@@ -22,19 +23,6 @@ from robustbench_nlp.victim import Victim
 from robustbench_nlp.victims.hf import HFVictim
 
 LABELS = ("negative", "positive")
-ODD = [
-    "",
-    " ",
-    "🙂",
-    "\x00",
-    "\ud800",
-    "a",
-    "שלום עולם",
-    "x" * 300,
-    "…!?",
-    "a-b-c",
-    "the film is good . the film is bad",
-]
 QUICK: dict[str, Any] = {"epochs": 1, "sample": 8, "max_queries": 20, "model": "of the fixture below"}
 """What stands for these settings, where a defense has them, so that it trains in a moment."""
 

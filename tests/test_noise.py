@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
+from texts import ODD
 
 from robustbench_nlp.attacks.noise import SHARES, Noise
 from robustbench_nlp.edits.noise import NOISES, in_case_of, repeat
@@ -30,22 +31,6 @@ TEXTS = [
     "It's a well-made, fine film with good actors and a great score; I believe their story, really.",
     "You shouldn't miss it, my friend! The whole scene would be a definite success, except for the weird ending.",
     "there are few moments here that would not interest an audience , and the performances are excellent .",
-]
-ODD = [
-    "",
-    " ",
-    "🙂",
-    "\x00",
-    "\ud800",
-    "a",
-    "I",
-    "ll",
-    "\ud800good\udfff fine",
-    "שלום עולם",
-    "x" * 500,
-    "…!?",
-    "ß ß",
-    "a,'b",
 ]
 ANY = st.sampled_from(ODD) | st.text(st.characters(exclude_categories=()), max_size=12)
 

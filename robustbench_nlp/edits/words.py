@@ -93,18 +93,18 @@ def follow_candidates(attack: Any, default: Threat, threat_of: Callable[[str], T
 
 
 class Limits:
-    """A threat's limits on texts whose slots hold single words, so that a changed word is a changed slot; `most` of these.
+    """A threat's limits, and at most `most` changed words, on texts whose slots hold single words: a changed word is a changed
+    slot.
 
     Where words stand side by side, as ideographs do, a new one may run into its neighbour: there the strings are measured.
     """
 
-    def __init__(self, threat: Threat, original: Text) -> None:
+    def __init__(self, threat: Threat, original: Text, most: int | None = None) -> None:
         self._threat = threat
         self._original = original
         self._words = original.words
         total = len(words_of(str(original)))
-        most = threat.most_words(total)
-        self.most = total if most is None else min(most, total)
+        self.most = min(limit for limit in (total, most, threat.most_words(total)) if limit is not None)
         apart = len(words_of(str(original.replace(dict.fromkeys(range(len(original)), "x"))))) == total
         self._measured = threat.max_edits is not None or threat.max_edits_per_word is not None or not apart
 

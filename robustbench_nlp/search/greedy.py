@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from robustbench_nlp.attack import Request, Sample, Score, Scores, Steps
+from robustbench_nlp.constraints.meaning import Close
 from robustbench_nlp.constraints.words import inside
 from robustbench_nlp.search.importance import deleted_scores, descending
 from robustbench_nlp.text import Text
 
-__all__ = ["Best", "best_single", "by_deletion", "closest_success", "in_order"]
+__all__ = ["Best", "best_single", "by_deletion", "closest_in_order", "closest_success", "in_order"]
 
+Place = TypeVar("Place")
 Candidates = Callable[[Text, int], Sequence[Text]]
 """The texts in which one word slot of a text is changed."""
 
@@ -78,6 +80,24 @@ def best_single(
         if best.success and first_success:
             break
     return best
+
+
+def closest_in_order(
+    sample: Sample, places: Iterable[Place], near: Callable[[Text, Place], Generator[Request, Any, Close]]
+) -> Steps:
+    """Visit the places once, in order: end with the closest success of a place's candidates, else keep the one that scores
+    highest if it beats the score so far."""
+    current, best = sample.text, sample.score
+    for place in places:
+        close = yield from near(current, place)
+        if not close.texts:
+            continue
+        found = yield from closest_success(close.texts, close.cosines)
+        if found.success:
+            return found.text
+        if found.score > best:
+            current, best = found.text, found.score
+    return None
 
 
 def closest_success(texts: Sequence[Text], cosines: Sequence[float]) -> Generator[Request, Any, Best]:
