@@ -83,8 +83,9 @@ def section(name: str, attack: Attack, rows: pd.DataFrame) -> str:
         lines.append(
             f"- **on mr**{where} {told}, {row['queries_mean']:.0f} queries, {row['words_changed_mean']:.1f} words changed"
         )
-        shown = dict(attack_text(SENTENCE, victim=_selector(row["victim"]), attack=name, max_queries=2000).lines)
-        lines.append(f"- **example** {shown.get('after', '—')!r} ({shown['outcome']})")
+        if not hasattr(attack, "prepare"):  # what learns first needs a data set
+            shown = dict(attack_text(SENTENCE, victim=_selector(row["victim"]), attack=name, max_queries=2000).lines)
+            lines.append(f"- **example** {shown.get('after', '—')!r} ({shown['outcome']})")
     return "\n".join(lines) + "\n"
 
 

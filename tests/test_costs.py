@@ -81,6 +81,6 @@ def test_a_table_of_defenses_has_the_columns_and_marks(tmp_path: Path) -> None:
     assert table.loc[("unicode_normalize", "bad_characters:homoglyphs"), "known"]
     shown = (run.folder / "table.md").read_text()
     assert "homoglyphs †" in shown
-    assert "no training" in shown or "training not told" in shown
+    assert "no training" in shown or "training time unknown" in shown
     alone = evaluate(victim=KeywordVictim(), output=tmp_path / "b", **settings)
     assert "known" not in alone.table

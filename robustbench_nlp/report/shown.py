@@ -98,11 +98,11 @@ def _reduced(row: Mapping[Hashable, Any]) -> str:
 
 def _costs(row: Mapping[Hashable, Any]) -> str:
     """A defense's costs in words."""
-    trained = row["train_ratio"]
-    training = "training not told" if pd.isna(trained) else f"training {trained:.1f} × the victim's"
+    trained, texts = row["train_ratio"], row["forwards_per_prediction"]
+    training = "training time unknown" if pd.isna(trained) else f"training {trained:.1f} × the victim's"
     return (
-        f"{training if trained else 'no training'}, {row['forwards_per_prediction']} texts read a prediction, "
-        f"{row['latency_ratio']:.1f} × the time"
+        f"{training if trained else 'no training'}; a prediction reads {texts} text{'s' * (texts != 1)} and "
+        f"takes {row['latency_ratio']:.1f} × the time"
     )
 
 
