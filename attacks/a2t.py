@@ -2,21 +2,20 @@
 
 Words are visited by the size of the loss's gradient at their embeddings. Differs from the paper: the neighbours come from
 the embedded encoder (`vectors` names a file of one's own) and sentences are compared by the named encoder, not DistilBERT
-trained on STS; parts of speech are looked up, not tagged. As in the authors' code, four words may change in a text in
+trained on STS; parts of speech are looked up, or with `parts='tagger'` tagged. As in the authors' code, four words may change in a text in
 which a tenth is fewer. The least cosine is 0.65 instead of 0.8: in the embedded encoder's space only 29 % of MR's content
 words have a neighbour at 0.8, 78 % at 0.65, where judged synonyms stand out most (`scripts/calibrate_cosines.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
 
 from robustbench_nlp.attack import Encode, Helped, Sample, Steps
 from robustbench_nlp.attacks.textfooler import checked, own_vectors, substituted
-from robustbench_nlp.constraints.meaning import same_part
+from robustbench_nlp.constraints.parts import fits_by
 from robustbench_nlp.constraints.words import content_words
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.lexicon.neighbours import near_words
@@ -38,6 +37,7 @@ class A2T:
     k: int = 20
     min_cosine: float = 0.65
     vectors: str = ""
+    parts: str = "wordnet"
     min_similarity: float = 0.9
     max_share: float = 0.1
     min_words: int = 4
@@ -46,6 +46,7 @@ class A2T:
 
     def __post_init__(self) -> None:
         checked("a2t", self.k, self.min_cosine, self.min_similarity)
+        fits_by(self.parts)
         if not 0 <= self.max_share <= 1 or self.min_words < 0:
             raise UsageError("a2t wants a max_share between 0 and 1 and min_words of 0 or more")
         if self.threat.knowledge != "gradient":
@@ -64,15 +65,12 @@ class A2T:
             return None
         sizes = yield from gradient_sizes(sample.text)
 
-        def others(word: str) -> Sequence[str]:
-            near = near_words(word, self.k, self.min_cosine, self.vectors)
-            return [other for other in near if same_part(word, other)]
-
         return (
             yield from substituted(
                 sample,
                 [numbers[i] for i in descending([sizes[number] for number in numbers])],
-                others,
+                lambda word: near_words(word, self.k, self.min_cosine, self.vectors),
+                fits=fits_by(self.parts),
                 min_similarity=self.min_similarity,
                 window=None,
                 encoder=self.encoder,

@@ -2,8 +2,8 @@
 
 Words are visited in the order of how much leaving them out hurts; the model fills the mask in the text as it stands. Among
 the fills that fool the victim the one closest to the original is taken, else the one that hurts most is kept. Differs from
-the paper: similarity is the named encoder's, not the Universal Sentence Encoder's; parts of speech are looked up in WordNet
-instead of tagged; stop words are spared; a fill is kept only where it raises the score; fills are whole words.
+the paper: similarity is the named encoder's, not the Universal Sentence Encoder's; parts of speech are looked up in WordNet,
+or with `parts='tagger'` tagged; stop words are spared; a fill is kept only where it raises the score; fills are whole words.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from random import Random
 from typing import Any, ClassVar, Literal
 
 from robustbench_nlp.attack import Blank, Encode, FillMask, Helped, Request, Sample, Steps
-from robustbench_nlp.constraints.meaning import Close, close_in_meaning, same_part
+from robustbench_nlp.constraints.meaning import Close, close_in_meaning
+from robustbench_nlp.constraints.parts import fits_by
 from robustbench_nlp.constraints.words import content_words, inside
 from robustbench_nlp.edits.blanks import Blanks, filled, substitutes
 from robustbench_nlp.errors import UsageError, unknown
@@ -51,11 +52,13 @@ class BAE:
     k: int = 50
     encoder: str = "embedded"
     min_cosine: float = 0.9
+    parts: str = "wordnet"
     language: str = "en"
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         stopwords(self.language)
+        fits_by(self.parts, language=self.language)
         if self.operation not in OPERATIONS:
             raise unknown("operation of bae", self.operation, OPERATIONS)
         if self.k < 1 or not -1 <= self.min_cosine <= 1:
@@ -82,7 +85,8 @@ class BAE:
         fills = yield from filled(asked, self.k, self.model)
         made: list[Text] = []
         if "replace" in step:
-            made += [text.swap(number, word) for word in substitutes(fills[0], old) if same_part(old, word)]
+            fits = fits_by(self.parts, language=self.language)
+            made += [text.swap(number, word) for word in substitutes(fills[0], old) if fits(text, number, word)]
         if "insert" in step:
             for at, words in zip((number, number + 1), fills[-2:], strict=True):
                 made += [text.insert(at, word) for word, _ in words]

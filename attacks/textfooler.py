@@ -4,7 +4,7 @@ Words are ranked by how much leaving them out hurts; each in turn takes the neig
 leave the sentence close to the original. Among those that fool the victim the closest sentence wins, else the one that
 hurts most stays. Differs from the paper: the neighbours come from the embedded encoder (`vectors` names a file of one's
 own, such as the counter-fitted vectors); sentences are compared by the named encoder, not the Universal Sentence Encoder;
-parts of speech are looked up, not tagged; importance counts the label's probability alone, as if the label never flipped;
+parts of speech are looked up, or with `parts='tagger'` tagged; importance counts the label's probability alone, as if the label never flipped;
 texts shorter than the window are compared too, which the paper's code lets pass.
 """
 
@@ -16,7 +16,8 @@ from random import Random
 from typing import Any, ClassVar
 
 from robustbench_nlp.attack import Encode, Helped, Request, Sample, Steps
-from robustbench_nlp.constraints.meaning import Close, close_in_meaning, same_part
+from robustbench_nlp.constraints.meaning import Close, close_in_meaning
+from robustbench_nlp.constraints.parts import Fits, fits_by
 from robustbench_nlp.constraints.words import content_words
 from robustbench_nlp.edits.words import Limits
 from robustbench_nlp.errors import UsageError
@@ -43,6 +44,7 @@ class TextFooler:
     k: int = 50
     min_cosine: float = 0.6
     vectors: str = ""
+    parts: str = "wordnet"
     verb_noun_swap: bool = False
     min_similarity: float = 0.88
     window: int = 15
@@ -53,6 +55,7 @@ class TextFooler:
     def __post_init__(self) -> None:
         stopwords(self.language)
         checked("textfooler", self.k, self.min_cosine, self.min_similarity)
+        fits_by(self.parts, language=self.language)
         object.__setattr__(self, "threat", own_vectors(self.threat, NEIGHBOURS, self.vectors))
 
     @property
@@ -63,15 +66,12 @@ class TextFooler:
         numbers = content_words(sample.text, language=self.language)
         ranks = yield from deleted_scores(sample.text, numbers)
 
-        def others(word: str) -> Sequence[str]:
-            near = near_words(word, self.k, self.min_cosine, self.vectors)
-            return [other for other in near if same_part(word, other, self.verb_noun_swap)]
-
         return (
             yield from substituted(
                 sample,
                 [numbers[i] for i in descending(ranks)],
-                others,
+                lambda word: near_words(word, self.k, self.min_cosine, self.vectors),
+                fits=fits_by(self.parts, verb_noun_swap=self.verb_noun_swap, language=self.language),
                 min_similarity=self.min_similarity,
                 window=self.window or None,
                 encoder=self.encoder,
@@ -84,6 +84,7 @@ def substituted(
     order: Iterable[int],
     others: Callable[[str], Sequence[str]],
     *,
+    fits: Fits,
     min_similarity: float,
     window: int | None,
     encoder: str,
@@ -94,7 +95,8 @@ def substituted(
     limits = Limits(sample.threat, sample.text, max_words)
 
     def near(current: Text, number: int) -> Generator[Request, Any, Close]:
-        made = [current.swap(number, other) for other in others(sample.text.word(number))]
+        words = others(sample.text.word(number))
+        made = [current.swap(number, other) for other in words if fits(current, number, other)]
         return (
             yield from close_in_meaning(
                 sample.text,
