@@ -16,7 +16,7 @@ from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.encoder import EMBEDDED, embedded_folder
 from robustbench_nlp.ensembles import ensemble_names
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.grid import Benchmark, grid_of, refuse_reductions
+from robustbench_nlp.grid import DRAWS, Benchmark, grid_of, refuse_reductions
 from robustbench_nlp.helpers import Helpers
 from robustbench_nlp.records import Record, read
 from robustbench_nlp.report.flags import flags
@@ -69,7 +69,7 @@ def evaluate(
     dtype: str = "float32",
     device: str = "auto",
     mode: str = "adaptive",
-    draws: int = 1,
+    draws: int = DRAWS,
     deterministic: bool = False,
     similarity: str = "auto",
     cascade: bool = False,

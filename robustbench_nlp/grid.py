@@ -14,9 +14,11 @@ from robustbench_nlp.plugins import create, parse, plugin_names, selector_of
 from robustbench_nlp.tasks.classification import goal_of
 from robustbench_nlp.threat import other_limits
 
-__all__ = ["WORST_CASE", "Benchmark", "Grid", "Member", "attack_named", "grid_of", "refuse_reductions"]
+__all__ = ["DRAWS", "WORST_CASE", "Benchmark", "Grid", "Member", "attack_named", "grid_of", "refuse_reductions"]
 
 WORST_CASE = "worst_case"
+DRAWS = 20
+"""Draws of a random victim behind each score, and behind each credited success."""
 STANDARD = ("random_typos", "deepwordbug", "pruthi", "pwws")
 """The members of a worst case that is asked for alone, cheapest first."""
 
@@ -35,7 +37,7 @@ class Benchmark:
     limit: int | None = None
     seed: int = 0
     max_queries: int | None = None
-    draws: int = 1
+    draws: int = DRAWS
     mode: Literal["adaptive", "transfer"] = "adaptive"
     cascade: bool = False
     dtype: str = "float32"
@@ -92,10 +94,12 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class Member:
-    """One attack of the grid: its object and the name that tables print."""
+    """One attack of the grid: its object and the name that tables print. The budget of a `published` ensemble's member is
+    counted in texts: each draw of a random victim has that much."""
 
     name: str
     attack: Attack
+    published: bool = False
 
 
 @dataclass(frozen=True)
@@ -185,7 +189,7 @@ def _published(ensemble: str, member: EnsembleMember) -> Member:
     if member.max_queries is not None:
         threat = replace(threat, max_queries=member.max_queries)
     attack = replace(attack, threat=threat)  # type: ignore[type-var]
-    return Member(f"{ensemble}/{name}:{argument}" if argument else f"{ensemble}/{name}", attack)
+    return Member(f"{ensemble}/{name}:{argument}" if argument else f"{ensemble}/{name}", attack, published=True)
 
 
 def attack_named(name: str) -> Attack | None:

@@ -37,6 +37,7 @@ from robustbench_nlp.report.shown import write
 from robustbench_nlp.report.table import row, table
 from robustbench_nlp.report.worst_case import worst_case_row
 from robustbench_nlp.tasks import classification
+from robustbench_nlp.threat import Threat
 from robustbench_nlp.transfer import transferred
 from robustbench_nlp.victim import Victim
 
@@ -151,6 +152,7 @@ class Runner:
         if self.benchmark.defenses == ("none",):
             return lambda member: {}
         spent = costs(defended, self.victim, [example.input for example in self.examples])._asdict()
+        spent["draws"] = self.benchmark.draws if defended.random else 1
         made = compose(defense)
 
         def told(member: Member | None) -> dict[str, Any]:
@@ -215,7 +217,7 @@ class Runner:
             victim,
             name=member.name,
             seed=seed,
-            max_queries=self.benchmark.max_queries,
+            max_queries=self._threat(victim, member).max_queries,
             draws=self.benchmark.draws,
             batch_size=self.batch_size,
             helpers=self.helpers,
@@ -224,12 +226,17 @@ class Runner:
         )
         yield from engine.run(left)
 
+    def _threat(self, victim: Victim, member: Member) -> Threat:
+        """The member's threat with the budget that it has against this victim."""
+        threat, most = member.attack.threat, self.benchmark.max_queries
+        if most is None and member.published and victim.random and threat.max_queries is not None:
+            most = threat.max_queries * self.benchmark.draws
+        return threat if most is None else replace(threat, max_queries=most)
+
     def _header(self, victim: Victim, defense: str, member: Member) -> Header:
         """What stands in a cell's first line: the table's columns, the whole `spec` and its fingerprint, the environment."""
         benchmark = self.benchmark
-        threat = member.attack.threat
-        if benchmark.max_queries is not None:
-            threat = replace(threat, max_queries=benchmark.max_queries)
+        threat = self._threat(victim, member)
         mode = "cascade" if self.grid.cascade else getattr(member.attack, "mode", "adaptive")
         spec: dict[str, Any] = {
             "dataset": self.dataset.fingerprint,

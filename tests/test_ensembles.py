@@ -103,3 +103,22 @@ def test_threats_that_cannot_be(selector: str, message: str) -> None:
     with pytest.raises(UsageError, match=message) as told:
         create("attack", selector)
     assert "\n" not in str(told.value)
+
+
+def test_each_draw_of_a_random_victim_has_the_budget_of_an_ensembles_member(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"dataset": [("a good film", 1)], "similarity": "none", "attacks": ["worst-case:fast-1"]}
+    members = load_ensemble("fast-1").members
+    for number, (victim, draws, times) in enumerate(
+        [
+            (KeywordVictim(), {}, 1),
+            (KeywordVictim(random=True), {}, grid.DRAWS),
+            (KeywordVictim(random=True), {"draws": 3}, 3),
+        ]
+    ):
+        table = evaluate(victim=victim, output=tmp_path / str(number), **draws, **settings).table
+        found = table["max_queries"].iloc[: len(members)].fillna(0).tolist()
+        assert found == [(member.max_queries or 0) * times for member in members]
+    own = evaluate(
+        victim=KeywordVictim(random=True), output=tmp_path / "own", max_queries=7, **settings | {"attacks": ["pwws"]}
+    ).table
+    assert own["max_queries"].tolist() == [7]

@@ -56,7 +56,11 @@ __all__ = ["command"]
     metavar="MODE",
     help="adaptive (the default): attacks meet the defended victim; transfer: it is shown what fooled the undefended one.",
 )
-@click.option("--draws", type=int, help="Draws of a random victim that are averaged. Default: 1.")
+@click.option(
+    "--draws",
+    type=int,
+    help="Draws of a random victim that a score averages and a success is judged by, a query each. Default: 20.",
+)
 @click.option("--deterministic", is_flag=True, default=None, help="Equal bits on one machine: float32, one thread.")
 @click.option(
     "--similarity",

@@ -100,9 +100,10 @@ def _costs(row: Mapping[Hashable, Any]) -> str:
     """A defense's costs in words."""
     trained, texts = row["train_ratio"], row["forwards_per_prediction"]
     training = "training time unknown" if pd.isna(trained) else f"training {trained:.1f} × the victim's"
+    draws = "" if row.get("draws", 1) == 1 else f"; scores average {row['draws']} draws, a query each"
     return (
         f"{training if trained else 'no training'}; a prediction reads {texts} text{'s' * (texts != 1)} and "
-        f"takes {row['latency_ratio']:.1f} × the time"
+        f"takes {row['latency_ratio']:.1f} × the time{draws}"
     )
 
 
