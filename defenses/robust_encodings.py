@@ -3,6 +3,7 @@
 The training split's words are clustered by typos, every string of letters is replaced by the code of its cluster, and the
 victim goes on learning from coded texts. Differs from the paper: clusters are stars around frequent words, between its
 connected components (stable) and its agglomerative clusters (faithful); a code is a word of the victim's own language.
+It certifies against one typo in each of so many words (`robustbench-nlp certify`).
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from typing import ClassVar
 from robustbench_nlp.data.example import Example, content_hash
 from robustbench_nlp.defenses.spell import vocabulary
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.rewriting import Rewrite, Rewritten
-from robustbench_nlp.text import Text
+from robustbench_nlp.rewriting import Rewritten
 from robustbench_nlp.training import further
+from robustbench_nlp.typo_certificates import TypoCertified, coded
 from robustbench_nlp.typo_clusters import TypoClusters
 from robustbench_nlp.victim import Victim
 from robustbench_nlp.victims.hf import HFVictim
 
-__all__ = ["RobustEncodings", "coder"]
+__all__ = ["RobustEncodings"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,24 +48,14 @@ class RobustEncodings:
                 "robust_encodings clusters a training split's words, and there is none; name one with --train"
             )
         counts = vocabulary(string for example in train for string in example.fields.values())
-        code = coder(TypoClusters(counts, self.size))
+        clusters = TypoClusters(counts, self.size)
         if self.epochs and isinstance(victim, HFVictim):
-            coded = [
-                replace(example, fields={name: code(string) for name, string in example.fields.items()})
+            readable = [
+                replace(example, fields={name: coded(string, clusters) for name, string in example.fields.items()})
                 for example in train
             ]
-            victim = further(self, victim, coded, rng)
-        return Rewritten(
-            victim, code, ["robust_encodings", self.version, asdict(self), content_hash(sorted(counts.items()))]
-        )
-
-
-def coder(clusters: TypoClusters) -> Rewrite:
-    """A function that puts a code in place of every word that has letters; the rest of a string stays as it is."""
-
-    def rewrite(string: str) -> str:
-        text = Text(string)
-        words = enumerate(text.words)
-        return str(text.replace({i: clusters.code(word.lower()) for i, word in words if any(map(str.isalpha, word))}))
-
-    return rewrite
+            victim = further(self, victim, readable, rng)
+        parts = ["robust_encodings", self.version, asdict(self), content_hash(sorted(counts.items()))]
+        if victim.random:
+            return Rewritten(victim, lambda string: coded(string, clusters), parts)
+        return TypoCertified(victim, clusters, parts)

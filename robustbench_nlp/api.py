@@ -129,7 +129,7 @@ def evaluate(
     for member in grid.members:
         if member.attack.threat.knowledge == "gradient" and not hasattr(target, "gradients"):
             raise UsageError(
-                f"attack {member.name} needs gradients, and {target.name} gives none; attack an hf: victim"
+                f"attack {member.name} needs gradients, and {target.name} gives none; attack an hf: victim, or cnn-mr"
             )
     data = _dataset(dataset, split, target)
     helpers = Helpers(device, dtype=options.dtype)

@@ -7,7 +7,7 @@ first and last letter alone).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 
 from robustbench_nlp.edits.characters import internal_edits
@@ -50,23 +50,3 @@ class TypoClusters:
 def typos(word: str) -> tuple[str, ...]:
     """Every internal edit of a word of four letters or more, in lower case; none for shorter ones (Pruthi et al., 2019)."""
     return tuple(internal_edits(word)) if len(word) >= 4 else ()
-
-
-def choices(words: list[str], clusters: TypoClusters, most: int) -> Iterator[list[str]] | None:
-    """Every sequence of codes that an attacker with one typo a word can reach; None where these are more than `most`."""
-    options = [sorted(clusters.codes(word)) for word in words]
-    total = 1
-    for option in options:
-        total *= len(option)
-        if total > most:
-            return None
-
-    def product(place: int = 0) -> Iterator[list[str]]:
-        if place == len(options):
-            yield []
-            return
-        for rest in product(place + 1):
-            for option in options[place]:
-                yield [option, *rest]
-
-    return product()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import product
 from random import Random
 from typing import Any
 
@@ -17,14 +16,15 @@ from robustbench_nlp import cache
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.defenses import mask_purify
 from robustbench_nlp.defenses.mask_purify import MaskPurify
-from robustbench_nlp.defenses.robust_encodings import RobustEncodings, coder
+from robustbench_nlp.defenses.robust_encodings import RobustEncodings
 from robustbench_nlp.defenses.word_recognition import WordRecognition
 from robustbench_nlp.edits.characters import internal_edits, one_typo
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.plugins import create
 from robustbench_nlp.text import words_of
-from robustbench_nlp.typo_clusters import OTHER, TypoClusters, choices, typos
+from robustbench_nlp.typo_certificates import coded
+from robustbench_nlp.typo_clusters import OTHER, TypoClusters, typos
 from robustbench_nlp.word_recogniser import recogniser, trained
 
 COUNTS = Counter({"film": 90, "good": 80, "great": 70, "farm": 60, "filme": 3, "firm": 50, "the": 99, "wonderful": 9})
@@ -56,16 +56,8 @@ def test_no_typo_leaves_the_codes(word: str, seed: int) -> None:
     assert CLUSTERS.code(Random(seed).choice(near)) in CLUSTERS.codes(word)
 
 
-def test_choices_are_the_product_of_codes_or_too_many() -> None:
-    words = ["film", "good", "firm"]
-    found = choices(words, CLUSTERS, 1000)
-    assert found is not None
-    assert {tuple(codes) for codes in found} == set(product(*(CLUSTERS.codes(word) for word in words)))
-    assert choices(words, CLUSTERS, 0) is None
-
-
 def test_a_coded_text_keeps_what_stands_between_its_words() -> None:
-    assert coder(CLUSTERS)("The wondreful  firm, 1999!") == f"the wonderful  {CLUSTERS.code('firm')}, 1999!"
+    assert coded("The wondreful  firm, 1999!", CLUSTERS) == f"the wonderful  {CLUSTERS.code('firm')}, 1999!"
 
 
 def test_robust_encodings_hide_typos_from_a_victim_without_weights() -> None:

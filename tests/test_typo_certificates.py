@@ -1,0 +1,102 @@
+"""Certificates against typos: no text within a certificate's typos is predicted otherwise, by trying them all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import combinations, product
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from robustbench_nlp.certificates import Certified
+from robustbench_nlp.certification import certify
+from robustbench_nlp.data.example import Example
+from robustbench_nlp.defenses.robust_encodings import RobustEncodings
+from robustbench_nlp.fakes import KeywordVictim
+from robustbench_nlp.text import Text
+from robustbench_nlp.typo_certificates import TypoCertified
+from robustbench_nlp.typo_clusters import TypoClusters, typos
+
+COUNTS = Counter(
+    {"film": 90, "fine": 85, "find": 84, "good": 80, "goad": 2, "dull": 60, "doll": 70, "firm": 50, "the": 99}
+)
+VICTIM = TypoCertified(KeywordVictim(), TypoClusters(COUNTS, 100), [])
+WORDS = ["film", "fine", "good", "dull", "the", "bad", "firm", "great", "Find"]
+
+
+def attacked(string: str, most: int) -> list[str]:
+    """Every text with a typo in at most `most` words."""
+    text = Text(string)
+    found = [string]
+    for size in range(1, most + 1):
+        for places in combinations(range(len(text)), size):
+            changes = product(*(typos(text.word(place).lower()) for place in places))
+            found += [str(text.replace(dict(zip(places, words, strict=True)))) for words in changes]
+    return found
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.sampled_from(WORDS), min_size=1, max_size=3))
+def test_no_text_within_the_radius_is_predicted_otherwise(words: list[str]) -> None:
+    string = " ".join(words)
+    certificate = VICTIM.certify(string)
+    if certificate.prediction is None:
+        return
+    texts = attacked(string, min(certificate.radius, 2 if len(words) == 1 else 1))
+    assert set(VICTIM.predict(texts).argmax(axis=1).tolist()) == {certificate.prediction}
+
+
+def test_a_code_that_a_typo_can_change_is_counted() -> None:
+    """ "dull" is one typo from "doll", a more frequent word: both have one code, which is no keyword."""
+    assert VICTIM.certify("a good film").radius == 3
+    counts = Counter({"good": 9, "gold": 8, "wood": 7, "film": 5})
+    apart = TypoCertified(KeywordVictim(), TypoClusters(counts, 1), [])
+    assert apart.certify("good good bad").prediction == 1
+    breakable = [text for text in attacked("good good bad", 1) if apart.predict([text])[0].argmax() != 1]
+    assert (apart.certify("good good bad").radius == 0) == bool(breakable)
+
+
+def test_edits_are_mistyped_words_and_nothing_else() -> None:
+    assert VICTIM.edits("a good film", "a GOOD film") == 0
+    assert VICTIM.edits("a good film", "a goood fiilm") == 2
+    assert VICTIM.edits("a good film", "a good  film") is None
+    assert VICTIM.edits("a good film", "a bad film") is None
+    assert VICTIM.edits("in 1999", "in 1989") is None
+
+
+def test_many_open_words_end_the_certificate_early() -> None:
+    class Loose(TypoClusters):
+        def codes(self, word: str) -> frozenset[str]:
+            return frozenset({self.code(word), "loose"})
+
+    victim = TypoCertified(KeywordVictim(), Loose(COUNTS, 100), [])
+    assert victim.certify("good good " + "film " * 100)[:2] == (1, 1)  # two at once would be 5,151 texts
+    assert victim.certify("good film")[:2] == (1, 0)
+
+
+def test_the_defense_certifies_and_a_random_victim_does_not(tmp_path: Path) -> None:
+    train = [Example(fields={"text": f"{word} {i}"}, label=1) for word, n in COUNTS.items() for i in range(n)]
+    assert isinstance(RobustEncodings(epochs=0)(KeywordVictim(), train, Random(0)), Certified)
+    assert not isinstance(RobustEncodings(epochs=0)(KeywordVictim(random=True), train, Random(0)), Certified)
+    rows = tmp_path / "train.csv"
+    rows.write_text(
+        "text,label\n" + "\n".join(f"{e.fields['text']},positive" for e in train) + "\nbad,negative\n", "utf-8"
+    )
+    done = certify(
+        victim=KeywordVictim(),
+        dataset=f"csv:{rows}",
+        train=f"csv:{rows}",
+        limit=5,
+        defenses=["robust_encodings(epochs=0)"],
+        output=tmp_path / "run",
+    )
+    assert done.complete
+    assert set(done.table["edits"]) == {"words with one typo inside"}
+
+
+@pytest.mark.parametrize("item", ["", " ", "🙂", "\ud800", "12 34", ("good film", "bad")])
+def test_odd_inputs_are_certified_too(item: str | tuple[str, ...]) -> None:
+    assert VICTIM.certify(item).radius >= 0
