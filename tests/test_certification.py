@@ -86,7 +86,7 @@ def test_records_are_read_as_they_were_written(tmp_path: Path) -> None:
 def test_abstentions_and_errors_are_wrong() -> None:
     shared = {"original": "", "label": 1}
     records = [
-        CertificateRecord(example_id="a", prediction=1, majority=1, radius=2, **shared),  # type: ignore[arg-type]
+        CertificateRecord(example_id="a", prediction=1, majority=1, radius=2, votes=(1, 99), **shared),  # type: ignore[arg-type]
         CertificateRecord(example_id="b", prediction=None, majority=1, **shared),  # type: ignore[arg-type]
         CertificateRecord(example_id="c", prediction=0, majority=0, radius=3, **shared),  # type: ignore[arg-type]
         CertificateRecord(example_id="d", error="ValueError: broken", **shared),  # type: ignore[arg-type]

@@ -40,13 +40,16 @@ class _Certificate(Protocol):
     @property
     def right_up_to(self) -> int: ...
     @property
+    def votes(self) -> Sequence[int]: ...
+    @property
     def seconds(self) -> float: ...
 
 
 def rows(header: Mapping[str, Any], records: Sequence[_Certificate]) -> list[dict[str, Any]]:
     """One row a radius, from 0 to the first at which nothing is certified; abstentions and errors count as wrong.
 
-    Rates are fractions in [0, 1] with 95 % Wilson intervals; `clean_accuracy` is the share of right majorities, certified or not.
+    Rates are fractions in [0, 1] with 95 % Wilson intervals; `clean_accuracy` is the share of right majorities, certified or not; `draws` is 0 where
+    certificates are exact.
     """
     n = len(records)
     clean = sum(record.error is None and record.majority == record.label for record in records)
@@ -55,7 +58,7 @@ def rows(header: Mapping[str, Any], records: Sequence[_Certificate]) -> list[dic
         **{name: header[name] for name in COLUMNS if name in header and name != "n"},
         "mode": "certified",
         "n": n,
-        "draws": header["n"],
+        "draws": header["n"] if any(record.votes for record in records) or not records else 0,
         "errors": sum(record.error is not None for record in records),
         "abstained": sum(record.error is None and record.prediction is None for record in records),
         "clean_accuracy": clean / n if n else float("nan"),
@@ -109,13 +112,22 @@ def caption(frame: pd.DataFrame) -> list[str]:
     """What a reader needs to know beside the numbers."""
     first = frame.iloc[0]
     edits = frame.drop_duplicates("defense")
-    return [
+    drawn, exact = edits[edits["draws"] > 0], edits[edits["draws"] == 0]
+    lines = [
         f"Certified accuracy of {first['victim']} on {first['dataset']}, {first['split']} split, n = {first['n']}, seed "
         f"{first['seed']}: right, and certified to stay so within that many edits; abstentions are wrong.",
         f"Edits: {'; '.join(f'{defense}, {edit}' for defense, edit in zip(edits['defense'], edits['edits'], strict=True))}.",
-        f"Each certificate is wrong with a chance of at most {first['alpha']} (Clopper-Pearson, {first['draws']} draws after "
-        f"{first['n0']}) and speaks of the vote over all possible copies. Intervals: 95 % Wilson.",
     ]
+    if len(drawn):
+        lines.append(
+            f"Each certificate by {', '.join(drawn['defense'])} is wrong with a chance of at most {first['alpha']} "
+            f"(Clopper-Pearson, {drawn.iloc[0]['draws']} draws after {first['n0']}) and speaks of the vote over all possible copies."
+        )
+    if len(exact):
+        lines.append(
+            f"Certificates by {', '.join(exact['defense'])} are exact: every text that the edits lead to was predicted."
+        )
+    return [*lines, "Intervals: 95 % Wilson."]
 
 
 def _wide(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
