@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from robustbench_nlp import progress
 from robustbench_nlp.attack import Attack, Encode, Gradient, Help, as_attack
 from robustbench_nlp.data.example import Example, Input
 from robustbench_nlp.errors import UsageError, VictimError
@@ -212,7 +213,11 @@ def attack_examples(
     engine = Engine(attack, victim, seed=seed, max_queries=max_queries)
     if not engine.goal.fools:
         raise UsageError(f"{engine.name} keeps the prediction and makes no adversarial examples; name another attack")
-    found = {record.example_id: record for record in engine.run(examples)}
+    found = {}
+    with progress.task(f"{engine.name} on training examples", len(examples)) as step:
+        for record in engine.run(examples):
+            found[record.example_id] = record
+            step(1, "")
     made = []
     for example in examples:
         record = found[example.id]
