@@ -69,6 +69,8 @@ class Reader:
         self._backend = backend
         self._encode = getattr(backend, "encode_batch_fast", backend.encode_batch)
         self._pad = tokenizer.pad_token_id or 0
+        self.mask_id: int | None = tokenizer.mask_token_id
+        self.special_ids: list[int] = tokenizer.all_special_ids
         self._typed = "token_type_ids" in tokenizer.model_input_names
 
     def __call__(self, inputs: Sequence[Input]) -> list[Any]:
