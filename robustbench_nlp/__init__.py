@@ -19,11 +19,13 @@ __all__ = [
     "Example",
     "Run",
     "UsageError",
+    "Verification",
     "Victim",
     "__version__",
     "evaluate",
     "load_dataset",
     "open_victim",
+    "verify",
 ]
 
 __version__ = "0.1.0"
@@ -32,6 +34,7 @@ _HOMES = {
     "api": ("Run", "evaluate"),
     "data": ("Dataset", "Example", "load_dataset"),
     "errors": ("UsageError",),
+    "verification": ("Verification", "verify"),
     "victim": ("Victim", "open_victim"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -25,7 +25,7 @@ from robustbench_nlp.report.table import incomplete
 from robustbench_nlp.runner import Runner
 from robustbench_nlp.victim import Victim, VictimOptions, as_victim, open_victim
 
-__all__ = ["Run", "evaluate"]
+__all__ = ["Run", "evaluate", "opened"]
 
 Pairs = Sequence[tuple[Input, int | str]]
 
@@ -115,43 +115,70 @@ def evaluate(
             "deterministic": deterministic,
         }
     )
-    grid = grid_of(attacks, cascade=cascade)
-    if mode == "transfer":
+    runner = opened(
+        benchmark,
+        victim=victim,
+        dataset=dataset,
+        attacks=attacks,
+        device=device,
+        batch_size=batch_size,
+        folder=Path(output) if output is not None else None,
+        resume=resume,
+        on_table=on_table,
+    )
+    run = Run(runner.run(), runner.folder)
+    run.table.attrs["flags"] = [f"{flag.name}: {flag.evidence}" for flag in flags(run, runner.victim)]
+    write(run.table, run.folder)
+    return run
+
+
+def opened(
+    benchmark: Benchmark,
+    *,
+    victim: str | Victim | Callable[[list[str]], Any],
+    dataset: str | Dataset | Pairs,
+    attacks: Sequence[str | Attack],
+    device: str = "auto",
+    batch_size: int | str = "auto",
+    folder: Path | None = None,
+    resume: bool = True,
+    on_table: Callable[[pd.DataFrame], None] | None = None,
+) -> Runner:
+    """A benchmark with everything it needs at hand, nothing run yet; the objects stand for the benchmark's names. Raises
+    `UsageError` for what can't be had, and for settings that don't go together."""
+    grid = grid_of(attacks, cascade=benchmark.cascade)
+    if benchmark.mode == "transfer":
         refuse_reductions(grid.members, "a transfer")
         grid = replace(grid, cascade=False)
     published = [name for name in grid.worst_cases if name in ensemble_names()]
-    if published and max_queries is not None:
+    if published and benchmark.max_queries is not None:
         raise UsageError(f"worst_case:{published[0]} fixes its members' budgets; drop max-queries")
-    if deterministic:
+    if benchmark.deterministic:
         _fix_arithmetic()
-    options = VictimOptions(device=device, dtype="float32" if deterministic else dtype)
+    options = VictimOptions(device=device, dtype="float32" if benchmark.deterministic else benchmark.dtype)
     target = open_victim(victim, options) if isinstance(victim, str) else as_victim(victim)
     for member in grid.members:
         if member.attack.threat.knowledge == "gradient" and not hasattr(target, "gradients"):
             raise UsageError(
                 f"attack {member.name} needs gradients, and {target.name} gives none; attack an hf: victim, or cnn-mr"
             )
-    data = _dataset(dataset, split, target)
+    data = _dataset(dataset, benchmark.split, target)
     helpers = Helpers(device, dtype=options.dtype)
     for name in {member.attack.threat.similarity_model for member in grid.members} | {benchmark.similarity}:
         if name not in (None, "none"):
             helpers.exact(Encode, name)  # what can't be had is told before anything runs
-    runner = Runner(
+    return Runner(
         benchmark,
-        match_labels(data, target.label_names, label_map),
+        match_labels(data, target.label_names, benchmark.label_map),
         target,
         grid,
         helpers,
-        Path(output) if output is not None else _folder(benchmark),
+        folder or _folder(benchmark),
         resume,
         _batch_size(batch_size),
         on_table,
         _objects(benchmark, victim, dataset, attacks),
     )
-    run = Run(runner.run(), runner.folder)
-    run.table.attrs["flags"] = [f"{flag.name}: {flag.evidence}" for flag in flags(run, target)]
-    write(run.table, run.folder)
-    return run
 
 
 def _dataset(dataset: str | Dataset | Pairs, split: str, victim: Victim) -> Dataset:

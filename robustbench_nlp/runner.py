@@ -41,7 +41,7 @@ from robustbench_nlp.threat import Threat
 from robustbench_nlp.transfer import transferred
 from robustbench_nlp.victim import Victim
 
-__all__ = ["HOPELESS", "Runner"]
+__all__ = ["HOPELESS", "Runner", "replayed"]
 
 DEV = 200
 """Dev examples that an attack learns from."""
@@ -84,13 +84,11 @@ class Runner:
         total = len(self.benchmark.defenses) * len(self.grid.members)
         direct: dict[str, tuple[Header, list[Record]]] = {}
         for defense in self.benchmark.defenses:
-            defended = self._defend(defense)
+            defended = self.defend(defense)
             told = self._told(defense, defended)
             members: dict[str, tuple[Header, list[Record]]] = {}
             for attack in self.grid.members:
-                member = attack
-                if direct:
-                    member = replace(attack, attack=transferred(attack.attack, *direct[attack.name]))
+                member = replayed(attack, direct)
                 label = f"[{len(cells) + 1}/{total}] {shown(defense)} × {member.name}"
                 header, records = self._cell(defended, defense, member, list(members.values()), label)
                 members[member.name] = header, records
@@ -139,7 +137,7 @@ class Runner:
         """Whether the dataset came as an object: its name says nothing about other splits."""
         return any(kind == "dataset" for kind, _ in self.objects)
 
-    def _defend(self, defense: str) -> Victim:
+    def defend(self, defense: str) -> Victim:
         train = () if shown(defense) == "none" else self.train
         return defend(self.victim, defense, train, self.benchmark.seed)
 
@@ -164,9 +162,9 @@ class Runner:
         self, victim: Victim, defense: str, member: Member, before: Sequence[tuple[Header, list[Record]]], label: str
     ) -> tuple[Header, list[Record]]:
         """One cell's header and records, from the file as far as it goes; earlier cells settle examples in a cascade."""
-        header = self._header(victim, defense, member)
+        header = self.header(victim, defense, member)
         settled = self._settled(before)
-        path = self.folder / "records" / f"{file_name(header['defense'])}__{file_name(member.name)}.jsonl"
+        path = self.file(header["defense"], member)
         with RecordFile(path, header, resume=self.resume) as file:
             done = {identity for identity, record in file.records.items() if record.outcome != "error"}
             missing = [example for example in self.examples if example.id not in done]
@@ -183,6 +181,10 @@ class Runner:
                     _stop_if_hopeless(file, len(self.examples))
             header["seconds"] = time.perf_counter() - start
             return header, [file.records[example.id] for example in self.examples]
+
+    def file(self, defense: str, member: Member) -> Path:
+        """Where a cell's records lie; the defense as tables print it."""
+        return self.folder / "records" / f"{file_name(defense)}__{file_name(member.name)}.jsonl"
 
     def _settled(self, before: Sequence[tuple[Header, list[Record]]]) -> dict[str, str]:
         """In a cascade, which examples an earlier member broke, and the winner; empty otherwise."""
@@ -212,11 +214,15 @@ class Runner:
         left = [example for example in examples if example.id not in settled]
         if not left:
             return
-        engine = Engine(
+        yield from self.engine(victim, member).run(left)
+
+    def engine(self, victim: Victim, member: Member) -> Engine:
+        """What attacks, or checks, one cell."""
+        return Engine(
             member.attack,
             victim,
             name=member.name,
-            seed=seed,
+            seed=self.benchmark.seed,
             max_queries=self._threat(victim, member).max_queries,
             draws=self.benchmark.draws,
             batch_size=self.batch_size,
@@ -224,7 +230,6 @@ class Runner:
             similarity=None if self.benchmark.similarity == "none" else self.benchmark.similarity,
             dev=self.dev if prepares(member.attack) else (),
         )
-        yield from engine.run(left)
 
     def _threat(self, victim: Victim, member: Member) -> Threat:
         """The member's threat with the budget that it has against this victim."""
@@ -233,7 +238,7 @@ class Runner:
             most = threat.max_queries * self.benchmark.draws
         return threat if most is None else replace(threat, max_queries=most)
 
-    def _header(self, victim: Victim, defense: str, member: Member) -> Header:
+    def header(self, victim: Victim, defense: str, member: Member) -> Header:
         """What stands in a cell's first line: the table's columns, the whole `spec` and its fingerprint, the environment."""
         benchmark = self.benchmark
         threat = self._threat(victim, member)
@@ -321,6 +326,13 @@ class Runner:
         if self.on_table is not None:
             self.on_table(frame)
         return frame
+
+
+def replayed(member: Member, direct: Mapping[str, tuple[Header, list[Record]]]) -> Member:
+    """In a transfer the member that shows what the attack found `direct`ly, in the undefended victim's cells; else itself."""
+    if not direct:
+        return member
+    return replace(member, attack=transferred(member.attack, *direct[member.name]))
 
 
 def _stop_if_hopeless(file: RecordFile, n: int) -> None:

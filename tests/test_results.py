@@ -52,3 +52,25 @@ def test_the_worst_case_is_at_most_every_member(robust: pd.Series[float]) -> Non
     for defense in ("none", "spell", "typo_augmentation"):
         members = [robust[defense, attack] for attack in ("random_typos", "deepwordbug", "pwws")]
         assert robust[defense, "worst_case:random_typos+deepwordbug+pwws"] <= min(members)
+
+
+@pytest.mark.parametrize("name", ["constraints", "typos"])
+def test_a_reproduction_is_the_benchmark_of_its_file(name: str) -> None:
+    folder = ROOT / "results" / name
+    wanted = yaml.safe_load((ROOT / "docs" / "reproduce" / f"{name}.yaml").read_text("utf-8"))
+    made = yaml.safe_load((folder / "run.yaml").read_text("utf-8"))
+    assert {key: made[key] for key in wanted} == wanted
+    assert (folder / "table.md").read_text("utf-8").strip()
+
+
+def test_constraints_decide_success() -> None:
+    rates = pd.read_csv(ROOT / "results" / "constraints" / "table.csv")["attack_success_rate"].tolist()
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] - rates[-1] > 0.7  # Morris et al. (2020): more than 70 points
+
+
+def test_recognised_words_restore_what_typos_took() -> None:
+    frame = pd.read_csv(ROOT / "results" / "typos" / "table.csv").set_index(["defense", "attack"])
+    robust = frame["robust_accuracy"]
+    for attack in dict.fromkeys(frame.index.get_level_values("attack")):
+        assert robust["word_recognition", attack] > robust["none", attack]

@@ -1,0 +1,260 @@
+"""`verify`: does a run folder say what its victim, its threats and its records say?
+
+Every text that is on record is predicted again and held against the threat from the original; the table is computed again
+from the records. What can't be checked without running the attacks again is that a failed search looked for long enough.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from robustbench_nlp import progress
+from robustbench_nlp.api import Pairs, opened
+from robustbench_nlp.attack import Attack
+from robustbench_nlp.data import Dataset
+from robustbench_nlp.data.example import Example, content_hash
+from robustbench_nlp.defense import shown
+from robustbench_nlp.engine import Engine
+from robustbench_nlp.errors import UsageError, VictimError
+from robustbench_nlp.grid import Benchmark, Member
+from robustbench_nlp.records import SCHEMA, CellRecords, Record, read
+from robustbench_nlp.report.table import COLUMNS, row, table
+from robustbench_nlp.report.worst_case import worst_case_row
+from robustbench_nlp.runner import Runner, replayed
+from robustbench_nlp.tasks.classification import judge, right
+from robustbench_nlp.threat import measure
+from robustbench_nlp.victim import Victim
+
+__all__ = ["Verification", "verify"]
+
+COSTS = ("seconds",)
+"""Columns that may differ from machine to machine."""
+TOLERANCE = 0.01
+"""By how much a probability may differ from the recorded one: more than another machine's rounding makes of it."""
+
+Cells = dict[str, tuple[dict[str, Any], list[Record]]]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was checked: `texts` that were predicted again, and the `differences`, a line each; none: the run holds."""
+
+    folder: Path
+    cells: int
+    texts: int
+    differences: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        return not self.differences
+
+
+def verify(
+    folder: str | Path,
+    *,
+    victim: str | Victim | Callable[[list[str]], Any] | None = None,
+    dataset: str | Dataset | Pairs | None = None,
+    attacks: Sequence[str | Attack] | None = None,
+    device: str = "auto",
+    sample: int | None = None,
+) -> Verification:
+    """Check a run folder. `victim`, `dataset` and `attacks` stand in for what `run.yaml` names, for models that lie elsewhere and
+    for Python objects; `sample` checks the first so many attempted examples of each cell only.
+
+    Raises `UsageError` where there is no run, and for what can't be had any more.
+    """
+    place = Path(folder)
+    try:
+        text = (place / "run.yaml").read_text("utf-8")
+        recorded = pd.read_csv(place / "table.csv", dtype={"fingerprint": str})
+    except OSError as problem:
+        raise UsageError(f"{place} is no run folder: it has no {Path(str(problem.filename)).name}") from problem
+    benchmark = Benchmark.of(yaml.safe_load(text))
+    if text.startswith("# Not complete") and victim is dataset is attacks is None:
+        raise UsageError(
+            f"{place} was made {text.partition(chr(10))[0][len('# Not complete ') :]}; hand them to robustbench_nlp.verify"
+        )
+    runner = opened(
+        benchmark,
+        victim=benchmark.victim if victim is None else victim,
+        dataset=benchmark.dataset if dataset is None else dataset,
+        attacks=benchmark.attacks if attacks is None else attacks,
+        device=device,
+        folder=place,
+    )
+    check = _Check(runner, sample)
+    differences = list(check.run(recorded))
+    return Verification(place, check.cells, check.texts, tuple(differences))
+
+
+@dataclass
+class _Check:
+    """One run's check; counts what it looked at."""
+
+    runner: Runner
+    sample: int | None
+    cells: int = 0
+    texts: int = 0
+
+    def run(self, recorded: pd.DataFrame) -> Iterator[str]:
+        rows: list[dict[str, Any]] = []
+        direct: Cells = {}
+        for defense in self.runner.benchmark.defenses:
+            defended = self.runner.defend(defense)
+            found: Cells = {}
+            for attack in self.runner.grid.members:
+                try:
+                    member = replayed(attack, direct)
+                    path = self.runner.file(shown(defense), member)
+                    file = read(path) if path.exists() else None
+                except (UsageError, KeyError) as problem:
+                    yield str(problem)
+                    continue
+                where = f"{shown(defense)} × {member.name}"
+                if file is None:
+                    yield f"{where}: no records in {path.name}"
+                    continue
+                self.cells += 1
+                yield from (f"{where}: {line}" for line in self._header(file, defended, defense, member))
+                records = list(file.records.values())
+                yield from (f"{where}: {line}" for line in self._examples(file.records))
+                yield from (f"{where}: {line}" for line in self._texts(defended, member, records, found))
+                found[member.name] = file.header, records
+                rows.append(row(file.header, records))
+            if self.runner.benchmark.mode == "transfer":
+                direct = direct or found
+            for name, names in self.runner.grid.worst_cases.items():
+                try:
+                    rows.append(row(*worst_case_row([found[each] for each in names], name)))
+                except (UsageError, KeyError) as problem:
+                    yield f"{shown(defense)} × worst case {name}: {problem}"
+        yield from _table(recorded, table(rows))
+
+    def _header(self, file: CellRecords[Record], victim: Victim, defense: str, member: Member) -> Iterator[str]:
+        """The settings that are recorded are those of the run, and the fingerprint is theirs."""
+        told, wanted = file.header["spec"], self.runner.header(victim, defense, member)["spec"]
+        for key in sorted({*told, *wanted}):
+            if told.get(key) != wanted.get(key):
+                here, there = _apart(wanted.get(key), told.get(key))
+                yield f"{key} is {here} here and {there} on record"
+        if file.header["fingerprint"] != content_hash(SCHEMA, told)[:16]:
+            yield f"the fingerprint {file.header['fingerprint']} is not that of the recorded settings"
+
+    def _examples(self, records: Mapping[str, Record]) -> Iterator[str]:
+        """Every example of the benchmark is on record, as it is in the data set."""
+        examples = {example.id: example for example in self.runner.examples}
+        for identity in [identity for identity in examples if identity not in records]:
+            yield f"example {identity} has no record"
+        for identity, record in records.items():
+            example = examples.get(identity)
+            if example is None:
+                yield f"example {identity} is none of the benchmark's"
+            elif record.original != example.input or record.label != example.label:
+                yield f"example {identity} has another text or label in the data set"
+
+    def _texts(self, victim: Victim, member: Member, records: Sequence[Record], before: Cells) -> Iterator[str]:
+        """Clean and attacked texts predicted again, threats rechecked, outcomes told from both."""
+        engine = self.runner.engine(victim, member)
+        exact = not victim.random and self.runner.benchmark.dtype == "float32"
+        examples = {example.id: example for example in self.runner.examples}
+        known = [record for record in records if record.example_id in examples]
+        judged = [record for record in known if record.outcome in ("success", "failed", "skipped")][: self.sample]
+        answers = engine.predictor.predict([examples[record.example_id].input for record in judged])
+        with progress.task(f"verify {member.name}", len(judged)) as step:
+            for record, output in zip(judged, answers.outputs, strict=True):
+                example = examples[record.example_id]
+                yield from (f"example {record.example_id} {line}" for line in _clean(record, output))
+                if record.outcome != "skipped":
+                    yield from (
+                        f"example {record.example_id} {line}"
+                        for line in _attacked(engine, example, record, exact=exact)
+                    )
+                self.texts += 1
+                step(1, "")
+        broken = {r.example_id for _, cell in before.values() for r in cell if r.outcome == "success"}
+        for record in known:
+            if record.outcome == "settled" and record.example_id not in broken:
+                yield f"example {record.example_id} is settled, and no attack before broke it"
+
+
+def _clean(record: Record, output: Any) -> Iterator[str]:
+    prediction = int(np.argmax(output))
+    if prediction != record.clean_prediction:
+        yield f"is predicted {prediction} without an attack, {record.clean_prediction} on record"
+    elif record.clean_output is None or not np.allclose(output, record.clean_output, atol=TOLERANCE):
+        yield f"has the clean output {np.round(output, 3).tolist()}, {record.clean_output} on record"
+    if record.clean_output is not None:
+        margin = float(judge(np.array([record.clean_output], np.float32), [record.label]).margin[0])
+        if (record.outcome == "skipped") == right(margin):
+            yield f"is recorded as {record.outcome} with the prediction {record.clean_prediction} and the label {record.label}"
+
+
+def _attacked(engine: Engine, example: Example, record: Record, *, exact: bool) -> Iterator[str]:
+    """What differs of an attempted example; a search that isn't `exact`, in low precision or by random draws, may miss what the
+    referee would have credited."""
+    field = engine.field or next(iter(example.fields))
+    adversarial = record.adversarial
+    if adversarial is None:
+        yield f"is recorded as {record.outcome} without a text"
+        return
+    string = adversarial if isinstance(adversarial, str) else adversarial[list(example.fields).index(field)]
+    if example.with_field(field, string) != adversarial:
+        yield f"has a text that differs outside its field {field}"
+    try:
+        verdict = engine.referee.judge(example, field, string)
+    except VictimError as problem:
+        yield f"cannot be predicted again: {problem}"
+        return
+    if exact and verdict.success and record.outcome == "failed":
+        yield "is recorded as failed, and its text is a success"
+    if not verdict.success and record.outcome == "success":
+        yield f"is recorded as a success: {verdict.reason}"
+    if record.outcome == "success" and abs((verdict.margin or 0.0) - (record.margin or 0.0)) > 2 * TOLERANCE:
+        yield f"has the margin {verdict.margin}, {record.margin} on record"
+    changes = measure(example.fields[field], string)
+    for name in ("words_changed", "words_total", "edits_chars"):
+        if getattr(changes, name) != getattr(record, name):
+            yield f"has {name} {getattr(changes, name)}, {getattr(record, name)} on record"
+    most = engine.threat.max_queries
+    if most is not None and record.queries > most:
+        yield f"spent {record.queries} queries, at most {most} were allowed"
+
+
+def _table(recorded: pd.DataFrame, computed: pd.DataFrame) -> Iterator[str]:
+    """The rows and cells in which the published table isn't the one that the records give."""
+    keys = ["defense", "attack"]
+    told = {tuple(row[key] for key in keys): row for row in recorded.to_dict("records")}
+    made = {tuple(row[key] for key in keys): row for row in computed.to_dict("records")}
+    for key in dict.fromkeys([*told, *made]):
+        where = f"table.csv, {key[0]} × {key[1]}"
+        if key not in told or key not in made:
+            yield f"{where}: {'no such row' if key not in told else 'no records give this row'}"
+            continue
+        for name in COLUMNS:
+            if name not in COSTS and not _same(told[key].get(name), made[key][name]):
+                yield f"{where}: {name} is {told[key].get(name)}, the records give {made[key][name]}"
+
+
+def _same(one: Any, other: Any) -> bool:
+    if pd.isna(one) or pd.isna(other):
+        return bool(pd.isna(one) and pd.isna(other))
+    if isinstance(one, float | int) and isinstance(other, float | int):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
+    return str(one) == str(other)
+
+
+def _apart(one: object, other: object) -> tuple[str, str]:
+    """Two values from a little before where they differ."""
+    texts = str(one), str(other)
+    same = next((i for i, (a, b) in enumerate(zip(*texts, strict=False)) if a != b), min(map(len, texts)))
+    start = max(same - 30, 0)
+    first, second = (("…" if start else "") + text[start : start + 90] for text in texts)
+    return first, second

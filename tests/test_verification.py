@@ -1,0 +1,162 @@
+"""`verify`: a run that holds, and every planted fault is told in a line of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from texts import complaint
+
+from robustbench_nlp.api import evaluate
+from robustbench_nlp.cli import main
+from robustbench_nlp.fakes import KeywordVictim
+from robustbench_nlp.records import _line
+from robustbench_nlp.verification import Verification, verify
+
+PAIRS = [
+    ("a good and great but dull film", 1),
+    ("a fine, great story", 1),
+    ("a bad film", 0),
+    ("an awful, dull story with a good cast", 0),
+    ("no film", 0),
+]
+Change = Callable[[dict[str, Any]], object]
+
+
+def made(folder: Path, victim: KeywordVictim | None = None, **settings: Any) -> Path:
+    attacks = ["deepwordbug", "pwws", "input_reduction", "random_typos", "worst_case"]
+    given = {"attacks": attacks, "defenses": ["none", "unicode_normalize"], "similarity": "none", **settings}
+    return evaluate(victim=victim or KeywordVictim(), dataset=PAIRS, output=folder, **given).folder
+
+
+def check(folder: Path, victim: KeywordVictim | None = None, **settings: Any) -> Verification:
+    return verify(folder, victim=victim or KeywordVictim(), dataset=PAIRS, **settings)
+
+
+def rewrite(path: Path, change: Change, outcome: str = "success") -> None:
+    """Change the first record of an outcome, with a sound checksum."""
+    lines = path.read_text("ascii").splitlines()
+    for number, line in enumerate(lines[1:], 1):
+        content = json.loads(line)
+        del content["checksum"]
+        if content["outcome"] == outcome:
+            change(content)
+            lines[number] = _line(content).decode("ascii").rstrip("\n")
+            break
+    path.write_text("\n".join(lines) + "\n", "ascii")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"mode": "transfer", "attacks": ["deepwordbug", "pwws", "worst_case"]},
+        {"cascade": True, "attacks": ["random_typos", "deepwordbug", "worst_case:random_typos+deepwordbug"]},
+        {"max_queries": 5},
+    ],
+)
+def test_a_run_holds(tmp_path: Path, settings: dict[str, Any]) -> None:
+    result = check(made(tmp_path, **settings))
+    assert result.differences == ()
+    assert result.cells == len(list((tmp_path / "records").iterdir()))
+    assert result.texts > 0
+
+
+def test_a_random_victims_run_holds(tmp_path: Path) -> None:
+    victim = KeywordVictim(random=True)
+    assert check(made(tmp_path, victim, draws=3, attacks=["deepwordbug"]), victim).holds
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome", "told"),
+    [
+        (lambda r: r.update(adversarial=r["original"]), "success", "recorded as a success: the victim"),
+        (lambda r: r.update(adversarial="something else entirely, and much longer"), "success", "outside the threat"),
+        (lambda r: r.update(outcome="failed"), "success", "recorded as failed, and its text is a success"),
+        (lambda r: r.update(outcome="skipped"), "success", "is recorded as skipped with the prediction"),
+        (lambda r: r.update(clean_prediction=1 - r["label"]), "success", "without an attack"),
+        (lambda r: r.update(words_changed=r["words_changed"] + 1), "success", "has words_changed"),
+        (lambda r: r.update(original="another text"), "success", "has another text or label"),
+        (lambda r: r.update(example_id="0" * 16), "success", "has no record"),
+        (lambda r: r.update(adversarial=None), "success", "without a text"),
+        (lambda r: r.update(margin=0.9), "success", "has the margin"),
+    ],
+)
+def test_a_changed_record_is_found(tmp_path: Path, change: Change, outcome: str, told: str) -> None:
+    folder = made(tmp_path, attacks=["deepwordbug"], defenses=["none"])
+    rewrite(folder / "records" / "none__deepwordbug.jsonl", change, outcome)
+    lines = check(folder).differences
+    assert any(told in line and line.startswith("none × deepwordbug: example") for line in lines), lines
+
+
+def test_a_settled_example_that_nobody_broke_is_found(tmp_path: Path) -> None:
+    folder = made(tmp_path, attacks=["worst_case:random_typos+deepwordbug"], defenses=["none"])
+    rewrite(folder / "records" / "none__deepwordbug.jsonl", lambda r: r.update(outcome="settled"), "success")
+    assert any("no attack before broke it" in line for line in check(folder).differences), check(folder).differences
+
+
+def test_a_changed_table_a_dropped_row_and_a_damaged_line_are_found(tmp_path: Path) -> None:
+    folder = made(tmp_path, attacks=["deepwordbug", "pwws"], defenses=["none"])
+    table = (folder / "table.csv").read_text()
+    (folder / "table.csv").write_text(table.replace(",5,", ",6,", 1))
+    (line,) = check(folder).differences
+    assert line == "table.csv, none × deepwordbug: n is 6, the records give 5"
+    (folder / "table.csv").write_text("\n".join(table.splitlines()[:-1]) + "\n")
+    assert check(folder).differences == ("table.csv, none × pwws: no such row",)
+    (folder / "table.csv").write_text(table)
+    path = folder / "records" / "none__pwws.jsonl"
+    content = path.read_text()
+    path.write_text(content.replace("a bad film", "a bed film", 1))
+    assert any("damaged (checksum)" in line for line in check(folder).differences)
+    path.unlink()
+    assert any("no records in none__pwws.jsonl" in line for line in check(folder).differences)
+
+
+def test_another_victim_or_setting_is_named(tmp_path: Path) -> None:
+    folder = made(tmp_path, attacks=["deepwordbug"], defenses=["none"])
+    other = KeywordVictim(keywords=(("good",), ("bad",)))
+    lines = check(folder, other).differences
+    assert any(line.startswith("none × deepwordbug: victim is ") for line in lines)
+    assert any("without an attack" in line for line in lines)
+    run = folder / "run.yaml"
+    run.write_text(run.read_text().replace("seed: 0", "seed: 1"))
+    assert "none × deepwordbug: seed is 1 here and 0 on record" in check(folder).differences
+
+
+def test_a_sample_checks_fewer_texts(tmp_path: Path) -> None:
+    folder = made(tmp_path, attacks=["deepwordbug"], defenses=["none"])
+    assert check(folder, sample=2).texts == 2
+
+
+def test_bad_use_is_told_in_one_line(tmp_path: Path) -> None:
+    assert "is no run folder: it has no run.yaml" in complaint(lambda: verify(tmp_path))
+    folder = made(tmp_path / "run", attacks=["deepwordbug"], defenses=["none"])
+    assert "without these Python objects" in complaint(lambda: verify(folder))
+
+
+def test_the_command_prints_what_differs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("text,label\na good film,positive\na bad film,negative\n", "utf-8")
+    run = [
+        "run",
+        "--victim",
+        "tfidf-mr",
+        "--dataset",
+        f"csv:{rows}",
+        "--attacks",
+        "deepwordbug",
+        "--similarity",
+        "none",
+    ]
+    assert main([*run, "--output", str(tmp_path / "run"), "--quiet"]) == 0
+    capsys.readouterr()
+    assert main(["verify", str(tmp_path / "run")]) == 0
+    assert "1 cells, 2 examples predicted again; it holds" in capsys.readouterr().out
+    table = tmp_path / "run" / "table.csv"
+    table.write_text(table.read_text().replace("tfidf_mr", "tfidf_mx", 1))
+    assert main(["verify", str(tmp_path / "run")]) == 1
+    assert "victim is tfidf_mx" in capsys.readouterr().out
+    assert main(["verify", str(tmp_path / "nowhere")]) == 2
