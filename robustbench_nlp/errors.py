@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["Unreachable", "UsageError", "VictimError", "unknown"]
+__all__ = ["Unreachable", "UsageError", "VictimError", "apart", "unknown"]
 
 
 class UsageError(Exception):
@@ -26,3 +26,12 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
     near = get_close_matches(name.replace("-", "_"), names, n=1, cutoff=0.6)
     hint = f"did you mean '{near[0]}'? " if near else ""
     return UsageError(f"no {kind} '{name}'; {hint}known: {', '.join(names) or 'none'}")
+
+
+def apart(one: object, other: object) -> tuple[str, str]:
+    """Two values as a one-line message shows them: from a little before where they differ."""
+    texts = str(one), str(other)
+    same = next((i for i, (a, b) in enumerate(zip(*texts, strict=False)) if a != b), min(map(len, texts)))
+    start = max(same - 30, 0)
+    first, second = (("…" if start else "") + text[start : start + 90] for text in texts)
+    return first, second

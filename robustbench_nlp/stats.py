@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from math import nan, sqrt
 from typing import NamedTuple
 
-__all__ = ["Interval", "least_share", "mcnemar", "mean_difference", "paired_difference", "wilson"]
+from robustbench_nlp.errors import UsageError
+
+__all__ = ["Interval", "holm", "least_share", "mcnemar", "mean_difference", "paired_difference", "wilson"]
 
 
 class Interval(NamedTuple):
@@ -43,6 +45,20 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
     _, only_first, only_second, _ = _crossed(first, second)
     split = only_first + only_second
     return float(binomtest(only_first, split).pvalue) if split else 1.0
+
+
+def holm(chances: Sequence[float]) -> list[float]:
+    """p-values adjusted for being several (Holm, 1979), by statsmodels. Raises `UsageError` without the extra `stats`."""
+    if len(chances) < 2:
+        return list(chances)
+    try:
+        from statsmodels.stats.multitest import multipletests
+    except ImportError as problem:
+        raise UsageError(
+            "several tests are corrected by statsmodels; pip install 'robustbench-nlp[stats]'"
+        ) from problem
+    adjusted: list[float] = multipletests(chances, method="holm")[1].tolist()
+    return adjusted
 
 
 def paired_difference(first: Sequence[bool], second: Sequence[bool], confidence: float = 0.95) -> Interval:

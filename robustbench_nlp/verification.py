@@ -23,7 +23,7 @@ from robustbench_nlp.data import Dataset
 from robustbench_nlp.data.example import Example, content_hash
 from robustbench_nlp.defense import shown
 from robustbench_nlp.engine import Engine
-from robustbench_nlp.errors import UsageError, VictimError
+from robustbench_nlp.errors import UsageError, VictimError, apart
 from robustbench_nlp.grid import Benchmark, Member
 from robustbench_nlp.records import SCHEMA, CellRecords, Record, read
 from robustbench_nlp.report.table import COLUMNS, row, table
@@ -143,7 +143,7 @@ class _Check:
         told, wanted = file.header["spec"], self.runner.header(victim, defense, member)["spec"]
         for key in sorted({*told, *wanted}):
             if told.get(key) != wanted.get(key):
-                here, there = _apart(wanted.get(key), told.get(key))
+                here, there = apart(wanted.get(key), told.get(key))
                 yield f"{key} is {here} here and {there} on record"
         if file.header["fingerprint"] != content_hash(SCHEMA, told)[:16]:
             yield f"the fingerprint {file.header['fingerprint']} is not that of the recorded settings"
@@ -249,12 +249,3 @@ def _same(one: Any, other: Any) -> bool:
     if isinstance(one, float | int) and isinstance(other, float | int):
         return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
     return str(one) == str(other)
-
-
-def _apart(one: object, other: object) -> tuple[str, str]:
-    """Two values from a little before where they differ."""
-    texts = str(one), str(other)
-    same = next((i for i, (a, b) in enumerate(zip(*texts, strict=False)) if a != b), min(map(len, texts)))
-    start = max(same - 30, 0)
-    first, second = (("…" if start else "") + text[start : start + 90] for text in texts)
-    return first, second

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pandas as pd
 from scipy.stats import binomtest
-from statsmodels.stats.multitest import multipletests
 
 import robustbench_nlp as rb
 from robustbench_nlp.attacks.word_search import SEARCHES
+from robustbench_nlp.stats import holm
 
 FOLDER = Path(__file__).parent.parent / "results" / "search"
 PUBLISHED = ("random", "random_order", "importance", "greedy", "beam")
@@ -37,11 +37,11 @@ def main() -> None:
     pairs = list(combinations(broken, 2))
     only = [(len(broken[a] - broken[b]), len(broken[b] - broken[a])) for a, b in pairs]
     p = [binomtest(x, x + y).pvalue if x + y else 1.0 for x, y in only]
-    adjusted = multipletests(p, method="holm")[1]
+    adjusted = holm(p)
     tests = pd.DataFrame(
         [
-            {"first": a, "second": b, "only_first": x, "only_second": y, "p": raw, "p_holm": holm}
-            for (a, b), (x, y), raw, holm in zip(pairs, only, p, adjusted, strict=True)
+            {"first": a, "second": b, "only_first": x, "only_second": y, "p": raw, "p_holm": corrected}
+            for (a, b), (x, y), raw, corrected in zip(pairs, only, p, adjusted, strict=True)
         ]
     )
     FOLDER.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,103 @@
+"""`compare`: cells of one setting side by side, all others refused by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from texts import complaint
+
+from robustbench_nlp.api import evaluate
+from robustbench_nlp.cli import main
+from robustbench_nlp.comparison import compare
+from robustbench_nlp.fakes import KeywordVictim
+from robustbench_nlp.stats import holm
+
+PAIRS = [(f"{words} number {i}", 1) for i in range(10) for words in ("a good and great but dull film", "a fine film")]
+STRONG = KeywordVictim(keywords=(("nothing",), ("good", "great", "fine")), name="strong")
+"""No text has its negative word, so that nothing fools it: a text without any word of its is a tie, and no success."""
+
+
+def made(folder: Path, victim: KeywordVictim | None = None, **settings: Any) -> str:
+    given = {"attacks": ["deepwordbug", "pwws", "worst_case"], "similarity": "none", "dataset": PAIRS, **settings}
+    return str(evaluate(victim=victim or KeywordVictim(), output=folder, **given).folder)
+
+
+def test_another_victim_on_the_same_examples(tmp_path: Path) -> None:
+    weak, strong = made(tmp_path / "a"), made(tmp_path / "b", STRONG)
+    found = compare(weak, strong)
+    assert [pair.first.name[1] for pair in found.pairs] == ["deepwordbug", "pwws", "worst_case:deepwordbug+pwws"]
+    assert found.unpaired == ()
+    typos = found.pairs[0]
+    weaker, stronger = typos.accuracies()
+    lost, won = typos.flips()
+    assert stronger == 1
+    assert (len(lost), len(won)) == (0, round(20 * (1 - weaker)))
+    assert len(won) >= 8
+    assert 0 < typos.difference.low < 1 - weaker < typos.difference.high
+    assert typos.p == pytest.approx(2 * 0.5 ** len(won))
+    assert [pair.adjusted for pair in found.pairs] == holm([pair.p for pair in found.pairs])
+
+
+def test_a_run_beside_itself_has_no_flips(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    assert all(pair.flips() == ([], []) and pair.p == 1 for pair in compare(run, run).pairs)
+
+
+def test_two_defenses_of_one_run(tmp_path: Path) -> None:
+    run = made(tmp_path, defenses=["none", "unicode_normalize"])
+    found = compare(f"{run}::none", f"{run}::unicode-normalize")
+    assert {pair.second.name[0] for pair in found.pairs} == {"unicode_normalize"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        ({"seed": 1}, "seed: 0 and 1"),
+        ({"max_queries": 9}, "threat: "),
+        ({"limit": 7}, "examples: "),
+        ({"draws": 3, "victim": KeywordVictim(random=True)}, "draws: 1 and 3"),
+    ],
+)
+def test_other_settings_are_refused_by_name(tmp_path: Path, settings: dict[str, Any], key: str) -> None:
+    one, two = made(tmp_path / "a"), made(tmp_path / "b", **settings)
+    line = complaint(lambda: compare(one, two))
+    assert "can't be compared" in line
+    assert key in line
+
+
+def test_what_cannot_be_paired_is_told(tmp_path: Path) -> None:
+    one, two = (
+        made(tmp_path / "a"),
+        made(tmp_path / "b", attacks=["deepwordbug"], defenses=["none", "unicode_normalize"]),
+    )
+    found = compare(one, two)
+    assert set(found.unpaired) == {
+        "none × pwws",
+        "none × worst_case:deepwordbug+pwws",
+        "unicode_normalize × deepwordbug",
+    }
+    assert "no cell in common" in complaint(lambda: compare(one, f"{two}::unicode-normalize"))
+    assert "no defense 'nothing'; it has none" in complaint(lambda: compare(f"{one}::nothing", two))
+    assert "is no run folder" in complaint(lambda: compare(str(tmp_path), two))
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weak, strong = made(tmp_path / "a"), made(tmp_path / "b", STRONG)
+    assert main(["compare", weak, strong, "--flips", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "keywords, none" in out
+    assert "100.0%" in out
+    assert "none × deepwordbug: success" in out
+    assert main(["compare", weak, strong, "--json"]) == 0
+    first, *_ = json.loads(capsys.readouterr().out)
+    assert (first["n"], first["lost"]) == (20, 0)
+    assert first["won"] >= 8
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.2]) == [0.2]
+    assert holm([]) == []
