@@ -2,45 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from robustbench_nlp.errors import UsageError, apart
-from robustbench_nlp.grid import WORST_CASE, Benchmark, grid_of
-from robustbench_nlp.records import Record, read
-from robustbench_nlp.report.table import REDUCTION
-from robustbench_nlp.report.worst_case import worst_case_row
+from robustbench_nlp.recorded import Cell, recorded_cells
 from robustbench_nlp.stats import Interval, holm, mcnemar, paired_difference
 
-__all__ = ["Cell", "Comparison", "Pair", "compare"]
+__all__ = ["Comparison", "Pair", "compare"]
 
 MAY_DIFFER = ("victim", "defense")
 """What two cells are compared for; the records of cells that differ in anything else say nothing of each other."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One defended victim under one attack: a file's header, and its records by example."""
-
-    header: Mapping[str, Any]
-    records: Mapping[str, Record]
-
-    @property
-    def name(self) -> tuple[str, str]:
-        """Defense and attack, as tables print them."""
-        return self.header["defense"], self.header["attack"]
-
-    def right(self) -> dict[str, bool]:
-        """Whether each example is right on the clean text and under the attack."""
-        return {identity: record.outcome == "failed" for identity, record in self.records.items()}
-
-    def clean(self) -> float:
-        """The share that is right without an attack."""
-        return sum(record.clean_prediction == record.label for record in self.records.values()) / len(self.records)
 
 
 @dataclass(frozen=True)
@@ -114,31 +86,13 @@ def _parsed(selector: str) -> tuple[Path, str | None]:
 
 
 def _cells(folder: Path, defense: str | None) -> list[Cell]:
-    """The run's cells that say something of robustness, worst cases last."""
-    files = sorted((folder / "records").glob("*.jsonl"))
-    if not files or not (folder / "run.yaml").is_file():
-        raise UsageError(f"{folder} is no run folder: it has no {'records' if not files else 'run.yaml'}")
-    found = [file for file in map(read, files) if file is not None]
-    cells = [Cell(file.header, file.records) for file in found if file.header["mode"] != REDUCTION and file.records]
-    cells = [cell for cell in cells if defense in (None, cell.name[0])]
-    if not cells:
-        names = dict.fromkeys(file.header["defense"] for file in found)
+    """The run's cells that say something of robustness, of one defense or of all."""
+    cells = [cell for cell in recorded_cells(folder) if cell.measures]
+    chosen = [cell for cell in cells if defense in (None, cell.name[0])]
+    if not chosen:
+        names = dict.fromkeys(cell.name[0] for cell in cells)
         raise UsageError(f"{folder} has no defense '{defense}'; it has {', '.join(names)}")
-    return cells + _worst_cases(folder, cells)
-
-
-def _worst_cases(folder: Path, cells: list[Cell]) -> list[Cell]:
-    benchmark = Benchmark.of(yaml.safe_load((folder / "run.yaml").read_text("utf-8")))
-    views = [attack for attack in benchmark.attacks if attack.replace("-", "_").startswith(WORST_CASE)]
-    named = {cell.name: cell for cell in cells}
-    made = []
-    for name, members in grid_of(benchmark.attacks, cascade=benchmark.cascade).worst_cases.items() if views else ():
-        for defense in dict.fromkeys(cell.name[0] for cell in cells):
-            parts = [named[defense, member] for member in members if (defense, member) in named]
-            if len(parts) == len(members):
-                header, records = worst_case_row([(part.header, list(part.records.values())) for part in parts], name)
-                made.append(Cell(header, {record.example_id: record for record in records}))
-    return made
+    return chosen
 
 
 def _refuse_others(first: Cell, second: Cell) -> None:

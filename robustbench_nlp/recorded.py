@@ -1,0 +1,80 @@
+"""What a run folder has on record, cell by cell: what tables, comparisons and reports are made from at any later time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from robustbench_nlp.defense import shown
+from robustbench_nlp.errors import UsageError
+from robustbench_nlp.grid import WORST_CASE, Benchmark, grid_of
+from robustbench_nlp.records import Record, read
+from robustbench_nlp.report.table import REDUCTION
+from robustbench_nlp.report.worst_case import worst_case_row
+
+__all__ = ["Cell", "recorded_cells"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One defended victim under one attack: a file's header, and its records by example."""
+
+    header: Mapping[str, Any]
+    records: Mapping[str, Record]
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """Defense and attack, as tables print them."""
+        return self.header["defense"], self.header["attack"]
+
+    @property
+    def measures(self) -> bool:
+        """Whether it says anything of robustness, as reductions don't."""
+        return str(self.header["mode"]) != REDUCTION
+
+    def right(self) -> dict[str, bool]:
+        """Whether each example is right on the clean text and under the attack."""
+        return {identity: record.outcome == "failed" for identity, record in self.records.items()}
+
+    def clean(self) -> float:
+        """The share that is right without an attack."""
+        return sum(record.clean_prediction == record.label for record in self.records.values()) / len(self.records)
+
+
+def recorded_cells(folder: Path) -> list[Cell]:
+    """The run's cells in the order of its settings, each defense's worst cases last. Raises `UsageError` where there is no run."""
+    files = sorted((folder / "records").glob("*.jsonl"))
+    if not files or not (folder / "run.yaml").is_file():
+        raise UsageError(f"{folder} is no run folder: it has no {'records' if not files else 'run.yaml'}")
+    benchmark = Benchmark.of(yaml.safe_load((folder / "run.yaml").read_text("utf-8")))
+    found = [Cell(file.header, file.records) for file in map(read, files) if file is not None and file.records]
+    grid = _grid(benchmark)
+    order = [member.name for member in grid.members] if grid else []
+    found.sort(key=lambda cell: order.index(cell.name[1]) if cell.name[1] in order else len(order))
+    defenses = list(dict.fromkeys(cell.name[0] for cell in found))
+    wanted = [shown(defense) for defense in benchmark.defenses]
+    defenses.sort(key=lambda name: wanted.index(name) if name in wanted else len(wanted))
+    made: list[Cell] = []
+    for defense in defenses:
+        own = {cell.name[1]: cell for cell in found if cell.name[0] == defense}
+        made += own.values()
+        for name, members in grid.worst_cases.items() if grid else ():
+            parts = [own[member] for member in members if member in own]
+            if len(parts) == len(members):
+                header, records = worst_case_row([(part.header, list(part.records.values())) for part in parts], name)
+                made.append(Cell(header, {record.example_id: record for record in records}))
+    return made
+
+
+def _grid(benchmark: Benchmark) -> Any:
+    """The run's grid; None where attacks were Python objects, whose worst cases have no names here."""
+    try:
+        return grid_of(benchmark.attacks, cascade=benchmark.cascade)
+    except UsageError:
+        if any(attack.replace("-", "_").startswith(WORST_CASE) for attack in benchmark.attacks):
+            raise
+        return None
