@@ -23,13 +23,13 @@ from robustbench_nlp.report.table import (
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["caption", "render", "summary", "write"]
+__all__ = ["caption", "headline", "markdown", "render", "summary", "write"]
 
 
 def write(frame: pd.DataFrame, folder: Path) -> None:
     """Write table.csv (every digit) and table.md (percent, for reading) into the run folder, each whole or not at all."""
     write_whole(folder / "table.csv", frame.to_csv(index=False, lineterminator="\n"))
-    write_whole(folder / "table.md", _markdown(frame))
+    write_whole(folder / "table.md", markdown(frame))
 
 
 def caption(frame: pd.DataFrame) -> list[str]:
@@ -53,7 +53,7 @@ def caption(frame: pd.DataFrame) -> list[str]:
     ensembles = dict.fromkeys(frame["attack"][frame["attack"].str.startswith(WORST_CASE)])
     for name in ensembles:
         members = name.removeprefix(WORST_CASE)
-        published = f"{_worst_case(name).capitalize()}: right under every attack of this published ensemble."
+        published = f"{headline(name).capitalize()}: right under every attack of this published ensemble."
         lines.append(
             published if _published(name) else f"Worst case: right under every one of {members.replace('+', ', ')}."
         )
@@ -143,11 +143,11 @@ def _lines(frame: pd.DataFrame) -> tuple[list[str], list[_Line]]:
 
 def _line(row: Mapping[Hashable, Any], with_errors: bool = False) -> _Line:
     attack = str(row["attack"])
-    headline = attack.startswith(WORST_CASE)
+    worst = attack.startswith(WORST_CASE)
     cells = [
         str(row["victim"]),
         str(row["defense"]),
-        _worst_case(attack) if headline else f"{attack} †" if row.get("known") is True else attack,
+        headline(attack) if worst else f"{attack} †" if row.get("known") is True else attack,
         str(row["n"]),
         _percent(row["clean_accuracy"]),
         "-"
@@ -162,14 +162,14 @@ def _line(row: Mapping[Hashable, Any], with_errors: bool = False) -> _Line:
             f"{row['errors']}{' (!)' if row['incomplete'] else ''}",
             _percent(row["robust_if_errors_right"]),
         ]
-    return _Line((row["dataset"], row["victim"], row["defense"]), cells, bool(row["best"]), headline)
+    return _Line((row["dataset"], row["victim"], row["defense"]), cells, bool(row["best"]), worst)
 
 
 def _published(worst_case: str) -> bool:
     return worst_case.removeprefix(WORST_CASE) in ensemble_names()
 
 
-def _worst_case(name: str) -> str:
+def headline(name: str) -> str:
     """How a worst case is headed: a published one by its name, others have their members in the caption."""
     return f"worst case {name.removeprefix(WORST_CASE)}" if _published(name) else "worst case"
 
@@ -217,7 +217,7 @@ def render(frame: pd.DataFrame) -> Table:
     return shown
 
 
-def _markdown(frame: pd.DataFrame) -> str:
+def markdown(frame: pd.DataFrame) -> str:
     heads, lines = _lines(frame)
     rows = []
     for line in lines:

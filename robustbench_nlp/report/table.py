@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from math import nan
+from math import fsum, nan
 from statistics import mean, median
 from typing import Any
 
@@ -77,7 +77,7 @@ def row(cell: Mapping[str, Any], records: Sequence[Record]) -> dict[str, Any]:
         "forwards_mean": _mean(record.forwards for record in attempted),
         "words_changed_mean": _mean(record.words_changed for record in successes),
         "similarity_mean": _mean(record.similarity for record in successes),
-        "seconds": sum(record.seconds for record in records),
+        "seconds": fsum(record.seconds for record in records),
         **{name: cell.get(name) for name in COLUMNS[-3:]},
     }
     if cell.get("mode") == REDUCTION:

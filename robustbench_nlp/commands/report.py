@@ -1,0 +1,34 @@
+"""`report`: a run's table anew, in other forms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from robustbench_nlp.flags import listed
+
+__all__ = ["command"]
+
+
+@click.command("report")
+@click.argument("folders", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--formats",
+    metavar="A,B",
+    type=click.UNPROCESSED,
+    callback=listed,
+    help="csv, md, latex, parquet. Default: csv,md,latex.",
+)
+def command(folders: Sequence[Path], formats: list[str] | None) -> None:
+    """Write a run's table from its records: CSV, Markdown, LaTeX, Parquet.
+
+    Into the run folder: table.csv, table.md, table.tex, table.parquet; nothing is attacked. The LaTeX table has a column an attack, the best
+    defense bold and its ties marked.
+    """
+    from robustbench_nlp.report.files import FORMATS, written
+
+    for folder in folders:
+        for path in written(folder, formats or list(FORMATS)[:3]):
+            click.echo(path)

@@ -1,0 +1,78 @@
+"""The files of a report, made from the records of a run folder alone: no victim and no attack is needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from robustbench_nlp.errors import UsageError, unknown
+from robustbench_nlp.recorded import Cell, recorded_cells
+from robustbench_nlp.records import WARNINGS, write_whole
+from robustbench_nlp.report.latex import latex
+from robustbench_nlp.report.shown import markdown
+from robustbench_nlp.report.table import row, table
+
+__all__ = ["FORMATS", "written"]
+
+Cells = Sequence[Cell]
+
+
+def _csv(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+    write_whole(folder / "table.csv", frame.to_csv(index=False, lineterminator="\n"))
+    return folder / "table.csv"
+
+
+def _md(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+    write_whole(folder / "table.md", markdown(frame))
+    return folder / "table.md"
+
+
+def _latex(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+    write_whole(folder / "table.tex", latex(frame, cells))
+    return folder / "table.tex"
+
+
+def _parquet(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+    try:
+        frame.to_parquet(folder / "table.parquet", index=False)
+    except ImportError as problem:
+        raise UsageError("Parquet needs a package; pip install pyarrow") from problem
+    return folder / "table.parquet"
+
+
+FORMATS: dict[str, Callable[[pd.DataFrame, Cells, Path], Path]] = {
+    "csv": _csv,
+    "md": _md,
+    "latex": _latex,
+    "parquet": _parquet,
+}
+
+
+def written(folder: Path, formats: Sequence[str]) -> list[Path]:
+    """Write the formats into the run folder; their paths. Columns that need the victim (costs, detection) are kept from the
+    table that is there. Raises `UsageError` where there is no run, and for an unknown format."""
+    for name in formats:
+        if name not in FORMATS:
+            raise unknown("format", name, FORMATS)
+    cells = recorded_cells(folder)
+    frame = table([row(cell.header, list(cell.records.values())) for cell in cells])
+    frame = _completed(frame, folder)
+    if (folder / WARNINGS).exists():
+        frame.attrs["flags"] = json.loads((folder / WARNINGS).read_text("utf-8"))
+    return [FORMATS[name](frame, cells, folder) for name in formats]
+
+
+def _completed(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """The frame with the further columns of the table that the run wrote, row by row."""
+    path = folder / "table.csv"
+    if not path.exists():
+        return frame
+    old = pd.read_csv(path)
+    further = [name for name in old.columns if name not in frame.columns]
+    keys = ["defense", "attack"]
+    merged = frame.merge(old[[*keys, *further]].drop_duplicates(keys), on=keys, how="left") if further else frame
+    merged.attrs = frame.attrs
+    return merged
