@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from robustbench_nlp.ensembles import ensemble_names
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import DRAWS, Benchmark, grid_of, refuse_reductions
 from robustbench_nlp.helpers import Helpers
-from robustbench_nlp.records import WARNINGS, Record, read, write_whole
+from robustbench_nlp.records import Record, read
 from robustbench_nlp.report.flags import flags
 from robustbench_nlp.report.shown import write
 from robustbench_nlp.report.table import incomplete
@@ -129,8 +128,8 @@ def evaluate(
     )
     run = Run(runner.run(), runner.folder)
     warnings = [f"{flag.name}: {flag.evidence}" for flag in flags(run, runner.victim)]
-    write_whole(run.folder / WARNINGS, json.dumps(warnings, indent=1) + "\n")
     run.table.attrs["flags"] = warnings
+    runner.note(warnings=warnings)
     write(run.table, run.folder)
     return run
 

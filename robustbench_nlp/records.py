@@ -18,7 +18,6 @@ from robustbench_nlp.errors import UsageError
 __all__ = [
     "COST_FIELDS",
     "SCHEMA",
-    "WARNINGS",
     "CellRecords",
     "Entry",
     "Journal",
@@ -34,8 +33,6 @@ COST_FIELDS = ("seconds",)
 """What may differ between two runs of the same cell."""
 
 Outcome = Literal["success", "failed", "skipped", "settled", "error"]
-WARNINGS = "warnings.json"
-"""The file of a run folder that keeps what stands below its table."""
 _MARK = ', "checksum": "'
 
 

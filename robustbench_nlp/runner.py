@@ -303,6 +303,11 @@ class Runner:
         order = f"{self.victim.name} names no labels: its classes are read as {', '.join(self.dataset.label_names)}."
         return " ".join(filter(None, [self.dataset.note, "" if self.victim.label_names else order]))
 
+    def note(self, **facts: Any) -> None:
+        """Add what is known of the finished run to its manifest."""
+        path = self.folder / "manifest.json"
+        write_whole(path, json.dumps(json.loads(path.read_text("utf-8")) | facts, indent=2) + "\n")
+
     def _publish(self, rows: list[dict[str, Any]], cells: Sequence[tuple[Header, Counter[str]]]) -> pd.DataFrame:
         """Write the table and the manifest, and show the table to who listens."""
         frame = table(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -92,3 +93,11 @@ def test_the_command(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out.splitlines() == [str(copy / "table.tex")]
     assert "no format 'word'" in complaint(lambda: written(copy, ["word"]))
     assert main(["report", str(tmp_path)]) == 2
+
+
+def test_warnings_below_the_table_stay(run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"warnings": ["saturated: half of the scores are 1"]}))
+    (path,) = written(copy, ["md"])
+    assert "Warning: saturated: half of the scores are 1" in path.read_text()

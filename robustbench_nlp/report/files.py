@@ -10,7 +10,7 @@ import pandas as pd
 
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.recorded import Cell, recorded_cells
-from robustbench_nlp.records import WARNINGS, write_whole
+from robustbench_nlp.records import write_whole
 from robustbench_nlp.report.latex import latex
 from robustbench_nlp.report.shown import markdown
 from robustbench_nlp.report.table import row, table
@@ -60,8 +60,8 @@ def written(folder: Path, formats: Sequence[str]) -> list[Path]:
     cells = recorded_cells(folder)
     frame = table([row(cell.header, list(cell.records.values())) for cell in cells])
     frame = _completed(frame, folder)
-    if (folder / WARNINGS).exists():
-        frame.attrs["flags"] = json.loads((folder / WARNINGS).read_text("utf-8"))
+    if (folder / "manifest.json").exists():
+        frame.attrs["flags"] = json.loads((folder / "manifest.json").read_text("utf-8")).get("warnings", [])
     return [FORMATS[name](frame, cells, folder) for name in formats]
 
 
