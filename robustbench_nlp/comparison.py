@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robustbench_nlp.errors import UsageError, apart
+from robustbench_nlp.power import detectable
 from robustbench_nlp.recorded import Cell, recorded_cells
 from robustbench_nlp.stats import Interval, holm, mcnemar, paired_difference
 
@@ -30,6 +31,12 @@ class Pair:
         """The robust accuracies, in [0, 1]."""
         first, second = (list(cell.right().values()) for cell in (self.first, self.second))
         return sum(first) / len(first), sum(second) / len(second)
+
+    def detectable(self) -> float:
+        """The smallest difference that so many examples find with a power of 80 %, by as many flips as there are; NaN without."""
+        lost, won = self.flips()
+        n = len(self.first.records)
+        return detectable(n, (len(lost) + len(won)) / n)
 
     def flips(self) -> tuple[list[str], list[str]]:
         """The examples that only the first withstands, and those that only the second does."""
