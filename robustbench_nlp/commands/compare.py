@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from math import isnan
 from typing import TYPE_CHECKING
 
 import click
@@ -60,6 +61,7 @@ def _row(pair: Pair) -> dict[str, object]:
         "difference": list(pair.difference),
         "p": pair.p,
         "p_holm": pair.adjusted,
+        "detectable": None if isnan(least := pair.detectable()) else least,
         "lost": len(lost),
         "won": len(won),
     }
@@ -72,7 +74,7 @@ def _table(found: Comparison) -> object:
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for i, head in enumerate(
-        ("first", "second", "attack", "n", "clean %", "robust %", "difference", "p (Holm)", "flips")
+        ("first", "second", "attack", "n", "clean %", "robust %", "difference", "p (Holm)", "flips", "finds ≥")
     ):
         table.add_column(head, justify="right" if i > 2 else "left", overflow="fold")
     for pair in found.pairs:
@@ -87,11 +89,13 @@ def _table(found: Comparison) -> object:
             f"{one:.1%} → {two:.1%}",
             f"{100 * (two - one):+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]" + ("" if pair.adjusted < 0.05 else " ≈"),
             f"{pair.adjusted:.2g}",
-            f"−{len(lost)} +{won_count}" if (won_count := len(won)) or lost else "none",
+            f"−{len(lost)} +{len(won)}" if lost or won else "none",
+            "-" if isnan(least := pair.detectable()) else f"{100 * least:.1f}",
         )
         table.add_row(*map(Text, cells))
     table.caption = (
-        "≈: not distinguishable at 5 % after Holm's correction; −: withstood by the first alone, +: by the second alone"
+        "≈: not distinguishable at 5 % after Holm's correction; −: withstood by the first alone, +: by the second alone; "
+        "finds ≥: the difference in points that so many examples find four times in five, with as many flips"
     )
     table.caption_justify = "left"
     return table
