@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from robustbench_nlp.api import Run, evaluate
+    from robustbench_nlp.comparison import Comparison, compare
     from robustbench_nlp.data import Dataset, Example, load_dataset
     from robustbench_nlp.errors import UsageError
+    from robustbench_nlp.verification import Verification, verify
     from robustbench_nlp.victim import Victim, open_victim
 
 __all__ = [
+    "Comparison",
     "Dataset",
     "Example",
     "Run",
@@ -22,6 +25,7 @@ __all__ = [
     "Verification",
     "Victim",
     "__version__",
+    "compare",
     "evaluate",
     "load_dataset",
     "open_victim",
@@ -32,6 +36,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "api": ("Run", "evaluate"),
+    "comparison": ("Comparison", "compare"),
     "data": ("Dataset", "Example", "load_dataset"),
     "errors": ("UsageError",),
     "verification": ("Verification", "verify"),
