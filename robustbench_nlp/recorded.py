@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,12 @@ class Cell:
     def floor(self) -> float:
         """What a constant answer scores on these examples."""
         return floor(self.records.values())
+
+    def success_rate(self) -> float:
+        """Successes / attempted examples; NaN where none was attempted."""
+        outcomes = [record.outcome for record in self.records.values()]
+        attempted = outcomes.count("success") + outcomes.count("failed")
+        return outcomes.count("success") / attempted if attempted else nan
 
     def clean(self) -> float:
         """The share that is right without an attack."""
