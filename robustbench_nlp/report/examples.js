@@ -52,20 +52,23 @@
     return runs.concat(a.slice(a.length - end).map((token) => [0, token]));
   };
 
-  // A token with its invisible characters named, and in changed words those that ASCII has not explained in a tip.
+  const named = (character) => `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+  // A token with its invisible characters named.
   const put = (target, token) => {
     let plain = "";
     const flush = () => { if (plain) target.append(plain); plain = ""; };
     for (const character of token) {
       if (INVISIBLE.test(character) && character !== "\n" && character !== "\t") {
         flush();
-        const code = `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
-        target.append(make("span", code, "code"));
+        target.append(make("span", named(character), "code"));
       } else plain += character;
     }
     flush();
   };
-  const foreign = (token) => [...token].filter((c) => c > "\x7f").map((c) => `${c} U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`);
+  const foreign = (clean, attacked) => {
+    const known = new Set(clean);
+    return [...new Set(attacked)].filter((c) => c > "\x7f" && !known.has(c) && !INVISIBLE.test(c)).map((c) => `${c} ${named(c)}`);
+  };
   const side = (name, runs, sign) => {
     const box = make("div");
     const text = make("p");
@@ -76,8 +79,6 @@
       if (kind === 0) { open = null; put(text, token); continue; }
       if (!open) { open = make(sign < 0 ? "del" : "ins"); text.append(open); }
       put(open, token);
-      const odd = foreign(token);
-      if (odd.length) open.title = `${open.title} ${odd.join(", ")}`.trim();
     }
     box.append(make("h4", name), text);
     return box;
@@ -97,7 +98,7 @@
     const known = row[ATTACKED] !== undefined && row[ATTACKED] !== null;
     const attacked = known ? data.texts[row[ATTACKED]] : clean;
     const box = make("article", undefined, "example");
-    const head = make("h3", `${label(gold)}: ${label(row[CLEAN])}${percent(row[CLEAN_SHARE])}`);
+    const head = make("h3", `${label(gold)}, predicted ${label(row[CLEAN])}${percent(row[CLEAN_SHARE])}`);
     if (known) head.append(` → ${label(row[PREDICTION])}${percent(row[SHARE])}`);
     const name = data.outcomes[row[OUTCOME]];
     head.append(" ", make("span", MEANING[name] ?? name, `outcome ${name}`));
@@ -108,6 +109,10 @@
     } else pair.append(side("clean", [[0, clean]], -1));
     const facts = [`${cell.defense} × ${cell.attack}`, `example ${id}`, `queries ${shown(row[QUERIES])}`];
     if (row[WORDS] !== undefined && row[WORDS] !== null) facts.push(`words changed ${row[WORDS]} of ${shown(row[TOTAL])}`, `characters ${shown(row[EDITS])}`);
+    if (known) {
+      const odd = foreign(clean, attacked);
+      if (odd.length) facts.push(`new characters ${odd.slice(0, 12).join(", ")}${odd.length > 12 ? ", …" : ""}`);
+    }
     if (row[SIMILARITY] !== undefined && row[SIMILARITY] !== null) facts.push(`similarity ${row[SIMILARITY]}`);
     if (row[WINNER] !== undefined && row[WINNER] !== null) facts.push(`broken by ${data.texts[row[WINNER]]}`);
     if (row[ERROR] !== undefined && row[ERROR] !== null) facts.push(data.texts[row[ERROR]]);

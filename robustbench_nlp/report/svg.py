@@ -36,7 +36,7 @@ def chart(made: Chart) -> str:
         f'<figure class="chart"><figcaption>{escaped(made.title)}</figcaption>'
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escaped(heading)}. {escaped(_told(made))}">'
         f"{grid}{lines}</svg>"
-        f"<details><summary>Numbers<span class=unseen> of {escaped(heading)}</span></summary>{_numbers(made)}</details></figure>"
+        f"<details><summary>Numbers<span class=unseen> of {escaped(heading)}</span></summary>{_numbers(made, heading)}</details></figure>"
     )
 
 
@@ -143,7 +143,7 @@ def _told(made: Chart) -> str:
     return f"{ends}." + ("" if made.floor is None else f" A constant answer scores {100 * made.floor:.1f} %.")
 
 
-def _numbers(made: Chart) -> str:
+def _numbers(made: Chart, heading: str) -> str:
     rows = []
     for at in dict.fromkeys([*ticks(made), made.end]):
         found = [_reading(made, line, at) for line in made.lines]
@@ -152,7 +152,7 @@ def _numbers(made: Chart) -> str:
             rows.append(f'<tr><th scope="row">{at:,.0f}</th>{cells}</tr>')
     heads = "".join(f'<th scope="col" class="number">{escaped(line.label)} %</th>' for line in made.lines)
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="Numbers of {escaped(made.title)}"><table><thead><tr>'
+        f'<div class="scroll" tabindex="0" role="group" aria-label="Numbers of {escaped(heading)}"><table><thead><tr>'
         f'<th scope="col">{escaped(made.x_label)}</th>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
     )
 

@@ -32,7 +32,9 @@ _COLUMNS = (
     Column("attack"),
     Column("clean %", number=True, about="share that is right without an attack"),
     Column("robust % [95 %]", number=True, about="share that is right without an attack and under it"),
-    Column("0–100 %", about="dot and bar: robust with its interval; tick: clean; dotted: a constant answer"),
+    Column(
+        "0–100 %", about="dot and bar: robust with its interval; tick: clean; dotted: a constant answer", sorts=False
+    ),
     Column("ASR %", number=True, low=True, about="attack success rate: successes / attempted"),
     Column("queries", number=True, about="mean per attempted example"),
     Column("words changed", number=True, about="mean per success"),
@@ -60,12 +62,13 @@ def web(frame: pd.DataFrame, cells: Sequence[Cell]) -> str:
         f"{first['victim']} on {first['dataset']}: robustness",
         "\n".join(page.section(name, title, body) for name, (title, body) in parts.items()),
         data={"example-data": examples(cells)},
-        links={name: title for name, (title, _) in parts.items()},
+        links={name: _LINKS.get(name, title) for name, (title, _) in parts.items()},
         styles=[page.asset("report.css")],
         scripts=[page.asset("examples.js")],
     )
 
 
+_LINKS = {"queries": "Queries", "words": "Words", "noise": "Noise", "heat": "Heat map", "about": "About"}
 _BY_QUERIES = (
     "The share of all examples that is right at each budget of queries, the clean prediction being the first; exact where an "
     "attack's path doesn't depend on its budget."
@@ -90,7 +93,7 @@ def _summary(frame: pd.DataFrame) -> str:
     with_errors = bool((frame["errors"] > 0).any())
     columns = _COLUMNS if with_errors else _COLUMNS[:-1]
     made = [_row(row, frame, len(columns)) for row in measured]
-    told = f"{frame.iloc[0]['victim']} on {frame.iloc[0]['dataset']}: accuracy without and under each attack; click a heading to sort"
+    told = f"{frame.iloc[0]['victim']} on {frame.iloc[0]['dataset']}: accuracy without and under each attack; headings sort"
     notes = "".join(f"<li>{escaped(line)}</li>" for line in lines if line not in doubts)
     return f'{_doubts(doubts, "flags" in frame.attrs)}{page.table("results", told, columns, made)}<ul class="notes">{notes}</ul>'
 
