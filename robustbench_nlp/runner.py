@@ -315,7 +315,7 @@ class Runner:
         manifest = {
             "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
             "environment": environment(),
-            "dataset": {"name": self.dataset.name, "source": self.dataset.source, "licence": self.dataset.licence},
+            "dataset": {name: getattr(self.dataset, name) for name in ("name", "version", "source", "licence")},
             "cells": [
                 {
                     "defense": h["defense"],
