@@ -68,12 +68,17 @@ def verify(
     device: str = "auto",
     sample: int | None = None,
 ) -> Verification:
-    """Check a run folder. `victim`, `dataset` and `attacks` stand in for what `run.yaml` names, for models that lie elsewhere and
-    for Python objects; `sample` checks the first so many attempted examples of each cell only.
+    """Check a run folder, or an entry of a leaderboard by its JSON file. `victim`, `dataset` and `attacks` stand in for what
+    `run.yaml` names, for models that lie elsewhere and for Python objects; `sample` checks the first so many attempted examples
+    of each cell only.
 
     Raises `UsageError` where there is no run, and for what can't be had any more.
     """
     place = Path(folder)
+    if place.is_file() and attacks is None:
+        from robustbench_nlp.leaderboard.checking import verify_entry  # which builds on this module
+
+        return verify_entry(place, victim=victim, dataset=dataset, device=device, sample=sample)
     try:
         text = (place / "run.yaml").read_text("utf-8")
         recorded = pd.read_csv(place / "table.csv", dtype={"fingerprint": str})
@@ -108,6 +113,8 @@ class Check:
     runner: Runner
     sample: int | None
     source: Source
+    ignored: tuple[str, ...] = ()
+    """Settings that may differ from the recorded ones."""
     cells: int = 0
     texts: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -148,7 +155,7 @@ class Check:
         """The settings that are recorded are those of the run, and the fingerprint is theirs."""
         told, wanted = file.header["spec"], self.runner.header(victim, defense, member)["spec"]
         for key in sorted({*told, *wanted}):
-            if told.get(key) != wanted.get(key):
+            if key not in self.ignored and told.get(key) != wanted.get(key):
                 here, there = apart(wanted.get(key), told.get(key))
                 yield f"{key} is {here} here and {there} on record"
         if file.header["fingerprint"] != content_hash(SCHEMA, told)[:16]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boards import made, rewrite, workplace
+from boards import made, rewrite
 from hypothesis import given
 from hypothesis import strategies as st
 from texts import complaint
@@ -20,36 +20,16 @@ from robustbench_nlp.leaderboard.submission import submit
 from robustbench_nlp.leaderboard.texts import applied, edits, lines_of, uncompressed, verdicts
 from robustbench_nlp.recorded import recorded_cells
 
+pytestmark = pytest.mark.usefixtures("there")
 PLAIN = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("board")
-    workplace(folder)
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def _there(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(place)
-    monkeypatch.syspath_prepend(str(place))
-
-
-@pytest.fixture(scope="module")
-def run(place: Path) -> Path:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(place)
-        patch.syspath_prepend(str(place))
-        return made(Path("run"), defenses=["none", "unicode-normalize"]).resolve()
-
-
-def test_an_entry_says_what_the_table_says(run: Path, tmp_path: Path) -> None:
-    first, second = submit(run, to=tmp_path, links=["https://example.org/paper"])
+def test_an_entry_says_what_the_table_says(board_run: Path, tmp_path: Path) -> None:
+    first, second = submit(board_run, to=tmp_path, links=["https://example.org/paper"])
     assert first == tmp_path / "classification" / "fast-1" / "keywords__none.json"
     assert second.name == "keywords__unicode_normalize.json"
     entry = read_entry(first)
-    cells = {cell.name: cell for cell in recorded_cells(run)}
+    cells = {cell.name: cell for cell in recorded_cells(board_run)}
     worst = cells["none", "worst_case:fast-1"]
     assert entry.measured["robust_accuracy"] == sum(worst.right().values()) / len(worst.records)
     assert entry.measured["robust_low"] < entry.measured["robust_accuracy"] < entry.measured["robust_high"]
@@ -67,17 +47,17 @@ def test_an_entry_says_what_the_table_says(run: Path, tmp_path: Path) -> None:
     assert set(entries(tmp_path)) == {first, second}
 
 
-def test_the_same_run_gives_the_same_files(run: Path, tmp_path: Path) -> None:
-    one, two = (submit(run, to=tmp_path / side, defense="unicode_normalize")[0] for side in ("one", "two"))
+def test_the_same_run_gives_the_same_files(board_run: Path, tmp_path: Path) -> None:
+    one, two = (submit(board_run, to=tmp_path / side, defense="unicode_normalize")[0] for side in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
     assert one.with_suffix(".jsonl.gz").read_bytes() == two.with_suffix(".jsonl.gz").read_bytes()
 
 
-def test_no_text_of_the_data_set_is_published_unless_asked(run: Path, tmp_path: Path) -> None:
-    (path,) = submit(run, to=tmp_path, defense="none")
+def test_no_text_of_the_data_set_is_published_unless_asked(board_run: Path, tmp_path: Path) -> None:
+    (path,) = submit(board_run, to=tmp_path, defense="none")
     texts = path.with_suffix(".jsonl.gz")
     assert b"film with a" not in uncompressed(texts)
-    (path,) = submit(run, to=tmp_path, defense="none", whole_texts=True)
+    (path,) = submit(board_run, to=tmp_path, defense="none", whole_texts=True)
     assert b"film with a" in uncompressed(texts)
     assert any("adversarial" in line for line in lines_of(uncompressed(texts)))
 
@@ -92,9 +72,9 @@ def test_edits_make_the_text_again(original: str, text: str) -> None:
     )
 
 
-def test_a_full_run_and_a_cascade_may_stand_in_one_ranking(run: Path, tmp_path: Path) -> None:
+def test_a_full_run_and_a_cascade_may_stand_in_one_ranking(board_run: Path, tmp_path: Path) -> None:
     full = made(tmp_path / "full", attacks=["pwws", "worst-case:fast-1"])
-    (one,) = submit(run, to=tmp_path / "a", defense="none")
+    (one,) = submit(board_run, to=tmp_path / "a", defense="none")
     (two,) = submit(full, to=tmp_path / "b")
     first, second = read_entry(one), read_entry(two)
     assert (first.mode, second.mode) == ("cascade", "adaptive")
@@ -142,8 +122,8 @@ def test_a_run_of_python_objects_is_refused(tmp_path: Path) -> None:
     assert "nobody else has" in complaint(lambda: submit(folder, to=tmp_path / "board"))
 
 
-def test_more_than_one_error_in_a_hundred_is_refused(tmp_path: Path, place: Path) -> None:
-    (place / "failing.py").write_text(
+def test_more_than_one_error_in_a_hundred_is_refused(tmp_path: Path, board_place: Path) -> None:
+    (board_place / "failing.py").write_text(
         "from robustbench_nlp.fakes import KeywordVictim\n"
         "def victim(texts):\n"
         "    if any('2' in text for text in texts):\n        raise OSError('no power')\n"
@@ -154,40 +134,40 @@ def test_more_than_one_error_in_a_hundred_is_refused(tmp_path: Path, place: Path
 
 
 def test_members_that_are_not_the_published_ones_are_refused(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    board_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     edited = (EnsembleMember("random_typos"), EnsembleMember("deepwordbug", 300), EnsembleMember("pwws", 200))
     monkeypatch.setattr(grid, "load_ensemble", lambda name: Ensemble(name, "", edited))
-    told = complaint(lambda: submit(run, to=tmp_path))
+    told = complaint(lambda: submit(board_run, to=tmp_path))
     assert "none × fast-1: fast-1/deepwordbug has the attack" in told
     assert "run it again with this release" in told
 
 
-def test_claims(run: Path, tmp_path: Path) -> None:
+def test_claims(board_run: Path, tmp_path: Path) -> None:
     (path,) = submit(
-        run, to=tmp_path, defense="none", claims={"robust": 0.5}, links=["https://example.org"], external=True
+        board_run, to=tmp_path, defense="none", claims={"robust": 0.5}, links=["https://example.org"], external=True
     )
     entry = read_entry(path)
     assert (entry.claimed, entry.flags[0]) == ({"robust_accuracy": 0.5}, "external")
-    assert "say whose" in complaint(lambda: submit(run, to=tmp_path, claims={"robust": 0.5}))
-    assert "no fraction" in complaint(lambda: submit(run, to=tmp_path, defense="none", claims={"robust": 31.0}))
+    assert "say whose" in complaint(lambda: submit(board_run, to=tmp_path, claims={"robust": 0.5}))
+    assert "no fraction" in complaint(lambda: submit(board_run, to=tmp_path, defense="none", claims={"robust": 31.0}))
     assert "no claim 'robist'; did you mean 'robust'?" in complaint(
-        lambda: submit(run, to=tmp_path, defense="none", claims={"robist": 0.5})
+        lambda: submit(board_run, to=tmp_path, defense="none", claims={"robist": 0.5})
     )
-    assert "add --claim" in complaint(lambda: submit(run, to=tmp_path, defense="none", external=True))
+    assert "add --claim" in complaint(lambda: submit(board_run, to=tmp_path, defense="none", external=True))
 
 
-def test_another_entry_is_not_overwritten_by_accident(run: Path, tmp_path: Path) -> None:
-    submit(run, to=tmp_path, defense="none")
-    assert submit(run, to=tmp_path, defense="none", links=["https://example.org"])
+def test_another_entry_is_not_overwritten_by_accident(board_run: Path, tmp_path: Path) -> None:
+    submit(board_run, to=tmp_path, defense="none")
+    assert submit(board_run, to=tmp_path, defense="none", links=["https://example.org"])
     other = made(tmp_path / "other", victim="python:boardvictims:other")
     assert "is another entry" in complaint(lambda: submit(other, to=tmp_path))
     assert submit(other, to=tmp_path, name="mine")[0].name == "mine__none.json"
     assert submit(other, to=tmp_path, replace=True)[0].name == "keywords__none.json"
 
 
-def test_what_is_no_entry(run: Path, tmp_path: Path) -> None:
-    (path,) = submit(run, to=tmp_path, defense="none")
+def test_what_is_no_entry(board_run: Path, tmp_path: Path) -> None:
+    (path,) = submit(board_run, to=tmp_path, defense="none")
     for change, told in (
         (lambda c: c.pop("comparable"), "lacks comparable"),
         (lambda c: c["measured"].pop("floor"), "lacks measured.floor"),
@@ -205,10 +185,10 @@ def test_what_is_no_entry(run: Path, tmp_path: Path) -> None:
     assert "holds no entries" in complaint(lambda: entries(tmp_path / "nowhere"))
 
 
-def test_the_command(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["submit", str(run), "--to", str(tmp_path), "--defense", "none", "--claim", "robust=0.25"]) == 0
+def test_the_command(board_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["submit", str(board_run), "--to", str(tmp_path), "--defense", "none", "--claim", "robust=0.25"]) == 0
     assert "keywords__none.json: " in (line := capsys.readouterr().out)
     assert "n = 24; small" in line
-    assert main(["submit", str(run), "--to", str(tmp_path), "--claim", "robust"]) == 2
+    assert main(["submit", str(board_run), "--to", str(tmp_path), "--claim", "robust"]) == 2
     assert "write robust=0.31" in capsys.readouterr().err
     assert main(["submit", str(tmp_path)]) == 2
