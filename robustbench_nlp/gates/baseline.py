@@ -119,9 +119,10 @@ def differences(old: Baseline, new: Baseline) -> list[str]:
     """What forbids to compare, a phrase each. Fewer examples of the same dataset may be compared with a baseline of more."""
     fewer = old.settings.get("dataset") == new.settings.get("dataset") and new.examples() < old.examples()
     found = _apart("", old.settings, new.settings, EXAMPLES if fewer else ())
+    added = [name for name in new.cells if name not in old.cells]
     for name, cell in old.cells.items():
         if name not in new.cells:
-            found.append(f"{name} is no longer measured")
+            found.append(f"{name} is no longer measured" + (f", {', '.join(added)} is" if added else ""))
         else:
             found += _apart(f"{name}: ", cell.settings, new.cells[name].settings)
     return found

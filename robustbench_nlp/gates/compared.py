@@ -72,12 +72,12 @@ def compared(folder: Path, tolerances: Mapping[str, float], options: GateOptions
     if options.update == "all":
         return Comparison({}, folder, "written" if save(path, test, now) else "unchanged")
     old = load(path)
+    if old is not None:
+        _refuse_others(path, old, now)
     missing = [name for name in now.cells if old is None or name not in old.cells]
     if missing and options.update != "new":
         what = "is not there" if old is None else f"has no {missing[0]}"
         raise UsageError(f"the baseline {_near(path)} {what}; write it with --robust-update-new-only")
-    if old is not None:
-        _refuse_others(path, old, now)
     verdicts = _verdicts(old, now, tolerances) if old else {}
     if missing:
         kept = old.cells if old else {}

@@ -167,7 +167,7 @@ class Gate:
     def _tell(self, outcome: str, lines: Sequence[str], needed: int | None = None, written: str = "") -> None:
         from robustbench_nlp.gates.summary import properties
 
-        self.properties += properties(outcome, lines[0] if lines else "", needed, written)
+        self.properties += properties(self.checks, outcome, lines[0] if lines else "", needed, written)
 
 
 class _Asked(NamedTuple):

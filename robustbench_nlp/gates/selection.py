@@ -81,20 +81,25 @@ def _refuse_unknown(items: Sequence[pytest.Item], options: GateOptions) -> None:
     named = {name for item in items if is_gate(item) for name in attack_names(attacks_of(item))}
     for name in (*options.only, *options.skip):
         if name not in {ALL, WORST_CASE, *named} and name not in plugin_names("attack"):
-            raise unknown("attack", name, [*plugin_names("attack"), *sorted(named)])
+            raise unknown("attack", name, {*plugin_names("attack"), *named})
 
 
 def suite_members(suite: str | Sequence[Any]) -> dict[str, Any]:
     """What `attack_suite` goes through, by the id in a test's name: an ensemble's members with their budgets, or the attacks named,
-    a list or one string."""
-    if not isinstance(suite, str):
-        return _by_name(list(suite))
+    a list or one string. Raises `UsageError` for a name that is neither."""
     from robustbench_nlp.ensembles import ensemble_names, load_ensemble
+    from robustbench_nlp.plugins import plugin_names, split_list
 
-    if suite.replace("_", "-") not in ensemble_names():
-        from robustbench_nlp.plugins import split_list
-
-        return _by_name(split_list(suite))
+    if not isinstance(suite, str) or suite.replace("_", "-") not in ensemble_names():
+        attacks = split_list(suite) if isinstance(suite, str) else list(suite)
+        for name in attack_names([attack for attack in attacks if isinstance(attack, str)]):
+            if name not in {
+                WORST_CASE,
+                *plugin_names("attack"),
+                *(known.replace("-", "_") for known in ensemble_names()),
+            }:
+                raise unknown("attack or ensemble", name, [*plugin_names("attack"), *ensemble_names()])
+        return _by_name(attacks)
     chosen = []
     for member in load_ensemble(suite).members:
         limits = dict(member.threat) | ({"max_queries": member.max_queries} if member.max_queries is not None else {})

@@ -5,6 +5,7 @@ Everything comes from the reports' properties, so that gates of xdist's workers 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -25,20 +26,26 @@ class Told(NamedTuple):
     written: str
 
 
-def properties(outcome: str, line: str, needed: int | None, written: str) -> list[tuple[str, object]]:
-    """A check as properties of its test; always four, so that several checks of a test can be told apart."""
-    return [(OUTCOME, outcome), (LINE, line), (NEEDED, needed or ""), (WRITTEN, written)]
+def properties(check: int, outcome: str, line: str, needed: int | None, written: str) -> list[tuple[str, object]]:
+    """A check as properties of its test, numbered from the second on; what is empty is left out."""
+    place = f"[{check}]" if check > 1 else ""
+    values = {OUTCOME: outcome, LINE: line, NEEDED: needed, WRITTEN: written}
+    return [(name + place, value) for name, value in values.items() if value]
 
 
 def told(test: str, found: Iterable[tuple[str, Any]]) -> list[Told]:
     """The checks among a test's properties."""
-    values: dict[str, list[Any]] = {name: [] for name in (OUTCOME, LINE, NEEDED, WRITTEN)}
-    for name, value in found:
-        if name in values:
-            values[name].append(value)
+    known = dict(found)
+    places = [name.removeprefix(OUTCOME) for name in known if re.fullmatch(rf"{OUTCOME}(\[\d+\])?", name)]
     return [
-        Told(test, outcome, line, needed or None, written)
-        for outcome, line, needed, written in zip(*values.values(), strict=True)
+        Told(
+            test,
+            known[OUTCOME + place],
+            known.get(LINE + place, ""),
+            known.get(NEEDED + place),
+            known.get(WRITTEN + place, ""),
+        )
+        for place in places
     ]
 
 

@@ -27,7 +27,8 @@ compared on the examples that are attempted both times; an error is a part of no
 @dataclass(frozen=True)
 class Verdict:
     """One field of one cell: its worth then and now in [0, 1] and the 90 % interval of how much worse it became; `n` pairs, the
-    examples that went from well to ill, and the number of examples that would settle it (None: settled, or none would)."""
+    examples that became worse, how many became better, and the number of examples that would settle it (None: settled, or
+    none would)."""
 
     field: str
     outcome: Outcome
@@ -37,6 +38,7 @@ class Verdict:
     tolerance: float
     n: int
     lost: tuple[str, ...]
+    won: int
     needed: int | None
 
     def told(self) -> str:
@@ -49,7 +51,7 @@ class Verdict:
         line = (
             f"{_named(self.field)} {self.before:.1%} → {self.now:.1%}: a {word} of {100 * change:.1f} points {bounds}"
         )
-        line += f", tolerance {100 * self.tolerance:.1f}, n = {self.n}"
+        line += f", tolerance {100 * self.tolerance:.1f}, n = {self.n} ({len(self.lost)} worse, {self.won} better)"
         if self.outcome == "inconclusive":
             line += (
                 f"; needs n ≥ {self.needed}" if self.needed else "; that is the tolerance itself, which no n settles"
@@ -72,10 +74,11 @@ def judged(field: str, before: Mapping[str, str], now: Mapping[str, str], tolera
     outcome: Outcome = "fail" if worse.low > tolerance else "pass" if worse.high <= tolerance else "inconclusive"
     needed = _needed(first, second, tolerance) if n and outcome == "inconclusive" else None
     lost = tuple(identity for identity, (a, b) in pairs.items() if a and not b)
+    won = sum(bool(b) and not a for a, b in pairs.values())
     shares = [sum(side) / n if n else 0.0 for side in (first, second)]
     if field == "attack_success_rate":
         shares = [1 - share for share in shares]
-    return Verdict(field, outcome, shares[0], shares[1], worse, tolerance, n, lost, needed)
+    return Verdict(field, outcome, shares[0], shares[1], worse, tolerance, n, lost, won, needed)
 
 
 def _needed(first: list[bool], second: list[bool], tolerance: float) -> int | None:
