@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import ClassVar
 
 from robustbench_nlp.adversaries import once
 from robustbench_nlp.data.example import Example
@@ -22,6 +23,8 @@ __all__ = ["AdversarialAugmentation"]
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AdversarialAugmentation:
     """Each of `attacks` (selectors) meets `sample` training examples, with at most `max_queries` each (None: no bound)."""
+
+    version: ClassVar[int] = 2
 
     attacks: tuple[str, ...] = ("deepwordbug", "pwws")
     sample: int = 1000

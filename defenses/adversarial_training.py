@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 from random import Random
+from typing import ClassVar
 
 from robustbench_nlp.adversaries import adversarial
 from robustbench_nlp.data.example import Example, Input
@@ -27,6 +28,8 @@ class AdversarialTraining:
 
     `max_queries` bounds an attack on one example (None: no bound).
     """
+
+    version: ClassVar[int] = 2
 
     attacks: tuple[str, ...] = ("deepwordbug", "pwws")
     sample: int = 500
