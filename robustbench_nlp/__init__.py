@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from robustbench_nlp.data import Dataset, Example, load_dataset
     from robustbench_nlp.errors import UsageError
     from robustbench_nlp.ranking import rank
+    from robustbench_nlp.seeds import over_seeds
     from robustbench_nlp.verification import Verification, verify
     from robustbench_nlp.victim import Victim, open_victim
 
@@ -30,6 +31,7 @@ __all__ = [
     "evaluate",
     "load_dataset",
     "open_victim",
+    "over_seeds",
     "rank",
     "verify",
 ]
@@ -42,6 +44,7 @@ _HOMES = {
     "data": ("Dataset", "Example", "load_dataset"),
     "errors": ("UsageError",),
     "ranking": ("rank",),
+    "seeds": ("over_seeds",),
     "verification": ("Verification", "verify"),
     "victim": ("Victim", "open_victim"),
 }
