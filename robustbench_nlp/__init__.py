@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from robustbench_nlp.errors import UsageError
     from robustbench_nlp.ranking import rank
     from robustbench_nlp.seeds import over_seeds
+    from robustbench_nlp.validity import recheck
     from robustbench_nlp.verification import Verification, verify
     from robustbench_nlp.victim import Victim, open_victim
 
@@ -33,6 +34,7 @@ __all__ = [
     "open_victim",
     "over_seeds",
     "rank",
+    "recheck",
     "verify",
 ]
 
@@ -45,6 +47,7 @@ _HOMES = {
     "errors": ("UsageError",),
     "ranking": ("rank",),
     "seeds": ("over_seeds",),
+    "validity": ("recheck",),
     "verification": ("Verification", "verify"),
     "victim": ("Victim", "open_victim"),
 }

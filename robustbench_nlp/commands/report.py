@@ -19,14 +19,15 @@ __all__ = ["command"]
     metavar="A,B",
     type=click.UNPROCESSED,
     callback=listed,
-    help="csv, md, latex, parquet, ranking. Default: csv,md,latex.",
+    help="csv, md, latex, parquet, ranking, valid. Default: csv,md,latex.",
 )
 def command(folders: Sequence[Path], formats: list[str] | None) -> None:
     """Write a run's table from its records: CSV, Markdown, LaTeX, Parquet.
 
     Into the run folder: table.csv, table.md, table.tex, table.parquet; nothing is attacked. The best defense under an attack is
     bold, and ≈ marks what can't be told from it. ranking writes ranking.csv and ranking.md: 1 + the number of significantly
-    better defenses, worst case first.
+    better defenses, worst case first. valid writes valid.csv and valid.md: which successes keep stricter limits of similarity
+    and changed words, and the accuracy that those leave.
     """
     from robustbench_nlp.report.files import FORMATS, written
 

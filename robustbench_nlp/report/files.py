@@ -15,6 +15,8 @@ from robustbench_nlp.report.latex import latex
 from robustbench_nlp.report.ranks import ranking, ranking_markdown, ties
 from robustbench_nlp.report.shown import markdown
 from robustbench_nlp.report.table import row, table
+from robustbench_nlp.report.valid import valid_markdown
+from robustbench_nlp.validity import rechecked
 
 __all__ = ["FORMATS", "written"]
 
@@ -51,12 +53,20 @@ def _ranking(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
     return folder / "ranking.md"
 
 
+def _valid(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+    found = rechecked(cells)
+    write_whole(folder / "valid.csv", found.to_csv(index=False, lineterminator="\n"))
+    write_whole(folder / "valid.md", valid_markdown(found))
+    return folder / "valid.md"
+
+
 FORMATS: dict[str, Callable[[pd.DataFrame, Cells, Path], Path]] = {
     "csv": _csv,
     "md": _md,
     "latex": _latex,
     "parquet": _parquet,
     "ranking": _ranking,
+    "valid": _valid,
 }
 
 
