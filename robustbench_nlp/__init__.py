@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from robustbench_nlp.comparison import Comparison, compare
     from robustbench_nlp.data import Dataset, Example, load_dataset
     from robustbench_nlp.errors import UsageError
+    from robustbench_nlp.leaderboard.submission import submit
     from robustbench_nlp.ranking import rank
     from robustbench_nlp.seeds import over_seeds
     from robustbench_nlp.validity import recheck
@@ -35,6 +36,7 @@ __all__ = [
     "over_seeds",
     "rank",
     "recheck",
+    "submit",
     "verify",
 ]
 
@@ -45,6 +47,7 @@ _HOMES = {
     "comparison": ("Comparison", "compare"),
     "data": ("Dataset", "Example", "load_dataset"),
     "errors": ("UsageError",),
+    "leaderboard.submission": ("submit",),
     "ranking": ("rank",),
     "seeds": ("over_seeds",),
     "validity": ("recheck",),

@@ -16,9 +16,10 @@ from robustbench_nlp.report.ranks import ranking, ranking_markdown, ties
 from robustbench_nlp.report.shown import markdown
 from robustbench_nlp.report.table import row, table
 from robustbench_nlp.report.valid import valid_markdown
+from robustbench_nlp.report.web import web
 from robustbench_nlp.validity import rechecked
 
-__all__ = ["FORMATS", "written"]
+__all__ = ["DEFAULTS", "FORMATS", "written"]
 
 Cells = Sequence[Cell]
 
@@ -60,6 +61,11 @@ def _valid(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
     return folder / "valid.md"
 
 
+def _html(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+    write_whole(folder / "report.html", web(frame, cells))
+    return folder / "report.html"
+
+
 FORMATS: dict[str, Callable[[pd.DataFrame, Cells, Path], Path]] = {
     "csv": _csv,
     "md": _md,
@@ -67,7 +73,10 @@ FORMATS: dict[str, Callable[[pd.DataFrame, Cells, Path], Path]] = {
     "parquet": _parquet,
     "ranking": _ranking,
     "valid": _valid,
+    "html": _html,
 }
+DEFAULTS = ("csv", "md", "latex", "html")
+"""What is written unless a user names formats."""
 
 
 def written(folder: Path, formats: Sequence[str]) -> list[Path]:
