@@ -28,7 +28,7 @@ RATES = ("clean_accuracy", "robust_accuracy", "attack_success_rate")
 COLUMNS = (
     *("dataset", "split", "victim", "defense", "attack", "seeds", "n", "floor"),
     *(f"{rate}{part}" for rate in RATES for part in ("", "_sd", "_low", "_high")),
-    *("robust_every_seed", "effective_n"),
+    *("above_floor", "robust_every_seed", "effective_n"),
 )
 """The columns of `over_seeds`, in order."""
 Matrix = NDArray[np.float64]
@@ -47,7 +47,8 @@ class OverSeeds(NamedTuple):
 def over_seeds(folders: Sequence[str | Path]) -> pd.DataFrame:
     """A row a defense and attack with `COLUMNS`, from the run folders of one benchmark under different seeds.
 
-    Rates are fractions in [0, 1] over all seeds together, `_sd` their standard deviations from seed to seed;
+    Rates are fractions in [0, 1] over all seeds together, `_sd` their standard deviations from seed to seed; `above_floor` says
+    whether the interval of the clean accuracy lies above `floor`, what a constant answer scores;
     `robust_every_seed` is the share that is right under every seed, the worst case of an attacker who tries them all, NaN
     where the seed made another victim; `effective_n` is that of the robust accuracy. Raises `UsageError` for fewer than two
     runs, for a seed that comes twice, and for runs that differ in more than the seed and what was trained with it.
@@ -139,6 +140,7 @@ def _row(cells: Sequence[Cell]) -> dict[str, Any]:
         values |= {name: rate, f"{name}_sd": sd, f"{name}_low": low, f"{name}_high": high}
     same = len({cell.header["spec"]["victim"] for cell in cells}) == 1
     return values | {
+        "above_floor": values["clean_accuracy_low"] > values["floor"],
         "robust_every_seed": float(right.min(0).mean()) if same else nan,
         "effective_n": found[1].effective_n,
     }

@@ -132,6 +132,7 @@ def test_the_command(runs: list[Path], capsys: pytest.CaptureFixture[str]) -> No
     out = capsys.readouterr().out
     assert "3 seeds" in out
     assert "A constant answer scores 66.7 %" in out
+    assert "not significantly above" in " ".join(out.split())
     assert main(["seeds", *folders, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert list(told[0]) == [*COLUMNS]

@@ -64,6 +64,9 @@ def _table(frame: pd.DataFrame) -> object:
         "in brackets the 95 % interval (Wilson at the effective sample size) for new examples and new seeds; every seed: right "
         "whichever seed the attacker takes, who spends as many budgets; worth: as many independent examples as the robust accuracy is."
     )
+    low = ", ".join(dict.fromkeys(frame["defense"][~frame["above_floor"]]))
+    if low:
+        table.caption += f" Clean accuracy not significantly above a constant answer's: {low}."
     return table
 
 

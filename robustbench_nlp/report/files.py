@@ -49,6 +49,7 @@ def _parquet(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
 
 def _ranking(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
     found = ranking(cells)
+    found.attrs["flags"] = frame.attrs.get("flags", [])
     write_whole(folder / "ranking.csv", found.to_csv(index=False, lineterminator="\n"))
     write_whole(folder / "ranking.md", ranking_markdown(found))
     return folder / "ranking.md"
@@ -56,6 +57,7 @@ def _ranking(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
 
 def _valid(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
     found = rechecked(cells)
+    found.attrs["flags"] = frame.attrs.get("flags", [])
     write_whole(folder / "valid.csv", found.to_csv(index=False, lineterminator="\n"))
     write_whole(folder / "valid.md", valid_markdown(found))
     return folder / "valid.md"

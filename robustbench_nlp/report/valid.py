@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from robustbench_nlp.report.shown import escaped, headline, percent
+from robustbench_nlp.report.shown import escaped, headline, percent, warned
 
 __all__ = ["valid_markdown"]
 
@@ -40,7 +40,7 @@ def valid_markdown(frame: pd.DataFrame) -> str:
         _table(frame, _robust),
         "## Means over the valid successes: similarity, share of words changed in %",
         _table(frame, _means),
-        "\n".join(f"- {escaped(note)}" for note in notes),
+        "\n".join(f"- {escaped(note)}" for note in [*warned(frame), *notes]),
     ]
     return "\n\n".join(parts) + "\n"
 
