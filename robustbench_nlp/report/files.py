@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from robustbench_nlp.curves import curves
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.recorded import Cell, recorded_cells
 from robustbench_nlp.records import write_whole
@@ -63,6 +64,11 @@ def _valid(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
     return folder / "valid.md"
 
 
+def _curves(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+    write_whole(folder / "curves.csv", curves(cells).to_csv(index=False, lineterminator="\n"))
+    return folder / "curves.csv"
+
+
 def _html(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
     write_whole(folder / "report.html", web(frame, cells))
     return folder / "report.html"
@@ -75,6 +81,7 @@ FORMATS: dict[str, Callable[[pd.DataFrame, Cells, Path], Path]] = {
     "parquet": _parquet,
     "ranking": _ranking,
     "valid": _valid,
+    "curves": _curves,
     "html": _html,
 }
 DEFAULTS = ("csv", "md", "latex", "html")
