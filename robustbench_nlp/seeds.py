@@ -70,7 +70,7 @@ def rate_over_seeds(hits: Matrix, chances: Matrix | None = None) -> OverSeeds:
     """The rate Σ hits / Σ chances of (seeds, examples) matrices of 0 and 1; without `chances` every value counts.
 
     The interval is for examples and seeds both drawn anew: it never counts more than n · m values, and with seeds that change
-    nothing it is Wilson's of n.
+    nothing, or one seed alone, it is Wilson's of n.
     """
     tried = np.ones_like(hits) if chances is None else chances
     if tried.sum() == 0:
@@ -90,17 +90,17 @@ def _effective(residuals: Matrix, spread: float, n_one: float) -> float:
     from scipy.stats import norm, t
 
     m, n = residuals.shape
-    if spread == 0 or n < 2:
+    if spread == 0 or n < 2 or m < 2:
         return n_one
     rows, columns = residuals.mean(1), residuals.mean(0)
-    ms_seeds = n * rows.var(ddof=1) if m > 1 else 0.0
+    ms_seeds = n * rows.var(ddof=1)
     ms_examples = m * columns.var(ddof=1)
     rest = residuals - rows[:, None] - columns[None, :] + residuals.mean()
-    ms_rest = (rest**2).sum() / max((m - 1) * (n - 1), 1)
+    ms_rest = (rest**2).sum() / ((m - 1) * (n - 1))
     parts = np.array([ms_examples, max(ms_seeds - ms_rest, 0.0)]) / (n * m)
     if parts.sum() == 0:
         return n_one
-    degrees = parts.sum() ** 2 / (parts**2 / [n - 1, max(m - 1, 1)]).sum()
+    degrees = parts.sum() ** 2 / (parts**2 / [n - 1, m - 1]).sum()
     adjusted = spread / parts.sum() * (norm.ppf(0.975) / t.ppf(0.975, degrees)) ** 2
     return float(min(adjusted, n_one * m))
 
