@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from robustbench_nlp.errors import UsageError
 from robustbench_nlp.flags import listed
 
 __all__ = ["command"]
@@ -21,7 +22,14 @@ __all__ = ["command"]
     callback=listed,
     help="csv, md, latex, parquet, ranking, valid, curves, html. Default: csv,md,latex,html.",
 )
-def command(folders: Sequence[Path], formats: list[str] | None) -> None:
+@click.option(
+    "--review",
+    "sheet",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Draw a sheet for human review, as `review` does.",
+)
+def command(folders: Sequence[Path], formats: list[str] | None, sheet: Path | None) -> None:
     """Write a run's report from its records: a web page, CSV, Markdown, LaTeX, Parquet.
 
     Into the run folder: report.html, table.csv, table.md, table.tex, table.parquet; nothing is attacked. The web page is one
@@ -30,8 +38,15 @@ def command(folders: Sequence[Path], formats: list[str] | None) -> None:
     writes valid.csv and valid.md: which successes keep stricter limits, and the accuracy that those leave; curves
     writes curves.csv: accuracy against queries and against changed words.
     """
+    from robustbench_nlp.commands.review import drawn
     from robustbench_nlp.report.files import DEFAULTS, written
 
+    if sheet is not None:
+        if len(folders) != 1:
+            raise UsageError("a sheet is drawn from one run; name one")
+        drawn(folders[0], sheet)
+        if formats is None:
+            return
     for folder in folders:
         for path in written(folder, formats or DEFAULTS):
             click.echo(path)
