@@ -32,6 +32,7 @@ COMMANDS = (
     "compare",
     "doctor",
     "fetch",
+    "power",
     "report",
     "review",
     "seeds",
