@@ -22,10 +22,12 @@ __all__ = ["Cell", "recorded_cells"]
 
 @dataclass(frozen=True)
 class Cell:
-    """One defended victim under one attack: a file's header, and its records by example."""
+    """One defended victim under one attack: a file's header, and its records by example; of a worst case also the `members`
+    that it was put together from."""
 
     header: Mapping[str, Any]
     records: Mapping[str, Record]
+    members: tuple[Cell, ...] = ()
 
     @property
     def name(self) -> tuple[str, str]:
@@ -78,7 +80,7 @@ def recorded_cells(folder: Path, grid: Grid | None = None) -> list[Cell]:
             parts = [own[member] for member in members if member in own]
             if len(parts) == len(members):
                 header, records = worst_case_row([(part.header, list(part.records.values())) for part in parts], name)
-                made.append(Cell(header, {record.example_id: record for record in records}))
+                made.append(Cell(header, {record.example_id: record for record in records}, tuple(parts)))
     return made
 
 

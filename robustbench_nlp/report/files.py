@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from robustbench_nlp.curves import curves
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.recorded import Cell, recorded_cells
 from robustbench_nlp.records import write_whole
@@ -15,7 +16,9 @@ from robustbench_nlp.report.latex import latex
 from robustbench_nlp.report.ranks import ranking, ranking_markdown, ties
 from robustbench_nlp.report.shown import markdown
 from robustbench_nlp.report.table import row, table
+from robustbench_nlp.report.valid import valid_markdown
 from robustbench_nlp.report.web import web
+from robustbench_nlp.validity import rechecked
 
 __all__ = ["DEFAULTS", "FORMATS", "written"]
 
@@ -47,9 +50,23 @@ def _parquet(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
 
 def _ranking(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
     found = ranking(cells)
+    found.attrs["flags"] = frame.attrs.get("flags", [])
     write_whole(folder / "ranking.csv", found.to_csv(index=False, lineterminator="\n"))
     write_whole(folder / "ranking.md", ranking_markdown(found))
     return folder / "ranking.md"
+
+
+def _valid(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+    found = rechecked(cells)
+    found.attrs["flags"] = frame.attrs.get("flags", [])
+    write_whole(folder / "valid.csv", found.to_csv(index=False, lineterminator="\n"))
+    write_whole(folder / "valid.md", valid_markdown(found))
+    return folder / "valid.md"
+
+
+def _curves(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+    write_whole(folder / "curves.csv", curves(cells).to_csv(index=False, lineterminator="\n"))
+    return folder / "curves.csv"
 
 
 def _html(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
@@ -63,6 +80,8 @@ FORMATS: dict[str, Callable[[pd.DataFrame, Cells, Path], Path]] = {
     "latex": _latex,
     "parquet": _parquet,
     "ranking": _ranking,
+    "valid": _valid,
+    "curves": _curves,
     "html": _html,
 }
 DEFAULTS = ("csv", "md", "latex", "html")
