@@ -25,7 +25,6 @@ __all__ = [
     "noise_charts",
     "query_charts",
     "reading",
-    "title_of",
     "word_charts",
 ]
 
@@ -62,11 +61,6 @@ class Heat(NamedTuple):
     attacks: tuple[str, ...]
     shares: dict[tuple[str, str], float]
     floor: float | None
-
-
-def title_of(attack: str) -> str:
-    """An attack as plots head it: worst cases by their short names."""
-    return headline(attack) if attack.startswith(WORST_CASE) else attack
 
 
 def floor_of(frame: pd.DataFrame) -> float | None:
@@ -112,7 +106,7 @@ def _charts(
         own = [cell for cell in measured if cell.name[1] == attack]
         end = max((spent(record) for cell in own for record in cell.records.values()), default=0)
         lines = tuple(Line(cell.name[0], tuple(curve(cell.records.values()))) for cell in own)
-        charts.append(Chart(title_of(attack), x_label, lines, floor_of(frame), float(max(end, 2)), log))
+        charts.append(Chart(headline(attack), x_label, lines, floor_of(frame), float(max(end, 2)), log))
     return charts
 
 
