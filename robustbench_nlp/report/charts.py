@@ -25,6 +25,7 @@ __all__ = [
     "noise_charts",
     "query_charts",
     "reading",
+    "ticks",
     "word_charts",
 ]
 
@@ -143,3 +144,13 @@ def reading(line: Line, at: float) -> float | None:
         if nearest <= x <= at:
             found, nearest = share, x
     return found
+
+
+def ticks(made: Chart) -> list[float]:
+    """Round numbers along the x axis: powers of ten and their triples, or at most eight whole steps."""
+    if made.log:
+        known = [factor * 10.0**power for power in range(7) for factor in (1, 3)]
+        found = [value for value in known if value <= made.end]
+        return found if len(found) < 7 else found[::2]
+    step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 1e4, 1e5, 1e6) if made.end / s <= 8)
+    return [step * i for i in range(int(made.end / step) + 1)]

@@ -17,7 +17,7 @@ from robustbench_nlp.report.shown import markdown
 from robustbench_nlp.report.table import row, table
 from robustbench_nlp.report.web import web
 
-__all__ = ["DEFAULTS", "FORMATS", "written"]
+__all__ = ["DEFAULTS", "FORMATS", "tabled", "written"]
 
 Cells = Sequence[Cell]
 
@@ -75,13 +75,20 @@ def written(folder: Path, formats: Sequence[str]) -> list[Path]:
     for name in formats:
         if name not in FORMATS:
             raise unknown("format", name, FORMATS)
+    frame, cells = tabled(folder)
+    return [FORMATS[name](frame, cells, folder) for name in formats]
+
+
+def tabled(folder: Path) -> tuple[pd.DataFrame, list[Cell]]:
+    """A run folder's table and the cells that it is computed from; its `attrs` hold floors, notes, the run's warnings (`flags`)
+    and ties. Raises `UsageError` where there is no run."""
     cells = recorded_cells(folder)
     frame = table([row(cell.header, list(cell.records.values())) for cell in cells])
     frame = _completed(frame, folder)
     if (folder / "manifest.json").exists():
         frame.attrs["flags"] = json.loads((folder / "manifest.json").read_text("utf-8")).get("warnings", [])
     frame.attrs |= ties(cells)
-    return [FORMATS[name](frame, cells, folder) for name in formats]
+    return frame, cells
 
 
 def _completed(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
