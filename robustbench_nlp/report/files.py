@@ -45,11 +45,6 @@ def _parquet(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
     return folder / "table.parquet"
 
 
-def _html(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
-    write_whole(folder / "report.html", web(frame, cells))
-    return folder / "report.html"
-
-
 def _ranking(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
     found = ranking(cells)
     write_whole(folder / "ranking.csv", found.to_csv(index=False, lineterminator="\n"))
@@ -57,13 +52,18 @@ def _ranking(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
     return folder / "ranking.md"
 
 
+def _html(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+    write_whole(folder / "report.html", web(frame, cells))
+    return folder / "report.html"
+
+
 FORMATS: dict[str, Callable[[pd.DataFrame, Cells, Path], Path]] = {
     "csv": _csv,
     "md": _md,
     "latex": _latex,
     "parquet": _parquet,
-    "html": _html,
     "ranking": _ranking,
+    "html": _html,
 }
 DEFAULTS = ("csv", "md", "latex", "html")
 """What is written unless a user names formats."""
