@@ -20,7 +20,7 @@ from robustbench_nlp.report.valid import valid_markdown
 from robustbench_nlp.report.web import web
 from robustbench_nlp.validity import rechecked
 
-__all__ = ["DEFAULTS", "FORMATS", "written"]
+__all__ = ["DEFAULTS", "FORMATS", "tabled", "written"]
 
 Cells = Sequence[Cell]
 
@@ -94,13 +94,20 @@ def written(folder: Path, formats: Sequence[str]) -> list[Path]:
     for name in formats:
         if name not in FORMATS:
             raise unknown("format", name, FORMATS)
+    frame, cells = tabled(folder)
+    return [FORMATS[name](frame, cells, folder) for name in formats]
+
+
+def tabled(folder: Path) -> tuple[pd.DataFrame, list[Cell]]:
+    """A run folder's table and the cells that it is computed from; its `attrs` hold floors, notes, the run's warnings (`flags`),
+    ties and versions. Raises `UsageError` where there is no run."""
     cells = recorded_cells(folder)
     frame = table([row(cell.header, list(cell.records.values())) for cell in cells])
     frame = _completed(frame, folder)
     if (folder / "manifest.json").exists():
         frame.attrs["flags"] = json.loads((folder / "manifest.json").read_text("utf-8")).get("warnings", [])
-    frame.attrs |= ties(cells)
-    return [FORMATS[name](frame, cells, folder) for name in formats]
+    frame.attrs |= ties(cells) | {"versions": _versions(cells)}
+    return frame, cells
 
 
 def _completed(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
@@ -114,3 +121,15 @@ def _completed(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
     merged = frame.merge(old[[*keys, *further]].drop_duplicates(keys), on=keys, how="left") if further else frame
     merged.attrs = frame.attrs
     return merged
+
+
+def _versions(cells: Cells) -> str:
+    """What decides numbers beside the settings, in words; of cells that were recorded with several versions, all of them."""
+    known: dict[str, list[str]] = {}
+    for cell in cells:
+        environment = cell.header.get("environment", {})
+        versions = {"Python": environment.get("python"), **environment.get("packages", {})}
+        for name in ("Python", "torch", "transformers"):
+            if versions.get(name) and versions[name] not in known.setdefault(name, []):
+                known[name].append(str(versions[name]))
+    return ", ".join(f"{name} {' and '.join(found)}" for name, found in known.items())
