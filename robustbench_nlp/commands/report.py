@@ -7,13 +7,28 @@ from pathlib import Path
 
 import click
 
+from robustbench_nlp.errors import UsageError
 from robustbench_nlp.flags import listed
 
 __all__ = ["command"]
 
 
 @click.command("report")
-@click.argument("folders", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("folders", metavar="[RUN...]", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--leaderboard",
+    metavar="[DIR]",
+    is_flag=False,
+    flag_value="results/leaderboard",
+    type=click.Path(path_type=Path),
+    help="Show a leaderboard's entries as a web page, CSV and Markdown. Default: those in results/leaderboard.",
+)
+@click.option(
+    "--output",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Where a leaderboard's files go. Default: its folder.",
+)
 @click.option(
     "--formats",
     metavar="A,B",
@@ -21,13 +36,25 @@ __all__ = ["command"]
     callback=listed,
     help="csv, md, latex, parquet, ranking. Default: csv,md,latex.",
 )
-def command(folders: Sequence[Path], formats: list[str] | None) -> None:
+def command(folders: Sequence[Path], formats: list[str] | None, leaderboard: Path | None, output: Path | None) -> None:
     """Write a run's table from its records: CSV, Markdown, LaTeX, Parquet.
 
     Into the run folder: table.csv, table.md, table.tex, table.parquet; nothing is attacked. The best defense under an attack is
     bold, and ≈ marks what can't be told from it. ranking writes ranking.csv and ranking.md: 1 + the number of significantly
     better defenses, worst case first.
+
+    --leaderboard reads entries instead (see submit) and writes index.html, leaderboard.csv and README.md.
     """
+    if leaderboard is not None:
+        if folders:
+            raise UsageError(f"a leaderboard is made of its entries; leave {folders[0]} out, or submit it first")
+        from robustbench_nlp.leaderboard.files import DEFAULTS, board_written
+
+        for path in board_written(leaderboard, formats or DEFAULTS, output):
+            click.echo(path)
+        return
+    if not folders or output is not None:
+        raise UsageError("--output is for --leaderboard" if folders else "name a run folder, or --leaderboard")
     from robustbench_nlp.report.files import FORMATS, written
 
     for folder in folders:
