@@ -34,29 +34,33 @@ __all__ = ["command"]
     metavar="A,B",
     type=click.UNPROCESSED,
     callback=listed,
-    help="csv, md, latex, parquet, ranking. Default: csv,md,latex.",
+    help="csv, md, latex, parquet, ranking, html. Default: csv,md,latex,html.",
 )
 def command(folders: Sequence[Path], formats: list[str] | None, leaderboard: Path | None, output: Path | None) -> None:
-    """Write a run's table from its records: CSV, Markdown, LaTeX, Parquet.
+    """Write a run's report from its records: a web page, CSV, Markdown, LaTeX, Parquet.
 
-    Into the run folder: table.csv, table.md, table.tex, table.parquet; nothing is attacked. The best defense under an attack is
-    bold, and ≈ marks what can't be told from it. ranking writes ranking.csv and ranking.md: 1 + the number of significantly
-    better defenses, worst case first.
+    Into the run folder: report.html, table.csv, table.md, table.tex, table.parquet; nothing is attacked. The web page is one
+    file with the tables, curves and every example. The best defense under an attack is bold, and ≈ marks what can't be told
+    from it. ranking writes ranking.csv and ranking.md: 1 + the number of significantly better defenses, worst case first.
 
     --leaderboard reads entries instead (see submit) and writes index.html, leaderboard.csv and README.md.
     """
     if leaderboard is not None:
-        if folders:
-            raise UsageError(f"a leaderboard is made of its entries; leave {folders[0]} out, or submit it first")
-        from robustbench_nlp.leaderboard.files import DEFAULTS, board_written
-
-        for path in board_written(leaderboard, formats or DEFAULTS, output):
-            click.echo(path)
+        _board(folders, formats, leaderboard, output)
         return
     if not folders or output is not None:
         raise UsageError("--output is for --leaderboard" if folders else "name a run folder, or --leaderboard")
-    from robustbench_nlp.report.files import FORMATS, written
+    from robustbench_nlp.report.files import DEFAULTS, written
 
     for folder in folders:
-        for path in written(folder, formats or list(FORMATS)[:3]):
+        for path in written(folder, formats or DEFAULTS):
             click.echo(path)
+
+
+def _board(runs: Sequence[Path], formats: list[str] | None, folder: Path, output: Path | None) -> None:
+    from robustbench_nlp.leaderboard.files import DEFAULTS, board_written
+
+    if runs:
+        raise UsageError(f"a leaderboard is made of its entries; leave {runs[0]} out, or submit it first")
+    for path in board_written(folder, formats or DEFAULTS, output):
+        click.echo(path)

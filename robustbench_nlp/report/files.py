@@ -15,8 +15,9 @@ from robustbench_nlp.report.latex import latex
 from robustbench_nlp.report.ranks import ranking, ranking_markdown, ties
 from robustbench_nlp.report.shown import markdown
 from robustbench_nlp.report.table import row, table
+from robustbench_nlp.report.web import web
 
-__all__ = ["FORMATS", "written"]
+__all__ = ["DEFAULTS", "FORMATS", "written"]
 
 Cells = Sequence[Cell]
 
@@ -51,13 +52,21 @@ def _ranking(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
     return folder / "ranking.md"
 
 
+def _html(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+    write_whole(folder / "report.html", web(frame, cells))
+    return folder / "report.html"
+
+
 FORMATS: dict[str, Callable[[pd.DataFrame, Cells, Path], Path]] = {
     "csv": _csv,
     "md": _md,
     "latex": _latex,
     "parquet": _parquet,
     "ranking": _ranking,
+    "html": _html,
 }
+DEFAULTS = ("csv", "md", "latex", "html")
+"""What is written unless a user names formats."""
 
 
 def written(folder: Path, formats: Sequence[str]) -> list[Path]:

@@ -92,6 +92,7 @@ class Column:
     number: bool = False
     low: bool = False
     about: str = ""
+    sorts: bool = True
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,8 @@ def table(name: str, caption: str, columns: Sequence[Column], rows: Sequence[Row
 def _head(column: Column) -> str:
     first = "descending" if column.number and not column.low else "ascending"
     about = f' title="{escaped(column.about)}"' if column.about else ""
+    if not column.sorts:
+        return f'<th scope="col"{_class(column)}{about}>{escaped(column.name)}</th>'
     return (
         f'<th scope="col" aria-sort="none" data-first="{first}"{_class(column)}{about}>'
         f'<button type="button">{escaped(column.name)}</button></th>'
