@@ -60,11 +60,10 @@ def main(victims: str, defenses: str | None, without: str, **settings: Any) -> N
 
 def _entry(plan: Plan, victim: str, defense: str) -> str:
     """Make one entry; what came of it. A defense that would train a victim without weights is put around it as it is."""
-    for selector in (defense, f"{defense}(train=False)"):
-        name = f"{victim.replace('-', '_')}__{file_name(shown(selector))}.json"
-        there = plan.to / "classification" / plan.ensemble / name
-        if there.exists() and read_entry(there).measured["n"] == plan.limit:
-            return "on the leaderboard"
+    selectors = (defense, f"{defense}(train=False)")
+    if any(_submitted(plan, victim, selector) for selector in selectors):
+        return "on the leaderboard"
+    for selector in selectors:
         parts = plan.ensemble, f"{plan.dataset}-{plan.limit}", victim, shown(selector)
         try:
             run = evaluate(
@@ -83,6 +82,12 @@ def _entry(plan: Plan, victim: str, defense: str) -> str:
         measured = read_entry(path).measured
         return f"{measured['robust_accuracy']:.1%} robust, {measured['clean_accuracy']:.1%} clean, {path}"
     return "left out"
+
+
+def _submitted(plan: Plan, victim: str, selector: str) -> bool:
+    name = f"{victim.replace('-', '_')}__{file_name(shown(selector))}.json"
+    path = plan.to / "classification" / plan.ensemble / name
+    return path.exists() and read_entry(path).measured["n"] == plan.limit
 
 
 if __name__ == "__main__":
