@@ -34,7 +34,7 @@ __all__ = ["command"]
     metavar="A,B",
     type=click.UNPROCESSED,
     callback=listed,
-    help="csv, md, latex, parquet, ranking, html. Default: csv,md,latex,html.",
+    help="csv, md, latex, parquet, ranking, html, model-index. Default: csv,md,latex,html.",
 )
 def command(folders: Sequence[Path], formats: list[str] | None, leaderboard: Path | None, output: Path | None) -> None:
     """Write a run's report from its records: a web page, CSV, Markdown, LaTeX, Parquet.
@@ -43,7 +43,9 @@ def command(folders: Sequence[Path], formats: list[str] | None, leaderboard: Pat
     file with the tables, curves and every example. The best defense under an attack is bold, and ≈ marks what can't be told
     from it. ranking writes ranking.csv and ranking.md: 1 + the number of significantly better defenses, worst case first.
 
-    --leaderboard reads entries instead (see submit) and writes index.html, leaderboard.csv and README.md.
+    model-index writes model-index.yaml for the front matter of a Hugging Face model card.
+
+    --leaderboard reads entries instead (see submit) and writes index.html, leaderboard.csv and README.md; model-index as for runs.
     """
     if leaderboard is not None:
         _board(folders, formats, leaderboard, output)
