@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from shutil import copytree
@@ -11,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from boards import made, rewrite, rewrite_texts
+from browser import CHROMIUM, CONTRASTS, Opened, chromium, opened
 from texts import complaint
 
 from robustbench_nlp.cli import main
@@ -24,6 +26,8 @@ from robustbench_nlp.ranking import rank
 from robustbench_nlp.recorded import recorded_cells
 
 pytestmark = pytest.mark.usefixtures("there")
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here")
+HOSTILE = "<img src=x onerror='window.hacked = 1'><script>window.hacked = 2</script>"
 
 
 @pytest.fixture(scope="module")
@@ -148,28 +152,119 @@ def test_the_page_says_everything_and_loads_nothing(board: Path) -> None:
     assert "robustbench-nlp run --dataset csv:rows.csv --victim python:boardvictims:other" in text
 
 
+def poison(told: dict[str, Any]) -> None:
+    """Texts that want to run, wherever an entry has some."""
+    told["links"] = ["javascript:window.hacked = 3", f'https://example.org/"{HOSTILE}']
+    told["warnings"] = [HOSTILE]
+    told["dataset"]["licence"] = told["dataset"]["selector"] = told["dataset"]["note"] = HOSTILE
+    told["ensemble"]["description"] = HOSTILE
+    told["members"][0]["threat"] = HOSTILE
+    told["environment"]["packages"] = {HOSTILE: HOSTILE}
+
+
 def test_a_hostile_entry_is_only_text(board: Path) -> None:
-    path = board / "classification" / "fast-1" / "other__none.json"
-    hostile = "<img src=x onerror=alert(1)>"
-    safe = len(Page(site(rankings(board), board)).tags)
-
-    def poison(told: dict[str, Any]) -> None:
-        told["links"] = ["javascript:alert(1)", f'https://example.org/"{hostile}']
-        told["warnings"] = [hostile]
-        told["dataset"]["licence"] = told["dataset"]["selector"] = hostile
-        told["members"][0]["threat"] = hostile
-        told["environment"]["packages"] = {hostile: hostile}
-
-    rewrite(path, poison)
+    rewrite(board / "classification" / "fast-1" / "other__none.json", poison)
     text = site(rankings(board), board)
     page = Page(text)
     assert "<img" not in text
     assert "img" not in {tag for tag, _ in page.tags}
     assert not any(name.startswith("on") for _, tags in page.tags for name in tags)
     assert not any((tags.get("href") or "").startswith("javascript") for _, tags in page.tags)
-    assert "javascript:alert(1)" in text
-    assert len(page.tags) >= safe
-    assert "<img" not in markdown(rankings(board), board)
+    assert "javascript:window.hacked" in text
+    assert not re.search(r"(?<!\\)<", markdown(rankings(board), board))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def reader(browser: Any, board: Path) -> Iterator[Opened]:
+    """The page of a board with a hostile entry, in a browser; it must say nothing, load nothing and run nothing."""
+    rewrite(board / "classification" / "fast-1" / "other__none.json", poison)
+    (path, *_) = board_written(board)
+    with opened(browser, path, color_scheme="light", viewport={"width": 1280, "height": 900}) as found:
+        yield found
+        assert found.complaints == []
+        assert found.requests == [path.as_uri()]
+        assert found.page.evaluate("window.hacked") is None
+
+
+def shown(page: Any, ranking: int) -> list[str]:
+    """The visible entries of a ranking, by their victims and defenses."""
+    return list(
+        page.evaluate(
+            """number => [...document.querySelectorAll(`#ranking-${number} tbody tr[data-entry]`)]
+            .filter((row) => row.checkVisibility()).map((row) => `${row.dataset.victim} ${row.dataset.defense}`)""",
+            ranking,
+        )
+    )
+
+
+def choice(page: Any, name: str) -> Any:
+    return page.locator(f"select[data-board={name}]")
+
+
+@needs_browser
+def test_readers_filter(reader: Opened) -> None:
+    page = reader.page
+    assert (len(shown(page, 1)), len(shown(page, 2))) == (4, 1)
+    choice(page, "victim").select_option("other")
+    assert (shown(page, 1), shown(page, 2)) == (["other none"], [])
+    assert page.locator("#ranking-1 tr.constant").is_visible()
+    assert page.locator("#ranking-2").is_hidden()
+    assert page.locator("article:visible").count() == 1
+    assert page.locator("#told").inner_text() == "1 entries."
+    choice(page, "defense").select_option("unicode_normalize")
+    assert page.locator("#none").is_visible()
+    choice(page, "victim").select_option("")
+    assert shown(page, 1) == ["keywords unicode_normalize"]
+    assert page.locator("#none").is_hidden()
+    choice(page, "defense").select_option("")
+    choice(page, "flag").select_option("small")
+    assert len(shown(page, 1)) == 4
+    for name in ("task", "ensemble", "attacker"):
+        choice(page, name).select_option(index=1)
+        assert len(shown(page, 1)) == 4
+
+
+@needs_browser
+def test_readers_sort_by_keyboard(reader: Opened) -> None:
+    page = reader.page
+    head = page.locator("#ranking-1 thead th", has_text="victim")
+    head.get_by_role("button").focus()
+    page.keyboard.press("Enter")
+    assert head.get_attribute("aria-sort") == "ascending"
+    victims = [entry.split()[0] for entry in shown(page, 1)]
+    assert victims == sorted(victims)
+    head = page.locator("#ranking-1 thead th", has_text="robust %")
+    head.get_by_role("button").click()
+    values = page.locator("#ranking-1 tbody td:nth-child(4)").all_inner_texts()
+    numbers = [float(value.split()[0]) for value in values]
+    assert numbers == sorted(numbers, reverse=True)
+
+
+@needs_browser
+def test_a_name_leads_to_what_stands_behind_it(reader: Opened) -> None:
+    page = reader.page
+    page.locator("#ranking-1").get_by_role("link", name="unicode_normalize").click()
+    article = page.locator("article:target")
+    assert "keywords, unicode_normalize" in article.inner_text()
+    assert "robustbench-nlp verify classification/fast-1/keywords__unicode_normalize.json" in article.inner_text()
+
+
+@needs_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everything_can_be_read(browser: Any, board: Path, scheme: str) -> None:
+    (path, *_) = board_written(board)
+    with opened(browser, path, color_scheme=scheme, viewport={"width": 400, "height": 900}) as found:
+        found.page.evaluate("document.getElementById('none').hidden = false")
+        contrasts = found.page.evaluate(CONTRASTS)
+        assert min(contrasts.values()) >= 4.5, contrasts
+        wide = found.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, "on a phone only the tables scroll sideways"
 
 
 @pytest.mark.parametrize("name", ["index.html", "leaderboard.csv", "README.md"])
