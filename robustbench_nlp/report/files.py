@@ -13,6 +13,7 @@ from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.recorded import Cell, recorded_cells
 from robustbench_nlp.records import write_whole
 from robustbench_nlp.report.latex import latex
+from robustbench_nlp.report.model_index import model_index
 from robustbench_nlp.report.ranks import ranking, ranking_markdown, ties
 from robustbench_nlp.report.shown import markdown
 from robustbench_nlp.report.table import row, table
@@ -74,6 +75,11 @@ def _html(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
     return folder / "report.html"
 
 
+def _model_index(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+    write_whole(folder / "model-index.yaml", model_index(frame))
+    return folder / "model-index.yaml"
+
+
 FORMATS: dict[str, Callable[[pd.DataFrame, Cells, Path], Path]] = {
     "csv": _csv,
     "md": _md,
@@ -83,6 +89,7 @@ FORMATS: dict[str, Callable[[pd.DataFrame, Cells, Path], Path]] = {
     "valid": _valid,
     "curves": _curves,
     "html": _html,
+    "model-index": _model_index,
 }
 DEFAULTS = ("csv", "md", "latex", "html")
 """What is written unless a user names formats."""
