@@ -46,6 +46,12 @@ __all__ = ["command"]
 @click.option("--max-queries", type=int, help="Queries that an attack may spend on an example, the clean one included.")
 @click.option("--batch-size", metavar="auto|N", help="Inputs of one call of the victim. Default: auto.")
 @click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Give a python: function or an http: server up after so long, a batch. Default: never; a server after 60.",
+)
+@click.option(
     "--dtype",
     metavar="DTYPE",
     help="Precision of the search, helper models included: float32 (default), bfloat16 or float16; float32 credits.",

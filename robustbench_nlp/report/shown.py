@@ -101,9 +101,10 @@ def _costs(row: Mapping[Hashable, Any]) -> str:
     trained, texts = row["train_ratio"], row["forwards_per_prediction"]
     training = "training time unknown" if pd.isna(trained) else f"training {trained:.1f} × the victim's"
     draws = "" if row.get("draws", 1) == 1 else f"; scores average {row['draws']} draws, a query each"
+    ratio = row["latency_ratio"]
     return (
         f"{training if trained else 'no training'}; a prediction reads {texts} text{'s' * (texts != 1)} and "
-        f"takes {row['latency_ratio']:.1f} × the time{draws}"
+        f"takes {'an unknown' if pd.isna(ratio) else f'{ratio:.1f} × the'} time{draws}"
     )
 
 
