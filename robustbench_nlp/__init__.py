@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from robustbench_nlp.comparison import Comparison, compare
     from robustbench_nlp.data import Dataset, Example, load_dataset
     from robustbench_nlp.errors import UsageError
+    from robustbench_nlp.leaderboard.submission import submit
+    from robustbench_nlp.ranking import rank
     from robustbench_nlp.verification import Verification, verify
     from robustbench_nlp.victim import Victim, open_victim
 
@@ -29,6 +31,8 @@ __all__ = [
     "evaluate",
     "load_dataset",
     "open_victim",
+    "rank",
+    "submit",
     "verify",
 ]
 
@@ -39,6 +43,8 @@ _HOMES = {
     "comparison": ("Comparison", "compare"),
     "data": ("Dataset", "Example", "load_dataset"),
     "errors": ("UsageError",),
+    "leaderboard.submission": ("submit",),
+    "ranking": ("rank",),
     "verification": ("Verification", "verify"),
     "victim": ("Victim", "open_victim"),
 }

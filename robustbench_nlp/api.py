@@ -19,8 +19,10 @@ from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import DRAWS, Benchmark, grid_of, refuse_reductions
 from robustbench_nlp.helpers import Helpers
 from robustbench_nlp.locking import claimed
+from robustbench_nlp.recorded import recorded_cells
 from robustbench_nlp.records import Record, read
 from robustbench_nlp.report.flags import flags
+from robustbench_nlp.report.ranks import ties
 from robustbench_nlp.report.shown import write
 from robustbench_nlp.report.table import incomplete
 from robustbench_nlp.runner import Runner
@@ -132,7 +134,7 @@ def evaluate(
     with claimed(runner.folder):
         run = Run(runner.run(), runner.folder)
         warnings = [f"{flag.name}: {flag.evidence}" for flag in flags(run, runner.victim)]
-        run.table.attrs["flags"] = warnings
+        run.table.attrs |= {"flags": warnings} | ties(recorded_cells(run.folder, runner.grid))
         runner.note(warnings=warnings)
         write(run.table, run.folder)
     return run

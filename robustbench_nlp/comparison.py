@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from math import isnan, nan
 from pathlib import Path
 
 from robustbench_nlp.errors import UsageError, apart
 from robustbench_nlp.power import detectable
 from robustbench_nlp.recorded import Cell, recorded_cells
+from robustbench_nlp.resampling import Resampled, bootstrap_difference, success_rate_difference
 from robustbench_nlp.stats import Interval, holm, mcnemar, paired_difference
 
 __all__ = ["Comparison", "Pair", "compare"]
@@ -19,13 +22,22 @@ MAY_DIFFER = ("victim", "defense")
 @dataclass(frozen=True)
 class Pair:
     """Two cells on the same examples. `difference` is the 95 % interval of the second's robust accuracy less the first's, `p`
-    McNemar's exact p-value, `adjusted` the same by Holm over all pairs of the comparison."""
+    McNemar's exact p-value, `adjusted` the same by Holm over all pairs of the comparison; `rates` is the second's attack success
+    rate less the first's by the bootstrap, `rates_adjusted` its p by Holm over the pairs that have one, NaN for others."""
 
     first: Cell
     second: Cell
     difference: Interval
     p: float
     adjusted: float
+    rates: Resampled
+    rates_adjusted: float
+
+    @cached_property
+    def resampled(self) -> Resampled:
+        """What `difference` and `p` are by the bootstrap: a check of the closed form, which leads."""
+        first, second = self.first.right(), self.second.right()
+        return bootstrap_difference([second[i] for i in first], [first[i] for i in first])
 
     def accuracies(self) -> tuple[float, float]:
         """The robust accuracies, in [0, 1]."""
@@ -81,9 +93,12 @@ def _pairs(cells: list[tuple[Cell, Cell]]) -> list[Pair]:
         one, two = first.right(), second.right()
         sides.append(([one[i] for i in one], [two[i] for i in one]))
     chances = [mcnemar(one, two) for one, two in sides]
+    rates = [success_rate_difference(second.records, first.records) for first, second in cells]
+    known = [rate.p for rate in rates if not isnan(rate.p)]
+    adjusted = iter(holm(known))
     return [
-        Pair(*both, paired_difference(two, one), p, adjusted)
-        for both, (one, two), p, adjusted in zip(cells, sides, chances, holm(chances), strict=True)
+        Pair(*both, paired_difference(two, one), p, corrected, rate, nan if isnan(rate.p) else next(adjusted))
+        for both, (one, two), p, corrected, rate in zip(cells, sides, chances, holm(chances), rates, strict=True)
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ import yaml
 
 from robustbench_nlp.defense import shown
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.grid import WORST_CASE, Benchmark, grid_of
+from robustbench_nlp.grid import WORST_CASE, Benchmark, Grid, grid_of
 from robustbench_nlp.records import Record, read
-from robustbench_nlp.report.table import REDUCTION
+from robustbench_nlp.report.table import REDUCTION, floor
 from robustbench_nlp.report.worst_case import worst_case_row
 
 __all__ = ["Cell", "recorded_cells"]
@@ -40,19 +41,30 @@ class Cell:
         """Whether each example is right on the clean text and under the attack."""
         return {identity: record.outcome == "failed" for identity, record in self.records.items()}
 
+    def floor(self) -> float:
+        """What a constant answer scores on these examples."""
+        return floor(self.records.values())
+
+    def success_rate(self) -> float:
+        """Successes / attempted examples; NaN where none was attempted."""
+        outcomes = [record.outcome for record in self.records.values()]
+        attempted = outcomes.count("success") + outcomes.count("failed")
+        return outcomes.count("success") / attempted if attempted else nan
+
     def clean(self) -> float:
         """The share that is right without an attack."""
         return sum(record.clean_prediction == record.label for record in self.records.values()) / len(self.records)
 
 
-def recorded_cells(folder: Path) -> list[Cell]:
-    """The run's cells in the order of its settings, each defense's worst cases last. Raises `UsageError` where there is no run."""
+def recorded_cells(folder: Path, grid: Grid | None = None) -> list[Cell]:
+    """The run's cells in the order of its settings, each defense's worst cases last; `grid` is the run's, where it is at hand.
+    Raises `UsageError` where there is no run."""
     files = sorted((folder / "records").glob("*.jsonl"))
     if not files or not (folder / "run.yaml").is_file():
         raise UsageError(f"{folder} is no run folder: it has no {'records' if not files else 'run.yaml'}")
     benchmark = Benchmark.of(yaml.safe_load((folder / "run.yaml").read_text("utf-8")))
     found = [Cell(file.header, file.records) for file in map(read, files) if file is not None and file.records]
-    grid = _grid(benchmark)
+    grid = grid or _grid(benchmark)
     order = [member.name for member in grid.members] if grid else []
     found.sort(key=lambda cell: order.index(cell.name[1]) if cell.name[1] in order else len(order))
     defenses = list(dict.fromkeys(cell.name[0] for cell in found))
@@ -70,7 +82,7 @@ def recorded_cells(folder: Path) -> list[Cell]:
     return made
 
 
-def _grid(benchmark: Benchmark) -> Any:
+def _grid(benchmark: Benchmark) -> Grid | None:
     """The run's grid; None where attacks were Python objects, whose worst cases have no names here."""
     try:
         return grid_of(benchmark.attacks, cascade=benchmark.cascade)

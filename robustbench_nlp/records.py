@@ -217,8 +217,8 @@ def file_name(name: str) -> str:
     return safe if safe == name else f"{safe[:80]}-{content_hash(name)[:6]}"
 
 
-def write_whole(path: Path, content: str) -> None:
+def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all."""
     scratch = path.with_name(f".{path.name}.part")
-    scratch.write_bytes(content.encode("utf-8", "backslashreplace"))
+    scratch.write_bytes(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
     os.replace(scratch, path)

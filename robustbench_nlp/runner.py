@@ -67,6 +67,8 @@ class Runner:
     on_table: OnTable | None = None
     objects: tuple[tuple[str, str], ...] = ()
     """(kind, name) of what was handed over as a Python object: `run.yaml` alone cannot make it again."""
+    searches: bool = True
+    """False where only texts are checked, so that the models that a search asks needn't be here."""
 
     def run(self) -> pd.DataFrame:
         """Run every cell that isn't on record yet; the table, written after each cell."""
@@ -292,6 +294,8 @@ class Runner:
 
     def _helper_models(self, attack: Attack) -> list[list[str]]:
         """Kind, name and identity of each model beside the victim that decides what the attack finds."""
+        if not self.searches:
+            return []
         asked = {(kind, name) for kind, name in getattr(attack, "helpers", ())}
         judging = attack.threat.similarity_model or self.benchmark.similarity
         if attack.threat.min_similarity is not None and judging != "none":
@@ -315,7 +319,7 @@ class Runner:
         manifest = {
             "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
             "environment": environment(),
-            "dataset": {"name": self.dataset.name, "source": self.dataset.source, "licence": self.dataset.licence},
+            "dataset": {name: getattr(self.dataset, name) for name in ("name", "version", "source", "licence")},
             "cells": [
                 {
                     "defense": h["defense"],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from robustbench_nlp.tasks.classification import judge, right
 from robustbench_nlp.threat import measure
 from robustbench_nlp.victim import Victim
 
-__all__ = ["Verification", "verify"]
+__all__ = ["COSTS", "Check", "Verification", "same", "verify"]
 
 COSTS = ("seconds",)
 """Columns that may differ from machine to machine."""
@@ -41,6 +41,8 @@ TOLERANCE = 0.01
 """By how much a probability may differ from the recorded one: more than another machine's rounding makes of it."""
 
 Cells = dict[str, tuple[dict[str, Any], list[Record]]]
+Source = Callable[[str, Member], CellRecords[Record] | None]
+"""What is on record of a defense, as tables print it, under a member; None where nothing is. May raise `UsageError`."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,17 @@ def verify(
     device: str = "auto",
     sample: int | None = None,
 ) -> Verification:
-    """Check a run folder. `victim`, `dataset` and `attacks` stand in for what `run.yaml` names, for models that lie elsewhere and
-    for Python objects; `sample` checks the first so many attempted examples of each cell only.
+    """Check a run folder, or an entry of a leaderboard by its JSON file. `victim`, `dataset` and `attacks` stand in for what
+    `run.yaml` names, for models that lie elsewhere and for Python objects; `sample` checks the first so many attempted examples
+    of each cell only.
 
     Raises `UsageError` where there is no run, and for what can't be had any more.
     """
     place = Path(folder)
+    if place.is_file() and attacks is None:
+        from robustbench_nlp.leaderboard.checking import verify_entry  # which builds on this module
+
+        return verify_entry(place, victim=victim, dataset=dataset, device=device, sample=sample)
     try:
         text = (place / "run.yaml").read_text("utf-8")
         recorded = pd.read_csv(place / "table.csv", dtype={"fingerprint": str})
@@ -90,22 +97,30 @@ def verify(
         device=device,
         folder=place,
     )
-    check = _Check(runner, sample)
-    differences = list(check.run(recorded))
+    check = Check(runner, sample, lambda defense, member: _from_folder(runner.file(defense, member)))
+    differences = [*check.differences(), *_table(recorded, table(check.rows))]
     return Verification(place, check.cells, check.texts, tuple(differences))
 
 
+def _from_folder(path: Path) -> CellRecords[Record] | None:
+    return read(path) if path.exists() else None
+
+
 @dataclass
-class _Check:
-    """One run's check; counts what it looked at."""
+class Check:
+    """The check of what `source` has on record of a run; counts what it looked at, and keeps the table's `rows`."""
 
     runner: Runner
     sample: int | None
+    source: Source
+    ignored: tuple[str, ...] = ()
+    """Settings that may differ from the recorded ones."""
     cells: int = 0
     texts: int = 0
+    rows: list[dict[str, Any]] = field(default_factory=list)
 
-    def run(self, recorded: pd.DataFrame) -> Iterator[str]:
-        rows: list[dict[str, Any]] = []
+    def differences(self) -> Iterator[str]:
+        """A line for each header, text, threat and outcome that isn't as it should be, as it is found."""
         direct: Cells = {}
         for defense in self.runner.benchmark.defenses:
             defended = self.runner.defend(defense)
@@ -113,14 +128,13 @@ class _Check:
             for attack in self.runner.grid.members:
                 try:
                     member = replayed(attack, direct)
-                    path = self.runner.file(shown(defense), member)
-                    file = read(path) if path.exists() else None
+                    file = self.source(shown(defense), member)
                 except (UsageError, KeyError) as problem:
                     yield str(problem)
                     continue
                 where = f"{shown(defense)} × {member.name}"
                 if file is None:
-                    yield f"{where}: no records in {path.name}"
+                    yield f"{where}: no records in {self.runner.file(shown(defense), member).name}"
                     continue
                 self.cells += 1
                 yield from (f"{where}: {line}" for line in self._header(file, defended, defense, member))
@@ -128,21 +142,20 @@ class _Check:
                 yield from (f"{where}: {line}" for line in self._examples(file.records))
                 yield from (f"{where}: {line}" for line in self._texts(defended, member, records, found))
                 found[member.name] = file.header, records
-                rows.append(row(file.header, records))
+                self.rows.append(row(file.header, records))
             if self.runner.benchmark.mode == "transfer":
                 direct = direct or found
             for name, names in self.runner.grid.worst_cases.items():
                 try:
-                    rows.append(row(*worst_case_row([found[each] for each in names], name)))
+                    self.rows.append(row(*worst_case_row([found[each] for each in names], name)))
                 except (UsageError, KeyError) as problem:
                     yield f"{shown(defense)} × worst case {name}: {problem}"
-        yield from _table(recorded, table(rows))
 
     def _header(self, file: CellRecords[Record], victim: Victim, defense: str, member: Member) -> Iterator[str]:
         """The settings that are recorded are those of the run, and the fingerprint is theirs."""
         told, wanted = file.header["spec"], self.runner.header(victim, defense, member)["spec"]
         for key in sorted({*told, *wanted}):
-            if told.get(key) != wanted.get(key):
+            if key not in self.ignored and told.get(key) != wanted.get(key):
                 here, there = apart(wanted.get(key), told.get(key))
                 yield f"{key} is {here} here and {there} on record"
         if file.header["fingerprint"] != content_hash(SCHEMA, told)[:16]:
@@ -200,16 +213,16 @@ def _clean(record: Record, output: Any) -> Iterator[str]:
 def _attacked(engine: Engine, example: Example, record: Record, *, exact: bool) -> Iterator[str]:
     """What differs of an attempted example; a search that isn't `exact`, in low precision or by random draws, may miss what the
     referee would have credited."""
-    field = engine.field or next(iter(example.fields))
+    name = engine.field or next(iter(example.fields))
     adversarial = record.adversarial
     if adversarial is None:
         yield f"is recorded as {record.outcome} without a text"
         return
-    string = adversarial if isinstance(adversarial, str) else adversarial[list(example.fields).index(field)]
-    if example.with_field(field, string) != adversarial:
-        yield f"has a text that differs outside its field {field}"
+    string = adversarial if isinstance(adversarial, str) else adversarial[list(example.fields).index(name)]
+    if example.with_field(name, string) != adversarial:
+        yield f"has a text that differs outside its field {name}"
     try:
-        verdict = engine.referee.judge(example, field, string)
+        verdict = engine.referee.judge(example, name, string)
     except VictimError as problem:
         yield f"cannot be predicted again: {problem}"
         return
@@ -219,10 +232,10 @@ def _attacked(engine: Engine, example: Example, record: Record, *, exact: bool) 
         yield f"is recorded as a success: {verdict.reason}"
     if record.outcome == "success" and abs((verdict.margin or 0.0) - (record.margin or 0.0)) > 2 * TOLERANCE:
         yield f"has the margin {verdict.margin}, {record.margin} on record"
-    changes = measure(example.fields[field], string)
-    for name in ("words_changed", "words_total", "edits_chars"):
-        if getattr(changes, name) != getattr(record, name):
-            yield f"has {name} {getattr(changes, name)}, {getattr(record, name)} on record"
+    changes = measure(example.fields[name], string)
+    for count in ("words_changed", "words_total", "edits_chars"):
+        if getattr(changes, count) != getattr(record, count):
+            yield f"has {count} {getattr(changes, count)}, {getattr(record, count)} on record"
     most = engine.threat.max_queries
     if most is not None and record.queries > most:
         yield f"spent {record.queries} queries, at most {most} were allowed"
@@ -239,11 +252,12 @@ def _table(recorded: pd.DataFrame, computed: pd.DataFrame) -> Iterator[str]:
             yield f"{where}: {'no such row' if key not in told else 'no records give this row'}"
             continue
         for name in COLUMNS:
-            if name not in COSTS and not _same(told[key].get(name), made[key][name]):
+            if name not in COSTS and not same(told[key].get(name), made[key][name]):
                 yield f"{where}: {name} is {told[key].get(name)}, the records give {made[key][name]}"
 
 
-def _same(one: Any, other: Any) -> bool:
+def same(one: Any, other: Any) -> bool:
+    """Whether two values of a table are equal, numbers but for the last digits; what is missing equals what is missing."""
     if pd.isna(one) or pd.isna(other):
         return bool(pd.isna(one) and pd.isna(other))
     if isinstance(one, float | int) and isinstance(other, float | int):

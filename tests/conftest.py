@@ -17,3 +17,30 @@ def isolated_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
     monkeypatch.setenv("ROBUSTBENCH_NLP_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture(scope="module")
+def board_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which selectors mean something."""
+    from boards import workplace  # not above: it imports the package
+
+    folder = tmp_path_factory.mktemp("board")
+    workplace(folder)
+    return folder
+
+
+@pytest.fixture
+def there(board_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(board_place)
+    monkeypatch.syspath_prepend(str(board_place))
+
+
+@pytest.fixture(scope="module")
+def board_run(board_place: Path) -> Path:
+    """A finished run, without and with a defense."""
+    from boards import made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(board_place)
+        patch.syspath_prepend(str(board_place))
+        return made(Path("run"), defenses=["none", "unicode-normalize"]).resolve()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,9 @@ def test_another_victim_on_the_same_examples(tmp_path: Path) -> None:
 
 def test_a_run_beside_itself_has_no_flips(tmp_path: Path) -> None:
     run = made(tmp_path)
-    assert all(pair.flips() == ([], []) and pair.p == 1 for pair in compare(run, run).pairs)
+    pairs = compare(run, run).pairs
+    assert all(pair.flips() == ([], []) and pair.p == 1 for pair in pairs)
+    assert all(pair.rates.difference == 0 and isnan(pair.rates_adjusted) for pair in pairs)
 
 
 def test_two_defenses_of_one_run(tmp_path: Path) -> None:
@@ -89,11 +92,16 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["compare", weak, strong, "--flips", "1"]) == 0
     out = capsys.readouterr().out
     assert "keywords, none" in out
-    assert "100.0%" in out
+    assert "→ 100.0" in out
+    assert "A constant answer scores 100.0%" in out
     assert "none × deepwordbug: success" in out
     assert main(["compare", weak, strong, "--json"]) == 0
     first, *_ = json.loads(capsys.readouterr().out)
     assert (first["n"], first["lost"]) == (20, 0)
+    assert first["success_rate"] == pytest.approx([1 - first["robust"][0], 0])
+    assert first["success_rate_difference"][1] < 0
+    assert first["success_rate_p_holm"] >= first["success_rate_p"]
+    assert first["difference_bootstrap"] == pytest.approx(first["difference"], abs=0.15)
     assert first["won"] >= 8
 
 

@@ -6,7 +6,10 @@ import json
 import re
 import shutil
 import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -16,10 +19,8 @@ from texts import complaint
 from robustbench_nlp.api import evaluate
 from robustbench_nlp.cli import main
 from robustbench_nlp.fakes import KeywordVictim
-from robustbench_nlp.recorded import recorded_cells
+from robustbench_nlp.records import RecordFile, read
 from robustbench_nlp.report.files import written
-from robustbench_nlp.report.latex import latex
-from robustbench_nlp.report.table import row, table
 
 PAIRS = [(f"{words} number {i}", 1) for i in range(10) for words in ("a good and great but dull film", "a fine film")]
 SETTINGS: dict[str, Any] = {
@@ -51,9 +52,22 @@ def test_parquet_holds_the_table(run: Path, tmp_path: Path) -> None:
     assert found["robust_accuracy"].tolist() == told["robust_accuracy"].tolist()
 
 
+def spoil(path: Path, more: int) -> None:
+    """Some failed attacks of a cell's become successes, as if they had found something."""
+    file = read(path)
+    assert file is not None
+    path.unlink()
+    with RecordFile(path, file.header) as journal:
+        for record in file.records.values():
+            broken = record.outcome == "failed" and more > 0
+            more -= broken
+            journal.append(replace(record, outcome="success") if broken else record)
+
+
 def of(folder: Path) -> str:
-    cells = recorded_cells(folder)
-    return latex(table([row(cell.header, list(cell.records.values())) for cell in cells]), cells)
+    """The run's LaTeX table."""
+    with TemporaryDirectory() as place:
+        return written(Path(shutil.copytree(folder, Path(place) / "copy")), ["latex"])[0].read_text("utf-8")
 
 
 def test_the_best_defense_is_bold_and_its_ties_are_marked(run: Path) -> None:
@@ -63,7 +77,39 @@ def test_the_best_defense_is_bold_and_its_ties_are_marked(run: Path) -> None:
     glyphs = 3  # defense, clean, deepwordbug, bad_characters
     assert after[glyphs].startswith(r"\textbf{\num{100.0}}")
     assert re.fullmatch(r"\\num\{\d+\.\d\}", before[glyphs])
-    assert before[4] == after[4] == r"\textbf{\num{100.0}}"  # noise breaks neither
+    assert before[4] == after[4] == r"\num{100.0}"  # noise breaks neither: no best, no ties
+
+
+def test_what_is_not_told_from_the_best_is_marked_alike_everywhere(run: Path, tmp_path: Path) -> None:
+    """One example of 20 that only `none` withstands is a tie; under homoglyphs `unicode_normalize` stays ahead."""
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    spoil(copy / "records" / "unicode_normalize__deepwordbug.jsonl", 1)
+    md, tex, ranks = (path.read_text("utf-8") for path in written(copy, ["md", "latex", "ranking"]))
+    tied = next(line for line in md.splitlines() if "unicode" in line and "deepwordbug" in line)
+    assert tied.split(" | ")[5].endswith("] ≈")
+    assert "≈: can't be told from it" in md
+    assert r"$^{\approx}$" in next(line for line in tex.splitlines() if line.strip().startswith("unicode"))
+    frame = pd.read_csv(copy / "ranking.csv")
+    assert frame["attack"].iloc[0].startswith("worst_case:")
+    at = frame.set_index(["attack", "defense"])
+    assert at["rank"]["deepwordbug"].to_dict() == {"none": 1, "unicode_normalize": 1}
+    glyphs = at.loc["bad_characters:homoglyphs"]
+    assert glyphs["rank"].to_dict() == {"unicode_normalize": 1, "none": 2}
+    assert glyphs["better"]["none"] == "unicode_normalize"
+    assert (frame["floor"] == 1.0).all()
+    assert ranks.count("*a constant answer*") == 4
+
+
+def test_without_the_extra_ties_are_untold_and_a_ranking_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "statsmodels.stats.multitest", None)
+    three = SETTINGS | {"defenses": ["none", "unicode_normalize", "unicode_normalize+unicode_normalize"]}
+    folder = evaluate(victim=KeywordVictim(), output=tmp_path, **three).folder
+    told = (folder / "table.md").read_text("utf-8")
+    assert "pip install 'robustbench-nlp[stats]'" in told
+    assert "≈" not in told
+    assert "robustbench-nlp[stats]" in complaint(lambda: written(folder, ["ranking"]))
 
 
 def test_latex_is_balanced_and_hostile_names_are_escaped(tmp_path: Path) -> None:

@@ -19,16 +19,17 @@ __all__ = ["command"]
     metavar="A,B",
     type=click.UNPROCESSED,
     callback=listed,
-    help="csv, md, latex, parquet. Default: csv,md,latex.",
+    help="csv, md, latex, parquet, ranking, html. Default: csv,md,latex,html.",
 )
 def command(folders: Sequence[Path], formats: list[str] | None) -> None:
-    """Write a run's table from its records: CSV, Markdown, LaTeX, Parquet.
+    """Write a run's report from its records: a web page, CSV, Markdown, LaTeX, Parquet.
 
-    Into the run folder: table.csv, table.md, table.tex, table.parquet; nothing is attacked. The LaTeX table has a column an attack, the best
-    defense bold and its ties marked.
+    Into the run folder: report.html, table.csv, table.md, table.tex, table.parquet; nothing is attacked. The web page is one
+    file with the tables, curves and every example. The best defense under an attack is bold, and ≈ marks what can't be told
+    from it. ranking writes ranking.csv and ranking.md: 1 + the number of significantly better defenses, worst case first.
     """
-    from robustbench_nlp.report.files import FORMATS, written
+    from robustbench_nlp.report.files import DEFAULTS, written
 
     for folder in folders:
-        for path in written(folder, formats or list(FORMATS)[:3]):
+        for path in written(folder, formats or DEFAULTS):
             click.echo(path)

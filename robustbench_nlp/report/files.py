@@ -12,10 +12,12 @@ from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.recorded import Cell, recorded_cells
 from robustbench_nlp.records import write_whole
 from robustbench_nlp.report.latex import latex
+from robustbench_nlp.report.ranks import ranking, ranking_markdown, ties
 from robustbench_nlp.report.shown import markdown
 from robustbench_nlp.report.table import row, table
+from robustbench_nlp.report.web import web
 
-__all__ = ["FORMATS", "written"]
+__all__ = ["DEFAULTS", "FORMATS", "written"]
 
 Cells = Sequence[Cell]
 
@@ -31,7 +33,7 @@ def _md(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
 
 
 def _latex(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
-    write_whole(folder / "table.tex", latex(frame, cells))
+    write_whole(folder / "table.tex", latex(frame))
     return folder / "table.tex"
 
 
@@ -43,12 +45,28 @@ def _parquet(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
     return folder / "table.parquet"
 
 
+def _ranking(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+    found = ranking(cells)
+    write_whole(folder / "ranking.csv", found.to_csv(index=False, lineterminator="\n"))
+    write_whole(folder / "ranking.md", ranking_markdown(found))
+    return folder / "ranking.md"
+
+
+def _html(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+    write_whole(folder / "report.html", web(frame, cells))
+    return folder / "report.html"
+
+
 FORMATS: dict[str, Callable[[pd.DataFrame, Cells, Path], Path]] = {
     "csv": _csv,
     "md": _md,
     "latex": _latex,
     "parquet": _parquet,
+    "ranking": _ranking,
+    "html": _html,
 }
+DEFAULTS = ("csv", "md", "latex", "html")
+"""What is written unless a user names formats."""
 
 
 def written(folder: Path, formats: Sequence[str]) -> list[Path]:
@@ -62,6 +80,7 @@ def written(folder: Path, formats: Sequence[str]) -> list[Path]:
     frame = _completed(frame, folder)
     if (folder / "manifest.json").exists():
         frame.attrs["flags"] = json.loads((folder / "manifest.json").read_text("utf-8")).get("warnings", [])
+    frame.attrs |= ties(cells)
     return [FORMATS[name](frame, cells, folder) for name in formats]
 
 

@@ -14,6 +14,8 @@ from robustbench_nlp.records import write_whole
 from robustbench_nlp.report.table import (
     BESIDE,
     REDUCTION,
+    TIES,
+    UNTOLD,
     WORST_CASE,
     incomplete,
     is_incomplete,
@@ -23,7 +25,7 @@ from robustbench_nlp.report.table import (
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["caption", "headline", "markdown", "render", "summary", "write"]
+__all__ = ["caption", "escaped", "headline", "markdown", "marked", "percent", "render", "summary", "write"]
 
 
 def write(frame: pd.DataFrame, folder: Path) -> None:
@@ -39,7 +41,7 @@ def caption(frame: pd.DataFrame) -> list[str]:
     lines: list[str] = []
     for (dataset, split), part in frame.groupby(["dataset", "split"], sort=False):
         floor, note = (frame.attrs.get(name, {}).get(dataset) for name in BESIDE)
-        constant = "" if floor is None else f"; a constant answer scores {_percent(floor)} %, clean and under attack"
+        constant = "" if floor is None else f"; a constant answer scores {percent(floor)} %, clean and under attack"
         lines.append(f"{dataset}, {split} split, n = {_listed(part['n'])}, seed {_listed(part['seed'])}{constant}.")
         if note:
             lines.append(f"{note.rstrip('.')}.")
@@ -67,9 +69,9 @@ def caption(frame: pd.DataFrame) -> list[str]:
         )
     if "robust_with_rejection" in frame:
         lines += [
-            f"{row['defense']} × {row['attack']}: detects {_percent(row['detected'])} % of successes (AUROC "
-            f"{row['detection_auroc']:.2f}) at {_percent(row['false_alarms'])} % false alarms; with rejection "
-            f"{_percent(row['robust_with_rejection'])} % are right. The attack didn't know of the detector."
+            f"{row['defense']} × {row['attack']}: detects {percent(row['detected'])} % of successes (AUROC "
+            f"{row['detection_auroc']:.2f}) at {percent(row['false_alarms'])} % false alarms; with rejection "
+            f"{percent(row['robust_with_rejection'])} % are right. The attack didn't know of the detector."
             for row in frame[frame["robust_with_rejection"].notna()].to_dict("records")
         ]
     if "known" in frame and frame["known"].any():
@@ -79,6 +81,13 @@ def caption(frame: pd.DataFrame) -> list[str]:
         for row in frame.drop_duplicates("defense").to_dict("records")
         if "latency_ratio" in row and row["defense"] != "none"
     ]
+    if frame["defense"].nunique() > 1 and TIES in frame.attrs:
+        lines.append(
+            "Bold: the best under an attack; ≈: can't be told from it (McNemar's exact test on the same examples, Holm over all "
+            "pairs under the attack, 5 %)."
+        )
+    if frame["defense"].nunique() > 1 and UNTOLD in frame.attrs:
+        lines.append(f"Which are ties with the best is not told: {frame.attrs[UNTOLD]}.")
     if (frame["mode"] == "transfer").any():
         lines.append("Transfer: texts found against the undefended victim, shown to the defended ones; not adaptive.")
     lines += [f"Incomplete (!): {line}." for line in incomplete(frame)]
@@ -128,18 +137,27 @@ _ATTACK, _ROBUST = 2, 5
 
 def _lines(frame: pd.DataFrame) -> tuple[list[str], list[_Line]]:
     """The headings and the lines in reading order: worst cases end each defense's block."""
-    by_attack = frame.groupby(["dataset", "victim", "attack"])["robust_accuracy"]
-    highest, lowest = by_attack.transform("max"), by_attack.transform("min")
-    frame = frame.assign(
-        best=(frame["robust_accuracy"] == highest) & (highest > lowest),
-        incomplete=is_incomplete(frame),
-        robust_if_errors_right=robust_if_errors_right(frame),
-    )
+    frame = marked(frame).assign(incomplete=is_incomplete(frame), robust_if_errors_right=robust_if_errors_right(frame))
     with_errors = bool((frame["errors"] > 0).any())
     lines = [_line(row, with_errors) for row in frame.to_dict("records")]
     order = {group: i for i, group in enumerate(dict.fromkeys(line.group for line in lines))}
     heads = [*_HEADS, "errors", "robust %\nif errors\nright"] if with_errors else [*_HEADS]
     return heads, sorted(lines, key=lambda line: (order[line.group], line.headline))
+
+
+def marked(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with two columns of marks: `best` under its attack where not all are equal, and `tied`: less, and not told
+    from the best by its `attrs`."""
+    by_attack = frame.groupby(["dataset", "victim", "attack"])["robust_accuracy"]
+    highest, lowest = by_attack.transform("max"), by_attack.transform("min")
+    ties = frame.attrs.get(TIES, ())
+    told = pd.Series(
+        [list(key) in ties for key in zip(frame["defense"], frame["attack"], strict=True)], frame.index, bool
+    )
+    return frame.assign(
+        best=(frame["robust_accuracy"] == highest) & (highest > lowest),
+        tied=(frame["robust_accuracy"] < highest) & told,
+    )
 
 
 def _line(row: Mapping[Hashable, Any], with_errors: bool = False) -> _Line:
@@ -148,20 +166,21 @@ def _line(row: Mapping[Hashable, Any], with_errors: bool = False) -> _Line:
     cells = [
         str(row["victim"]),
         str(row["defense"]),
-        headline(attack) if worst else f"{attack} †" if row.get("known") is True else attack,
+        f"{headline(attack)} †" if row.get("known") is True else headline(attack),
         str(row["n"]),
-        _percent(row["clean_accuracy"]),
+        percent(row["clean_accuracy"]),
         "-"
         if pd.isna(row["robust_accuracy"])
-        else f"{_percent(row['robust_accuracy'])} [{_percent(row['robust_low'])}–{_percent(row['robust_high'])}]",
-        _percent(row["attack_success_rate"]),
+        else f"{percent(row['robust_accuracy'])} [{percent(row['robust_low'])}–{percent(row['robust_high'])}]"
+        + " ≈" * bool(row["tied"]),
+        percent(row["attack_success_rate"]),
         _number(row["queries_mean"]),
         _number(row["words_changed_mean"]),
     ]
     if with_errors:
         cells += [
             f"{row['errors']}{' (!)' if row['incomplete'] else ''}",
-            _percent(row["robust_if_errors_right"]),
+            percent(row["robust_if_errors_right"]),
         ]
     return _Line((row["dataset"], row["victim"], row["defense"]), cells, bool(row["best"]), worst)
 
@@ -171,11 +190,13 @@ def _published(worst_case: str) -> bool:
 
 
 def headline(name: str) -> str:
-    """How a worst case is headed: a published one by its name, others have their members in the caption."""
+    """How an attack is headed: a published worst case by its name, others have their members in the caption."""
+    if not name.startswith(WORST_CASE):
+        return name
     return f"worst case {name.removeprefix(WORST_CASE)}" if _published(name) else "worst case"
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     return "-" if pd.isna(share) else f"{100 * share:.1f}"
 
 
@@ -186,7 +207,7 @@ def _number(value: float) -> str:
 def summary(frame: pd.DataFrame) -> list[str]:
     """One short line a row, for a terminal that waits for the whole table."""
     lines = []
-    for row in frame.assign(best=False, incomplete=False).to_dict("records"):
+    for row in frame.assign(best=False, tied=False, incomplete=False).to_dict("records"):
         _, defense, attack, _, clean, robust, asr, *_ = _line(row).cells
         told = _reduced(row) if row["mode"] == REDUCTION else f"robust {robust} %, ASR {asr} %"
         lines.append(f"{defense} × {attack}: clean {clean} %, {told}")
@@ -222,7 +243,7 @@ def markdown(frame: pd.DataFrame) -> str:
     heads, lines = _lines(frame)
     rows = []
     for line in lines:
-        cells = [_escaped(cell) for cell in line.cells]
+        cells = [escaped(cell) for cell in line.cells]
         if line.headline:
             cells[_ATTACK] = f"*{cells[_ATTACK]}*"
         if line.best:
@@ -231,11 +252,11 @@ def markdown(frame: pd.DataFrame) -> str:
     marks = [":--" if i <= _ATTACK else "--:" for i in range(len(heads))]
     flat = [head.replace("\n", " ") for head in heads]
     body = "\n".join(f"| {' | '.join(cells)} |" for cells in [flat, marks, *rows])
-    notes = "\n".join(f"- {_escaped(line)}" for line in caption(frame))
+    notes = "\n".join(f"- {escaped(line)}" for line in caption(frame))
     return f"{body}\n\n{notes}\n"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     for mark in "\\|*_<`":
         text = text.replace(mark, "\\" + mark)
     return text

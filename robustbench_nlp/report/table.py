@@ -18,7 +18,10 @@ __all__ = [
     "COLUMNS",
     "INCOMPLETE",
     "REDUCTION",
+    "TIES",
+    "UNTOLD",
     "WORST_CASE",
+    "floor",
     "incomplete",
     "is_incomplete",
     "robust_if_errors_right",
@@ -42,6 +45,8 @@ REDUCTION = "reduction"
 """The mode of attacks whose goal is to keep the prediction."""
 WORST_CASE = "worst_case:"
 """How the names of worst cases begin; their members or the ensemble follow."""
+TIES, UNTOLD = "ties", "untold"
+"""For the marks, in the frame's `attrs`: the [defense, attack] that can't be told from the best under the attack; or why no one knows."""
 BESIDE = ("floor", "note")
 """For the caption, by dataset in the frame's `attrs`: what a constant answer would score, and the dataset's note."""
 
@@ -83,8 +88,13 @@ def row(cell: Mapping[str, Any], records: Sequence[Record]) -> dict[str, Any]:
     if cell.get("mode") == REDUCTION:
         told = ("robust_accuracy", "robust_low", "robust_high", "attack_success_rate", "asr_low", "asr_high")
         values |= dict.fromkeys(told, nan) | {"words_left_mean": _mean(map(_words_left, attempted))}
-    largest = max(Counter(record.label for record in records).values(), default=0)
-    return values | {"floor": largest / n if n else nan, "note": cell.get("note") or ""}
+    return values | {"floor": floor(records), "note": cell.get("note") or ""}
+
+
+def floor(records: Iterable[Record]) -> float:
+    """What a constant answer scores, clean and under every attack: the largest class's share of the examples, in [0, 1]."""
+    labels = Counter(record.label for record in records)
+    return max(labels.values()) / labels.total() if labels else nan
 
 
 def _rate(names: tuple[str, str, str], successes: int, n: int) -> dict[str, float]:

@@ -1,0 +1,72 @@
+"""`submit`: a run becomes entries of the leaderboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["command"]
+
+
+def _claims(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, float]:
+    """NAME=NUMBER each."""
+    made = {}
+    for value in values:
+        name, _, number = value.partition("=")
+        try:
+            made[name.strip()] = float(number)
+        except ValueError:
+            raise click.BadParameter(f"cannot read '{value}'; write robust=0.31") from None
+    return made
+
+
+@click.command("submit")
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--defense", metavar="D", help="Only this defense of the run. Default: every one.")
+@click.option(
+    "--to",
+    metavar="DIR",
+    default="results/leaderboard",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="The leaderboard's folder.",
+)
+@click.option("--name", metavar="NAME", help="What the leaderboard calls the victim. Default: as the run does.")
+@click.option(
+    "--link", "links", metavar="URL", multiple=True, help="A paper, weights or code; may be given several times."
+)
+@click.option(
+    "--claim",
+    "claims",
+    metavar="robust=0.31",
+    multiple=True,
+    callback=_claims,
+    help="The authors' own value, clean or robust, as a fraction.",
+)
+@click.option("--external", is_flag=True, help="The claim is an evaluation elsewhere, such as an adaptive attack.")
+@click.option(
+    "--whole-texts",
+    is_flag=True,
+    help="Publish whole adversarial texts, not edits: only where the data set's licence lets you.",
+)
+@click.option("--replace", is_flag=True, help="Overwrite another entry of this name.")
+def command(folder: Path, **settings: Any) -> None:
+    """Make leaderboard entries of a run.
+
+    One for each defense, under each published ensemble that the run measured (--attacks worst-case:standard-1): DIR/TASK/ENSEMBLE/VICTIM__DEFENSE.json,
+    and the adversarial texts beside it. Refused are unfinished and transferred runs, rows with more than one error in a hundred, and
+    ensembles that aren't as published.
+    """
+    from robustbench_nlp.leaderboard.entry import read_entry
+    from robustbench_nlp.leaderboard.submission import submit
+
+    for path in submit(folder, **settings):
+        entry = read_entry(path)
+        told = entry.measured
+        flags = f"; {', '.join(entry.flags)}" if entry.flags else ""
+        click.echo(
+            f"{path}: {told['robust_accuracy']:.1%} robust [{told['robust_low']:.1%}–{told['robust_high']:.1%}], "
+            f"{told['clean_accuracy']:.1%} clean, n = {told['n']}{flags}"
+        )

@@ -1,0 +1,146 @@
+"""`verify ENTRY`: an entry's victim and defense are made again by their selectors, its texts predicted again, its values recomputed.
+
+The attacks don't run, so the helper models that they searched with needn't be here, and costs aren't checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from robustbench_nlp.api import Pairs, opened
+from robustbench_nlp.data import Dataset
+from robustbench_nlp.errors import UsageError
+from robustbench_nlp.grid import Benchmark
+from robustbench_nlp.leaderboard.entry import Entry, read_entry
+from robustbench_nlp.leaderboard.summary import ensemble_digest, summarised
+from robustbench_nlp.leaderboard.texts import digest, uncompressed, unpacked
+from robustbench_nlp.recorded import Cell
+from robustbench_nlp.records import CellRecords, Record
+from robustbench_nlp.report.table import WORST_CASE
+from robustbench_nlp.runner import Runner
+from robustbench_nlp.verification import Check, Verification, same
+from robustbench_nlp.victim import Victim
+
+__all__ = ["verify_entry"]
+
+SEARCHED_WITH = ("similarity", "helper models")
+"""Settings of the search that no text tells, unless a threat limits the similarity."""
+
+
+def verify_entry(
+    path: str | Path,
+    *,
+    victim: str | Victim | Callable[[list[str]], Any] | None = None,
+    dataset: str | Dataset | Pairs | None = None,
+    device: str = "auto",
+    sample: int | None = None,
+) -> Verification:
+    """Check an entry against its texts. `victim` and `dataset` stand in for its selectors; `sample` predicts the first so many
+    attempted examples of each member only, and recomputes all values.
+
+    Raises `UsageError` for a file that is no entry, and for what can't be had here.
+    """
+    place = Path(path)
+    entry = read_entry(place)
+    runner = _opened(entry, place.parent, victim, dataset, device)
+    differences = list(_ensemble(entry))
+    try:
+        content = uncompressed(place.with_name(entry.texts["file"]))
+        found = unpacked(content, {example.id: example for example in runner.examples}, runner.benchmark.seed)
+    except UsageError as problem:
+        return Verification(place, 0, 0, (*differences, str(problem)))
+    if digest(content) != entry.texts["sha256"]:
+        differences.append(f"texts.sha256 is {entry.texts['sha256'][:16]}…, the file's is {digest(content)[:16]}…")
+    limited = any(member.attack.threat.min_similarity is not None for member in runner.grid.members)
+    check = Check(runner, sample, _source(entry, found), () if limited else SEARCHED_WITH)
+    differences += check.differences()
+    differences += _identity(entry, found)
+    differences += _values(entry, runner, found)
+    return Verification(place, check.cells, check.texts, tuple(differences))
+
+
+def _opened(entry: Entry, folder: Path, victim: Any, dataset: Any, device: str) -> Runner:
+    """The entry's benchmark with everything at hand; similarity is measured only where a threat limits it."""
+    settings = {**entry.benchmark, "defenses": [entry.defense["selector"]], "max_queries": None, "mode": "adaptive"}
+    settings |= {"attacks": [f"{WORST_CASE}{entry.ensemble['name']}"], "victim": entry.victim["selector"]}
+    benchmark = Benchmark.of({**settings, "dataset": entry.dataset["selector"], "similarity": "none"})
+    runner = opened(
+        benchmark,
+        victim=benchmark.victim if victim is None else victim,
+        dataset=benchmark.dataset if dataset is None else dataset,
+        attacks=benchmark.attacks,
+        device=device,
+        folder=folder,
+    )
+    return replace(runner, grid=replace(runner.grid, cascade=entry.mode == "cascade"), searches=False)
+
+
+def _source(entry: Entry, found: Mapping[str, Cell]) -> Callable[[str, Any], CellRecords[Record] | None]:
+    def source(defense: str, member: Any) -> CellRecords[Record] | None:
+        cell = found.get(member.name)
+        return None if cell is None else CellRecords(dict(cell.header), dict(cell.records), 0)
+
+    return source
+
+
+def _ensemble(entry: Entry) -> Iterator[str]:
+    here = ensemble_digest(entry.ensemble["name"])
+    if here != entry.ensemble["sha256"]:
+        yield f"ensemble {entry.ensemble['name']} has the sha256 {here[:16]}… here and {entry.ensemble['sha256'][:16]}… in the entry"
+
+
+def _identity(entry: Entry, found: Mapping[str, Cell]) -> Iterator[str]:
+    """What the entry says of its data set, victim and defense is what the texts' headers say."""
+    for member, cell in found.items():
+        spec = cell.header["spec"]
+        told = {
+            "dataset.fingerprint": (entry.dataset["fingerprint"], spec["dataset"]),
+            "dataset.examples": (entry.dataset["examples"], spec["examples"]),
+            "victim.fingerprint": (entry.victim["fingerprint"], spec["victim"]),
+            "defense.name": (entry.defense["name"], spec["defense"]),
+        }
+        for name, (ours, theirs) in told.items():
+            if ours != theirs:
+                yield f"{name} is {ours}, the texts of {member} say {theirs}"
+
+
+def _values(entry: Entry, runner: Runner, found: Mapping[str, Cell]) -> Iterator[str]:
+    """The entry's numbers against those that its texts give."""
+    ensemble = entry.ensemble["name"]
+    members = [member for member in runner.grid.members if member.name in runner.grid.worst_cases[ensemble]]
+    try:
+        cells = [found[member.name] for member in members]
+        made = summarised(cells, members, ensemble, entry.defense["selector"])
+    except KeyError as problem:
+        yield f"the texts lack the member {problem.args[0]}"
+        return
+    except UsageError as problem:
+        yield str(problem)
+        return
+    for name in ("mode", "comparable"):
+        yield from _unequal(name, getattr(entry, name), made[name])
+    yield from _unequal("measured", entry.measured, made["measured"])
+    yield from _unequal("members", entry.members, made["members"])
+    ours, theirs = (sorted({line.partition(":")[0] for line in lines}) for lines in (entry.warnings, made["warnings"]))
+    if [name for name in ours if name != "nondeterministic_victim"] != theirs:
+        yield f"warnings are {', '.join(ours) or 'none'}, the texts give {', '.join(theirs) or 'none'}"
+    for flag in ("small", "unreliable"):
+        if (flag in entry.flags) != (flag in made["flags"] or (flag == "unreliable" and bool(entry.warnings))):
+            yield f"flags are {', '.join(entry.flags) or 'none'}, the texts give {', '.join(made['flags']) or 'none'}"
+
+
+def _unequal(where: str, told: Any, made: Any) -> Iterator[str]:
+    """A line for each leaf that differs, by its place in the JSON."""
+    if isinstance(told, Mapping) and isinstance(made, Mapping):
+        for name in dict.fromkeys([*made, *told]):
+            yield from _unequal(f"{where}.{name}", told.get(name), made.get(name))
+    elif isinstance(made, Sequence) and not isinstance(made, str) and isinstance(told, Sequence):
+        for number, (one, other) in enumerate(zip(told, made, strict=False)):
+            yield from _unequal(f"{where}[{number}]", one, other)
+        if len(told) != len(made):
+            yield f"{where} has {len(told)} parts, the texts give {len(made)}"
+    elif isinstance(told, Mapping | list) or not same(told, made):
+        yield f"{where} is {told}, the texts give {made}"

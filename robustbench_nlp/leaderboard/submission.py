@@ -1,0 +1,234 @@
+"""`submit`: a finished run's worst cases over published ensembles become entries of the leaderboard, one a defense."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from robustbench_nlp.defense import shown
+from robustbench_nlp.ensembles import ensemble_names
+from robustbench_nlp.errors import UsageError, unknown
+from robustbench_nlp.grid import DRAWS, Benchmark, Grid, grid_of
+from robustbench_nlp.leaderboard.entry import CLAIMS, Entry, read_entry
+from robustbench_nlp.leaderboard.summary import changed, ensemble_digest, summarised
+from robustbench_nlp.leaderboard.texts import compressed, digest, packed
+from robustbench_nlp.recorded import Cell, recorded_cells
+from robustbench_nlp.records import write_whole
+from robustbench_nlp.report.table import WORST_CASE
+
+__all__ = ["BOARD", "submit"]
+
+BOARD = Path("results/leaderboard")
+COSTS = ("train_ratio", "forwards_per_prediction", "latency_ratio", "draws")
+
+
+def submit(
+    folder: str | Path,
+    *,
+    to: str | Path = BOARD,
+    defense: str | None = None,
+    name: str | None = None,
+    links: Sequence[str] = (),
+    claims: Mapping[str, float] | None = None,
+    external: bool = False,
+    whole_texts: bool = False,
+    replace: bool = False,
+) -> list[Path]:
+    """Write an entry for each defense of a run, or for one, under each published ensemble that the run measured; their paths.
+
+    `name` is what the leaderboard calls the victim, `claims` the authors' own values ("clean", "robust", in [0, 1]), `external`
+    says that the claim is an evaluation elsewhere. Nothing is written unless every entry can be. Raises `UsageError` for a run that
+    is unfinished, no adaptive one, or not of the ensemble as it is here, and where another entry has the name unless `replace`.
+    """
+    made = _Made(Path(folder))
+    chosen = made.defenses(defense)
+    if claims and len(chosen) > 1:
+        raise UsageError(f"a claim is one defense's; say whose: --defense {chosen[-1]}")
+    if external and not (claims and links):
+        raise UsageError("an external evaluation needs its value and where it stands; add --claim robust=… --link URL")
+    _refuse_claims(claims or {})
+    found: list[tuple[Entry, bytes]] = []
+    for each in chosen:
+        for ensemble in made.ensembles():
+            told = {
+                "claimed": {CLAIMS[key]: float(value) for key, value in (claims or {}).items()},
+                "links": list(links),
+                "victim": name,
+            }
+            found.append(made.entry(each, ensemble, told, external=external, whole_texts=whole_texts))
+    for entry, _ in found:
+        if not replace:
+            _refuse_another(Path(to), entry)
+    paths = []
+    for entry, content in found:
+        target = (Path(to) / entry.place).with_name(entry.texts["file"])
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, compressed(content))
+        paths.append(entry.write(Path(to)))
+    return paths
+
+
+class _Made:
+    """A run folder as it may be submitted."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.cells = {cell.name: cell for cell in recorded_cells(folder)}
+        text = (folder / "run.yaml").read_text("utf-8")
+        self.benchmark = Benchmark.of(yaml.safe_load(text))
+        if text.startswith("# Not complete"):
+            raise UsageError(
+                f"{folder} was made {text.partition(chr(10))[0][len('# Not complete ') :]}, which nobody else has; run it with "
+                "selectors such as python:MODULE:CALLABLE"
+            )
+        if self.benchmark.dtype != "float32":
+            raise UsageError(f"{folder} searched in {self.benchmark.dtype}; the leaderboard's searches are in float32")
+        try:
+            self.manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+            self.warnings: list[str] = self.manifest["warnings"]
+            self.table = pd.read_csv(folder / "table.csv")
+        except (OSError, KeyError) as problem:
+            raise UsageError(f"{folder} is not finished; the same run command goes on where it stopped") from problem
+        self.grid: Grid = grid_of(self.benchmark.attacks, cascade=self.benchmark.cascade)
+
+    def defenses(self, defense: str | None) -> list[str]:
+        """The selectors of the defenses that are asked for."""
+        known = {shown(selector): selector for selector in self.benchmark.defenses}
+        if defense is not None and shown(defense) not in known:
+            raise unknown(f"defense of {self.folder}", defense, known)
+        return list(known.values()) if defense is None else [known[shown(defense)]]
+
+    def ensembles(self) -> list[str]:
+        found = [name for name in self.grid.worst_cases if name in ensemble_names()]
+        if not found:
+            raise UsageError(
+                f"{self.folder} measured no published ensemble; run it with --attacks worst-case:NAME, one of "
+                f"{', '.join(ensemble_names())}"
+            )
+        return found
+
+    def entry(
+        self, selector: str, ensemble: str, told: Mapping[str, Any], *, external: bool, whole_texts: bool
+    ) -> tuple[Entry, bytes]:
+        """The entry and the lines of its texts."""
+        defense = shown(selector)
+        where = f"{defense} × {ensemble}"
+        names = self.grid.worst_cases[ensemble]
+        members = [member for member in self.grid.members if member.name in names]
+        cells = [self._cell(defense, member.name) for member in members]
+        for cell, member in zip(cells, members, strict=True):
+            if difference := changed(cell, member):
+                raise UsageError(f"{where}: {difference}; run it again with this release")
+        header = cells[0].header
+        try:
+            summary = summarised(cells, members, ensemble, selector)
+        except UsageError as problem:
+            raise UsageError(f"{where}: {problem}") from problem
+        asked_twice = [line for line in self.warnings if line.startswith("nondeterministic_victim")]
+        summary["warnings"] = [*asked_twice, *summary["warnings"]]
+        summary["flags"] = [
+            *(["external"] if external else []),
+            *(flag for flag in summary["flags"] if flag != "unreliable"),
+            *(["unreliable"] if summary["warnings"] else []),
+        ]
+        victim = told["victim"] or header["victim"]
+        content = packed(cells, whole=whole_texts)
+        entry = Entry(
+            task=header["task"],
+            ensemble={"name": ensemble, "sha256": ensemble_digest(ensemble)},
+            dataset=self._dataset(header),
+            victim={"name": victim, "selector": self.benchmark.victim, "fingerprint": header["spec"]["victim"]},
+            defense={"name": defense, "selector": selector},
+            claimed=told["claimed"],
+            costs=self._costs(defense, cells),
+            links=told["links"],
+            texts={},
+            benchmark=self._benchmark(selector, ensemble),
+            environment=header["environment"],
+            **summary,
+        )
+        texts = {"file": f"{entry.name}.jsonl.gz", "sha256": digest(content), "lines": content.count(b"\n")}
+        return Entry(**{**_shallow(entry), "texts": texts}), content
+
+    def _cell(self, defense: str, attack: str) -> Cell:
+        """Refuses what is unfinished, and what met another victim than the defended one."""
+        cell = self.cells.get((defense, attack))
+        if cell is None or len(cell.records) < cell.header["n"]:
+            raise UsageError(f"{defense} × {attack} is not finished; the same run command goes on where it stopped")
+        if cell.header["mode"] == "transfer":
+            raise UsageError(
+                f"{defense} × {attack} shows texts that fooled the undefended victim (mode transfer); the leaderboard takes "
+                "attacks on the defended victim: run it without --mode transfer"
+            )
+        draws = cell.header["spec"]["draws"]
+        if 1 < draws < DRAWS:
+            raise UsageError(
+                f"{defense} is random and was judged by {draws} draws; the leaderboard wants at least {DRAWS}"
+            )
+        return cell
+
+    def _dataset(self, header: Mapping[str, Any]) -> dict[str, Any]:
+        known = self.manifest.get("dataset", {})
+        return {
+            "name": header["dataset"],
+            "selector": self.benchmark.dataset,
+            "split": header["split"],
+            "version": known.get("version"),
+            "fingerprint": header["spec"]["dataset"],
+            "examples": header["spec"]["examples"],
+            "licence": known.get("licence"),
+            "source": known.get("source"),
+            "note": header["note"],
+        }
+
+    def _costs(self, defense: str, cells: Sequence[Cell]) -> dict[str, Any]:
+        """Costs of the defense beside its victim, and the seconds that the attacks took."""
+        rows = self.table[self.table["defense"] == defense].to_dict("records")
+        told = rows[0] if rows else {}
+        free = {"train_ratio": 0.0, "forwards_per_prediction": 1, "latency_ratio": 1.0, "draws": 1}
+        found = {name: told.get(name, free[name] if defense == "none" else None) for name in COSTS}
+        seconds = sum(record.seconds for cell in cells for record in cell.records.values())
+        return {name: None if pd.isna(value) else value for name, value in found.items()} | {
+            "attack_seconds": round(seconds, 3)
+        }
+
+    def _benchmark(self, selector: str, ensemble: str) -> dict[str, Any]:
+        """What `run` takes to make this entry's numbers again."""
+        settings = self.benchmark.settings()
+        return settings | {
+            "defenses": [selector],
+            "attacks": [f"{WORST_CASE}{ensemble}"],
+            "cascade": False,
+            "mode": "adaptive",
+        }
+
+
+def _shallow(entry: Entry) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in asdict(entry)}
+
+
+def _refuse_claims(claims: Mapping[str, float]) -> None:
+    for key, value in claims.items():
+        if key not in CLAIMS:
+            raise unknown("claim", key, CLAIMS)
+        if not 0 <= value <= 1:
+            raise UsageError(f"the claim {key}={value} is no fraction; write {key}=0.31 for 31 %")
+
+
+def _refuse_another(board: Path, entry: Entry) -> None:
+    """An entry that says something else is not overwritten by accident."""
+    path = board / entry.place
+    if not path.exists():
+        return
+    old = read_entry(path)
+    if (old.victim["fingerprint"], old.comparable) != (entry.victim["fingerprint"], entry.comparable):
+        raise UsageError(
+            f"{path} is another entry (victim {old.victim['fingerprint']}, {old.dataset['name']}, n = {old.measured['n']}); give "
+            "this victim another --name, or --replace it"
+        )

@@ -1,0 +1,89 @@
+"""Ranks that a second sample of examples would not overturn: an entry is behind only those that are significantly better.
+
+A rank is 1 + the number of entries that are right on significantly more of the same examples, by McNemar's exact test with
+Holm's correction over all pairs of entries, at 5 %; entries that can't be told apart share a rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+from robustbench_nlp.errors import UsageError
+from robustbench_nlp.stats import Interval, holm, mcnemar, wilson
+
+__all__ = ["ALPHA", "Standing", "rank", "standings"]
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One entry's place: right on `right` of `n` examples, `better` the entries that are significantly better, and
+    `p_best` the chance, by Holm over all pairs, of a difference as large as that to the best entry; 1.0 for the best."""
+
+    name: str
+    right: int
+    n: int
+    better: tuple[str, ...]
+    p_best: float
+
+    @property
+    def rank(self) -> int:
+        """1 + the number of entries that are significantly better."""
+        return 1 + len(self.better)
+
+    @property
+    def accuracy(self) -> float:
+        """In [0, 1]."""
+        return self.right / self.n
+
+    @property
+    def interval(self) -> Interval:
+        """Its 95 % Wilson interval."""
+        return wilson(self.right, self.n)
+
+    @property
+    def tied(self) -> bool:
+        """Whether it can't be told from the best entry, as the best itself can't."""
+        return self.p_best >= ALPHA
+
+
+def rank(sides: Mapping[str, Mapping[str, bool]]) -> dict[str, int]:
+    """Each entry's rank, in the order given. `sides` says of each entry by example id whether it is right there, such as
+    right on the clean text and under every attack.
+
+    Raises `UsageError` where the entries' examples differ, and for more than two entries without the extra `stats`.
+    """
+    places = {standing.name: standing.rank for standing in standings(sides)}
+    return {name: places[name] for name in sides}
+
+
+def standings(sides: Mapping[str, Mapping[str, bool]]) -> list[Standing]:
+    """The entries by rank, then by accuracy; `rank` says of what and what it raises."""
+    if not sides:
+        return []
+    first, examples = next((name, list(side)) for name, side in sides.items())
+    for name, side in sides.items():
+        if side.keys() != sides[first].keys():
+            raise UsageError(f"{first} and {name} have other examples; only entries on the same examples can be ranked")
+    if not examples:
+        raise UsageError("there are no examples to rank entries on")
+    verdicts = {name: [bool(side[example]) for example in examples] for name, side in sides.items()}
+    right = {name: sum(verdict) for name, verdict in verdicts.items()}
+    pairs = list(combinations(sides, 2))
+    chances = dict(zip(pairs, holm([mcnemar(verdicts[a], verdicts[b]) for a, b in pairs]), strict=True))
+    chances |= {(b, a): p for (a, b), p in chances.items()}
+    best = max(sides, key=lambda name: right[name])
+    found = [
+        Standing(
+            name,
+            right[name],
+            len(examples),
+            tuple(o for o in sides if right[o] > right[name] and chances[o, name] < ALPHA),
+            chances.get((best, name), 1.0),
+        )
+        for name in sides
+    ]
+    return sorted(found, key=lambda standing: (standing.rank, -standing.right))

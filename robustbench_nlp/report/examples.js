@@ -1,0 +1,182 @@
+// The example browser: filters, pages, and word-level differences. Texts come in by textContent alone.
+"use strict";
+(() => {
+  const byId = (name) => document.getElementById(name);
+  const [EXAMPLE, OUTCOME, CLEAN, CLEAN_SHARE, ATTACKED, PREDICTION, SHARE] = [0, 1, 2, 3, 4, 5, 6];
+  const [QUERIES, WORDS, TOTAL, EDITS, SIMILARITY, WINNER, ERROR] = [7, 8, 9, 10, 11, 12, 13];
+  const MEANING = {
+    success: "attack succeeded", failed: "attack failed", skipped: "wrong without an attack",
+    settled: "broken by an earlier attack of the cascade", error: "error",
+  };
+  const INVISIBLE = /[\p{Cc}\p{Cf}\u2028\u2029\ufe00-\ufe0f\u{e0100}-\u{e01ef}]/u;
+  const TOKENS = /[\p{L}\p{N}\p{M}\p{Cf}_]+(?:['’\-‐‑][\p{L}\p{N}\p{M}\p{Cf}_]+)*|\s+|./gsu;
+  const PER_PAGE = 10;
+  const MOST = 4e6; // pairs of tokens that are compared exactly
+
+  const make = (tag, text, look) => {
+    const made = document.createElement(tag);
+    if (text !== undefined) made.textContent = text;
+    if (look) made.className = look;
+    return made;
+  };
+  const shown = (number) => (number === undefined || number === null ? "-" : String(number));
+
+  // The longest common subsequence of two lists of tokens, as runs [kept, gone, new].
+  const differences = (a, b) => {
+    let start = 0;
+    while (start < a.length && start < b.length && a[start] === b[start]) start += 1;
+    let end = 0;
+    while (end < a.length - start && end < b.length - start && a[a.length - 1 - end] === b[b.length - 1 - end]) end += 1;
+    const x = a.slice(start, a.length - end);
+    const y = b.slice(start, b.length - end);
+    const runs = a.slice(0, start).map((token) => [0, token]);
+    if (x.length * y.length > MOST) {
+      runs.push(...x.map((token) => [-1, token]), ...y.map((token) => [1, token]));
+    } else {
+      const width = y.length + 1;
+      const best = new Uint16Array((x.length + 1) * width);
+      for (let i = x.length - 1; i >= 0; i -= 1) {
+        for (let j = y.length - 1; j >= 0; j -= 1) {
+          const at = i * width + j;
+          best[at] = x[i] === y[j] ? best[at + width + 1] + 1 : Math.max(best[at + width], best[at + 1]);
+        }
+      }
+      let i = 0;
+      let j = 0;
+      while (i < x.length || j < y.length) {
+        if (i < x.length && j < y.length && x[i] === y[j]) { runs.push([0, x[i]]); i += 1; j += 1; }
+        else if (j >= y.length || (i < x.length && best[(i + 1) * width + j] >= best[i * width + j + 1])) { runs.push([-1, x[i]]); i += 1; }
+        else { runs.push([1, y[j]]); j += 1; }
+      }
+    }
+    return runs.concat(a.slice(a.length - end).map((token) => [0, token]));
+  };
+
+  const named = (character) => `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+  // A token with its invisible characters named.
+  const put = (target, token) => {
+    let plain = "";
+    const flush = () => { if (plain) target.append(plain); plain = ""; };
+    for (const character of token) {
+      if (INVISIBLE.test(character) && character !== "\n" && character !== "\t") {
+        flush();
+        target.append(make("span", named(character), "code"));
+      } else plain += character;
+    }
+    flush();
+  };
+  const foreign = (clean, attacked) => {
+    const known = new Set(clean);
+    return [...new Set(attacked)].filter((c) => c > "\x7f" && !known.has(c) && !INVISIBLE.test(c)).map((c) => `${c} ${named(c)}`);
+  };
+  const side = (name, runs, sign) => {
+    const box = make("div");
+    const text = make("p");
+    text.dir = "auto";
+    let open = null;
+    for (const [kind, token] of runs) {
+      if (kind === -sign) continue;
+      if (kind === 0) { open = null; put(text, token); continue; }
+      if (!open) { open = make(sign < 0 ? "del" : "ins"); text.append(open); }
+      put(open, token);
+    }
+    box.append(make("h4", name), text);
+    return box;
+  };
+
+  let data = null;
+  let found = [];
+  let at = 0;
+  const controls = ["example-defense", "example-attack", "example-outcome", "example-search"].map(byId);
+  const [defense, attack, outcome, search] = controls;
+  const label = (number) => (number === undefined || number === null ? "no prediction" : data.labels[number] ?? `class ${number}`);
+  const percent = (share) => (share === undefined || share === null ? "" : ` ${(100 * share).toFixed(1)} %`);
+
+  const article = ([cell, row]) => {
+    const [id, original, gold] = data.examples[row[EXAMPLE]];
+    const clean = data.texts[original];
+    const known = row[ATTACKED] !== undefined && row[ATTACKED] !== null;
+    const attacked = known ? data.texts[row[ATTACKED]] : clean;
+    const box = make("article", undefined, "example");
+    const head = make("h3", `${label(gold)}, predicted ${label(row[CLEAN])}${percent(row[CLEAN_SHARE])}`);
+    if (known) head.append(` → ${label(row[PREDICTION])}${percent(row[SHARE])}`);
+    const name = data.outcomes[row[OUTCOME]];
+    head.append(" ", make("span", MEANING[name] ?? name, `outcome ${name}`));
+    const pair = make("div", undefined, "pair");
+    if (known) {
+      const runs = differences(clean.match(TOKENS) ?? [], attacked.match(TOKENS) ?? []);
+      pair.append(side("clean", runs, -1), side("attacked", runs, 1));
+    } else pair.append(side("clean", [[0, clean]], -1));
+    const facts = [`${cell.defense} × ${cell.attack}`, `example ${id}`, `queries ${shown(row[QUERIES])}`];
+    if (row[WORDS] !== undefined && row[WORDS] !== null) facts.push(`words changed ${row[WORDS]} of ${shown(row[TOTAL])}`, `characters ${shown(row[EDITS])}`);
+    if (known) {
+      const odd = foreign(clean, attacked);
+      if (odd.length) facts.push(`new characters ${odd.slice(0, 12).join(", ")}${odd.length > 12 ? ", …" : ""}`);
+    }
+    if (row[SIMILARITY] !== undefined && row[SIMILARITY] !== null) facts.push(`similarity ${row[SIMILARITY]}`);
+    if (row[WINNER] !== undefined && row[WINNER] !== null) facts.push(`broken by ${data.texts[row[WINNER]]}`);
+    if (row[ERROR] !== undefined && row[ERROR] !== null) facts.push(data.texts[row[ERROR]]);
+    box.append(head, pair, make("p", facts.join(" · "), "muted small"));
+    return box;
+  };
+
+  const draw = () => {
+    const pages = Math.max(Math.ceil(found.length / PER_PAGE), 1);
+    at = Math.min(Math.max(at, 0), pages - 1);
+    const part = found.slice(at * PER_PAGE, (at + 1) * PER_PAGE);
+    byId("example-list").replaceChildren(...part.map(article));
+    const first = at * PER_PAGE + 1;
+    byId("example-count").textContent = found.length
+      ? `${first.toLocaleString("en")}–${(first + part.length - 1).toLocaleString("en")} of ${found.length.toLocaleString("en")} examples`
+      : "No example is like that; choose otherwise above.";
+    byId("example-page").value = String(at + 1);
+    byId("example-page").max = String(pages);
+    byId("example-pages").textContent = `of ${pages.toLocaleString("en")}`;
+    byId("example-back").disabled = at === 0;
+    byId("example-on").disabled = at === pages - 1;
+  };
+
+  const select = () => {
+    const wanted = search.value.trim().toLowerCase();
+    const holds = wanted ? data.texts.map((text) => text.toLowerCase().includes(wanted)) : null;
+    const number = outcome.value === "" ? -1 : data.outcomes.indexOf(outcome.value);
+    found = [];
+    for (const cell of data.cells) {
+      if (defense.value !== "" && cell.defense !== defense.value) continue;
+      if (attack.value !== "" && cell.name !== attack.value) continue;
+      for (const row of cell.rows) {
+        if (number >= 0 && row[OUTCOME] !== number) continue;
+        if (holds && !holds[data.examples[row[EXAMPLE]][1]] && !holds[row[ATTACKED]] && data.examples[row[EXAMPLE]][0] !== wanted) continue;
+        found.push([cell, row]);
+      }
+    }
+    at = 0;
+    draw();
+  };
+
+  const start = () => {
+    data = JSON.parse(byId("example-data").textContent);
+    byId("example-data").remove(); // the text isn't needed twice
+    let waiting = 0;
+    for (const control of [defense, attack, outcome]) control.addEventListener("change", select);
+    search.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(select, 150); });
+    const turn = (page) => { at = page; draw(); };
+    byId("example-back").addEventListener("click", () => turn(at - 1));
+    byId("example-on").addEventListener("click", () => turn(at + 1));
+    byId("example-page").addEventListener("change", (event) => turn(Math.trunc(Number(event.target.value) || 1) - 1));
+    for (const cell of document.querySelectorAll("button[data-shows]")) {
+      cell.addEventListener("click", () => {
+        defense.value = cell.dataset.defense;
+        attack.value = cell.dataset.attack;
+        outcome.value = "success";
+        search.value = "";
+        select();
+        byId("examples").scrollIntoView();
+        byId("example-list").focus({ preventScroll: true });
+      });
+    }
+    select();
+    document.documentElement.dataset.ready = "";
+  };
+  requestAnimationFrame(() => setTimeout(start)); // the tables are seen before the texts are read
+})();

@@ -1,0 +1,194 @@
+"""`submit`: what an entry holds, what is refused, and texts that only the data set's owner can read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from boards import made, rewrite
+from hypothesis import given
+from hypothesis import strategies as st
+from texts import complaint
+
+from robustbench_nlp import grid
+from robustbench_nlp.cli import main
+from robustbench_nlp.ensembles import Ensemble, EnsembleMember
+from robustbench_nlp.leaderboard.entry import entries, read_entry
+from robustbench_nlp.leaderboard.submission import submit
+from robustbench_nlp.leaderboard.texts import applied, edits, lines_of, uncompressed, verdicts
+from robustbench_nlp.recorded import recorded_cells
+
+pytestmark = pytest.mark.usefixtures("there")
+PLAIN = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
+
+
+def test_an_entry_says_what_the_table_says(board_run: Path, tmp_path: Path) -> None:
+    first, second = submit(board_run, to=tmp_path, links=["https://example.org/paper"])
+    assert first == tmp_path / "classification" / "fast-1" / "keywords__none.json"
+    assert second.name == "keywords__unicode_normalize.json"
+    entry = read_entry(first)
+    cells = {cell.name: cell for cell in recorded_cells(board_run)}
+    worst = cells["none", "worst_case:fast-1"]
+    assert entry.measured["robust_accuracy"] == sum(worst.right().values()) / len(worst.records)
+    assert entry.measured["robust_low"] < entry.measured["robust_accuracy"] < entry.measured["robust_high"]
+    assert (entry.measured["n"], entry.measured["floor"]) == (24, 0.5)
+    assert [member["attack"] for member in entry.members] == [
+        "fast-1/random_typos",
+        "fast-1/deepwordbug",
+        "fast-1/pwws",
+    ]
+    assert verdicts(uncompressed(first.with_suffix(".jsonl.gz"))) == worst.right()
+    assert (entry.links, entry.claimed, entry.mode) == (["https://example.org/paper"], {}, "cascade")
+    assert "small" in entry.flags
+    assert entry.costs["forwards_per_prediction"] == 1
+    assert entry.comparable == read_entry(second).comparable
+    assert set(entries(tmp_path)) == {first, second}
+
+
+def test_the_same_run_gives_the_same_files(board_run: Path, tmp_path: Path) -> None:
+    one, two = (submit(board_run, to=tmp_path / side, defense="unicode_normalize")[0] for side in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+    assert one.with_suffix(".jsonl.gz").read_bytes() == two.with_suffix(".jsonl.gz").read_bytes()
+
+
+def test_no_text_of_the_data_set_is_published_unless_asked(board_run: Path, tmp_path: Path) -> None:
+    (path,) = submit(board_run, to=tmp_path, defense="none")
+    texts = path.with_suffix(".jsonl.gz")
+    assert b"film with a" not in uncompressed(texts)
+    (path,) = submit(board_run, to=tmp_path, defense="none", whole_texts=True)
+    assert b"film with a" in uncompressed(texts)
+    assert any("adversarial" in line for line in lines_of(uncompressed(texts)))
+
+
+@given(PLAIN, PLAIN)
+def test_edits_make_the_text_again(original: str, text: str) -> None:
+    written = json.loads(json.dumps(edits(original, text)))
+    assert applied(original, written) == text
+    assert applied((original, "b"), json.loads(json.dumps(edits((original, "b"), (original, text))))) == (
+        original,
+        text,
+    )
+
+
+def test_a_full_run_and_a_cascade_may_stand_in_one_ranking(board_run: Path, tmp_path: Path) -> None:
+    full = made(tmp_path / "full", attacks=["pwws", "worst-case:fast-1"])
+    (one,) = submit(board_run, to=tmp_path / "a", defense="none")
+    (two,) = submit(full, to=tmp_path / "b")
+    first, second = read_entry(one), read_entry(two)
+    assert (first.mode, second.mode) == ("cascade", "adaptive")
+    assert first.comparable == second.comparable
+    assert first.measured["robust_accuracy"] == second.measured["robust_accuracy"]
+    third = read_entry(submit(made(tmp_path / "seed", seed=1), to=tmp_path / "c")[0])
+    assert third.comparable != first.comparable
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"attacks": ["pwws", "worst-case"]}, "measured no published ensemble"),
+        ({"dtype": "bfloat16"}, "searched in bfloat16"),
+        ({"victim": "python:boardvictims:drawn", "draws": 2}, "random and was judged by 2 draws"),
+    ],
+)
+def test_a_run_that_no_leaderboard_takes(tmp_path: Path, settings: dict[str, Any], told: str) -> None:
+    folder = made(tmp_path / "run", limit=8, **settings)
+    assert told in complaint(lambda: submit(folder, to=tmp_path / "board"))
+    assert not (tmp_path / "board").exists()
+
+
+def test_a_transfer_is_refused_and_its_undefended_side_is_not(tmp_path: Path) -> None:
+    folder = made(tmp_path / "run", mode="transfer", defenses=["none", "unicode-normalize"], limit=8)
+    assert "mode transfer" in complaint(lambda: submit(folder, to=tmp_path / "board"))
+    assert not (tmp_path / "board").exists()
+    assert submit(folder, to=tmp_path / "board", defense="none")
+
+
+def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
+    folder = made(tmp_path / "run", limit=8)
+    records = next((folder / "records").glob("*pwws*"))
+    lines = records.read_bytes().splitlines(keepends=True)
+    records.write_bytes(b"".join(lines[:-2]))
+    assert "finish the run first" in complaint(lambda: submit(folder, to=tmp_path / "board"))
+    records.unlink()
+    assert "is not finished" in complaint(lambda: submit(folder, to=tmp_path / "board"))
+    (folder / "manifest.json").unlink()
+    assert "is not finished; the same run command" in complaint(lambda: submit(folder, to=tmp_path / "board"))
+
+
+def test_a_run_of_python_objects_is_refused(tmp_path: Path) -> None:
+    folder = made(tmp_path / "run", limit=8, dataset=[("a good film", 1), ("a bad film", 0)])
+    assert "nobody else has" in complaint(lambda: submit(folder, to=tmp_path / "board"))
+
+
+def test_more_than_one_error_in_a_hundred_is_refused(tmp_path: Path, board_place: Path) -> None:
+    (board_place / "failing.py").write_text(
+        "from robustbench_nlp.fakes import KeywordVictim\n"
+        "def victim(texts):\n"
+        "    if any('2' in text for text in texts):\n        raise OSError('no power')\n"
+        "    return KeywordVictim().predict(texts)\n"
+    )
+    folder = made(tmp_path / "run", victim="python:failing:victim")
+    assert "examples ended in an error" in complaint(lambda: submit(folder, to=tmp_path / "board"))
+
+
+def test_members_that_are_not_the_published_ones_are_refused(
+    board_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edited = (EnsembleMember("random_typos"), EnsembleMember("deepwordbug", 300), EnsembleMember("pwws", 200))
+    monkeypatch.setattr(grid, "load_ensemble", lambda name: Ensemble(name, "", edited))
+    told = complaint(lambda: submit(board_run, to=tmp_path))
+    assert "none × fast-1: fast-1/deepwordbug has the attack" in told
+    assert "run it again with this release" in told
+
+
+def test_claims(board_run: Path, tmp_path: Path) -> None:
+    (path,) = submit(
+        board_run, to=tmp_path, defense="none", claims={"robust": 0.5}, links=["https://example.org"], external=True
+    )
+    entry = read_entry(path)
+    assert (entry.claimed, entry.flags[0]) == ({"robust_accuracy": 0.5}, "external")
+    assert "say whose" in complaint(lambda: submit(board_run, to=tmp_path, claims={"robust": 0.5}))
+    assert "no fraction" in complaint(lambda: submit(board_run, to=tmp_path, defense="none", claims={"robust": 31.0}))
+    assert "no claim 'robist'; did you mean 'robust'?" in complaint(
+        lambda: submit(board_run, to=tmp_path, defense="none", claims={"robist": 0.5})
+    )
+    assert "add --claim" in complaint(lambda: submit(board_run, to=tmp_path, defense="none", external=True))
+
+
+def test_another_entry_is_not_overwritten_by_accident(board_run: Path, tmp_path: Path) -> None:
+    submit(board_run, to=tmp_path, defense="none")
+    assert submit(board_run, to=tmp_path, defense="none", links=["https://example.org"])
+    other = made(tmp_path / "other", victim="python:boardvictims:other")
+    assert "is another entry" in complaint(lambda: submit(other, to=tmp_path))
+    assert submit(other, to=tmp_path, name="mine")[0].name == "mine__none.json"
+    assert submit(other, to=tmp_path, replace=True)[0].name == "keywords__none.json"
+
+
+def test_what_is_no_entry(board_run: Path, tmp_path: Path) -> None:
+    (path,) = submit(board_run, to=tmp_path, defense="none")
+    for change, told in (
+        (lambda c: c.pop("comparable"), "lacks comparable"),
+        (lambda c: c["measured"].pop("floor"), "lacks measured.floor"),
+        (lambda c: c.update(comment="x"), "has 'comment'"),
+        (lambda c: c.update(schema=9), "has schema 9"),
+    ):
+        before = path.read_text()
+        rewrite(path, change)
+        assert told in complaint(lambda: read_entry(path))
+        path.write_text(before)
+    moved = path.rename(path.with_name("keywords__spell.json"))
+    assert "put it there" in complaint(lambda: entries(tmp_path))
+    moved.write_text("{")
+    assert "is no JSON" in complaint(lambda: read_entry(moved))
+    assert "holds no entries" in complaint(lambda: entries(tmp_path / "nowhere"))
+
+
+def test_the_command(board_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["submit", str(board_run), "--to", str(tmp_path), "--defense", "none", "--claim", "robust=0.25"]) == 0
+    assert "keywords__none.json: " in (line := capsys.readouterr().out)
+    assert "n = 24; small" in line
+    assert main(["submit", str(board_run), "--to", str(tmp_path), "--claim", "robust"]) == 2
+    assert "write robust=0.31" in capsys.readouterr().err
+    assert main(["submit", str(tmp_path)]) == 2
