@@ -31,6 +31,7 @@ __all__ = [
     "VictimOptions",
     "as_victim",
     "open_victim",
+    "refuse_code",
 ]
 
 Probabilities = NDArray[np.float32]
@@ -117,6 +118,18 @@ def open_victim(selector: str, options: VictimOptions = DEFAULT_OPTIONS) -> Vict
             raise unknown("victim setting", setting, known)
     victim: Victim = plugins.factory("victim", name)(argument, dataclasses.replace(options, **settings))
     return victim
+
+
+def refuse_code(selector: str, place: Path) -> None:
+    """Raises `UsageError` for a selector that a file of somebody else's names and that would run its code, or send texts and a
+    token to its server."""
+    name, _, settings = plugins.parse(selector)
+    does = {"python": "runs code", "http": "sends texts to a server", "https": "sends texts to a server"}.get(name)
+    if does or settings.get("trust_remote_code"):
+        raise UsageError(
+            f"{place.name} names the victim {selector}, which {does or 'runs code'}; look at it, then add --trust "
+            "(trust=True), or name another with --victim"
+        )
 
 
 def as_victim(victim: object, options: VictimOptions = DEFAULT_OPTIONS) -> Victim:

@@ -13,6 +13,7 @@ from robustbench_nlp.recorded import Cell, recorded_cells
 from robustbench_nlp.records import write_whole
 from robustbench_nlp.report.latex import latex
 from robustbench_nlp.report.ranks import ranking, ranking_markdown, ties
+from robustbench_nlp.report.sheet import sheet
 from robustbench_nlp.report.shown import markdown
 from robustbench_nlp.report.table import row, table
 from robustbench_nlp.report.web import web
@@ -52,6 +53,11 @@ def _ranking(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
     return folder / "ranking.md"
 
 
+def _sheet(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+    write_whole(folder / "examples.csv", "\ufeff" + sheet(cells))  # the mark tells spreadsheets that it is UTF-8
+    return folder / "examples.csv"
+
+
 def _html(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
     write_whole(folder / "report.html", web(frame, cells))
     return folder / "report.html"
@@ -64,6 +70,7 @@ FORMATS: dict[str, Callable[[pd.DataFrame, Cells, Path], Path]] = {
     "parquet": _parquet,
     "ranking": _ranking,
     "html": _html,
+    "sheet": _sheet,
 }
 DEFAULTS = ("csv", "md", "latex", "html")
 """What is written unless a user names formats."""

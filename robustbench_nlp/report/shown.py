@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from robustbench_nlp.console import printable
 from robustbench_nlp.ensembles import ensemble_names
 from robustbench_nlp.records import write_whole
 from robustbench_nlp.report.table import (
@@ -257,6 +258,8 @@ def markdown(frame: pd.DataFrame) -> str:
 
 
 def escaped(text: str) -> str:
+    """A cell or line of Markdown that shows the text and does nothing: no markup, no HTML, no link, no second line."""
+    text = " ".join(printable(text).split())
     for mark in "\\|*_<`":
         text = text.replace(mark, "\\" + mark)
-    return text
+    return text.replace("](", "]\\(").replace("][", "]\\[")
