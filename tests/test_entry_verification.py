@@ -159,11 +159,11 @@ def test_the_command_checks_several_and_ends_with_the_worst_code(
     assert main(["verify", "--trust", str(entry), str(board_run)]) == 0
     assert capsys.readouterr().out.count("it holds") == 2
     rewrite(entry, lambda content: content["measured"].update(robust_accuracy=0.99))
-    assert main(["verify", str(board_run), str(entry)]) == 1
+    assert main(["verify", "--trust", str(board_run), str(entry)]) == 1
     assert "measured.robust_accuracy is 0.99" in capsys.readouterr().out
     bad = tmp_path / "bad.json"
     bad.write_text("{}")
-    assert main(["verify", str(bad), str(entry)]) == 2
+    assert main(["verify", "--trust", str(bad), str(entry)]) == 2
     told = capsys.readouterr()
     assert "is no entry of a leaderboard" in told.err
     assert "measured.robust_accuracy" in told.out
