@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from math import nan, sqrt
 from typing import NamedTuple
 
 from robustbench_nlp.errors import UsageError
 
-__all__ = ["Interval", "holm", "least_share", "mcnemar", "mean_difference", "paired_difference", "wilson"]
+__all__ = [
+    "Interval",
+    "crossed_difference",
+    "holm",
+    "least_share",
+    "mcnemar",
+    "mean_difference",
+    "paired_difference",
+    "wilson",
+]
 
 
 class Interval(NamedTuple):
@@ -18,6 +28,7 @@ class Interval(NamedTuple):
     high: float
 
 
+@cache
 def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
     """The score interval of a proportion (Wilson, 1927), within [0, 1]."""
     from scipy.stats import binomtest
@@ -67,8 +78,14 @@ def paired_difference(first: Sequence[bool], second: Sequence[bool], confidence:
     Method 10 of Newcombe (1998, Statistics in Medicine 17:2635): two Wilson intervals squared and added, with the
     continuity-corrected correlation; sound where no pair differs. Raises `ValueError` where the lengths differ.
     """
-    both, only_first, only_second, neither = _crossed(first, second)
-    n = len(first)
+    return crossed_difference(*_crossed(first, second), confidence)
+
+
+def crossed_difference(
+    both: int, only_first: int, only_second: int, neither: int, confidence: float = 0.95
+) -> Interval:
+    """`paired_difference` from the counts of pairs that are true in both, in the first only, in the second only, in neither."""
+    n = both + only_first + only_second + neither
     if n == 0:
         return Interval(nan, nan)
     p, q = (both + only_first) / n, (both + only_second) / n
