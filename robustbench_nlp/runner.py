@@ -22,6 +22,7 @@ import yaml
 
 from robustbench_nlp import progress
 from robustbench_nlp.attack import Attack, Encode
+from robustbench_nlp.console import printable
 from robustbench_nlp.costs import costs
 from robustbench_nlp.data import Dataset, Example, load_dataset, match_labels
 from robustbench_nlp.data.example import content_hash
@@ -115,6 +116,7 @@ class Runner:
 
     def _run_yaml(self) -> str:
         missing = ", ".join(f"{kind} {name}" for kind, name in self.objects)
+        missing = " ".join(printable(missing).split())  # one line, whatever an object is called
         note = f"# Not complete without these Python objects: {missing}\n" if missing else ""
         return note + yaml.safe_dump(self.benchmark.settings(), sort_keys=False, allow_unicode=True)
 

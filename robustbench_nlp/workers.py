@@ -44,6 +44,7 @@ class Opening:
     attacks: tuple[str | Attack, ...]
     device: str = "auto"
     batch_size: int | str = "auto"
+    timeout: float | None = None
     threads: int = 1
 
 
@@ -219,6 +220,7 @@ def _serve(connection: Connection[Any, Any]) -> None:
         attacks=opening.attacks,
         device=opening.device,
         batch_size=opening.batch_size,
+        timeout=opening.timeout,
     )
     connection.send(_Beat())
     last = time.monotonic()

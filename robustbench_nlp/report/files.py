@@ -15,6 +15,7 @@ from robustbench_nlp.records import write_whole
 from robustbench_nlp.report.latex import latex
 from robustbench_nlp.report.model_index import model_index
 from robustbench_nlp.report.ranks import ranking, ranking_markdown, ties
+from robustbench_nlp.report.sheet import sheet
 from robustbench_nlp.report.shown import markdown
 from robustbench_nlp.report.table import row, table
 from robustbench_nlp.report.valid import valid_markdown
@@ -70,6 +71,11 @@ def _curves(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
     return folder / "curves.csv"
 
 
+def _sheet(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+    write_whole(folder / "examples.csv", "\ufeff" + sheet(cells))  # the mark tells spreadsheets that it is UTF-8
+    return folder / "examples.csv"
+
+
 def _html(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
     write_whole(folder / "report.html", web(frame, cells))
     return folder / "report.html"
@@ -90,6 +96,7 @@ FORMATS: dict[str, Callable[[pd.DataFrame, Cells, Path], Path]] = {
     "curves": _curves,
     "html": _html,
     "model-index": _model_index,
+    "sheet": _sheet,
 }
 DEFAULTS = ("csv", "md", "latex", "html")
 """What is written unless a user names formats."""
