@@ -8,14 +8,13 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from robustbench_nlp.defense import shown
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import WORST_CASE, Benchmark, Grid, grid_of
 from robustbench_nlp.records import Record, read
 from robustbench_nlp.report.table import REDUCTION, floor
 from robustbench_nlp.report.worst_case import worst_case_row
+from robustbench_nlp.settings_file import read_settings
 
 __all__ = ["Cell", "recorded_cells"]
 
@@ -64,7 +63,7 @@ def recorded_cells(folder: Path, grid: Grid | None = None) -> list[Cell]:
     files = sorted((folder / "records").glob("*.jsonl"))
     if not files or not (folder / "run.yaml").is_file():
         raise UsageError(f"{folder} is no run folder: it has no {'records' if not files else 'run.yaml'}")
-    benchmark = Benchmark.of(yaml.safe_load((folder / "run.yaml").read_text("utf-8")))
+    benchmark = Benchmark.of(read_settings(folder / "run.yaml"))
     found = [Cell(file.header, file.records) for file in map(read, files) if file is not None and file.records]
     grid = grid or _grid(benchmark)
     order = [member.name for member in grid.members] if grid else []

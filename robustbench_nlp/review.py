@@ -23,6 +23,7 @@ from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.recorded import recorded_cells
 from robustbench_nlp.records import write_whole
+from robustbench_nlp.report.sheet import defused
 from robustbench_nlp.seeds import rate_over_seeds
 from robustbench_nlp.stats import Interval, mean_difference
 
@@ -32,7 +33,6 @@ __all__ = [
     "VERDICTS",
     "Sheet",
     "agreement",
-    "defused",
     "draw",
     "filled",
     "key_beside",
@@ -47,8 +47,6 @@ COLUMNS = ("row", "label", "text", "other", "label_kept", "meaning", "grammar")
 ANSWERS: Mapping[str, tuple[str, ...]] = {"label_kept": VERDICTS, "meaning": GRADES, "grammar": GRADES}
 CONTROLS = 0.25
 """Controls for each success on the sheet."""
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def draw(folder: Path, limit: int = 100, seed: int = 0) -> Sheet:
             continue
         names = cell.header["label_names"]
         won = [r for r in cell.records.values() if r.outcome == "success" and r.adversarial is not None]
-        own = {r.example_id: _Pair(names[r.label], _shown(r.original), _shown(r.adversarial or "")) for r in won}
+        own = {r.example_id: _Pair(names[r.label], _whole(r.original), _whole(r.adversarial or "")) for r in won}
         for identity, pair in own.items():
             place = {"defense": cell.name[0], "attack": cell.name[1], "example_id": identity}
             places.setdefault(pair, []).append(place)
@@ -109,13 +107,8 @@ def write(sheet: Sheet, path: Path) -> Path:
             raise UsageError(f"{place} is there already; move it away, or name another file")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(key, sheet.key.to_csv(index=False, lineterminator="\n"))
-    write_whole(path, "\ufeff" + defused(sheet.rows).to_csv(index=False, lineterminator="\r\n"))
+    write_whole(path, "\ufeff" + sheet.rows.map(defused).to_csv(index=False, lineterminator="\r\n"))
     return key
-
-
-def defused(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with an apostrophe before every text that a spreadsheet would run as a formula."""
-    return frame.map(lambda value: f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value)
 
 
 def key_beside(sheet: Path) -> Path:
@@ -231,7 +224,6 @@ def _read(sheet: Path) -> Iterable[dict[str, str]]:
     return list(reader)
 
 
-def _shown(text: Input) -> str:
-    """A text as a cell holds it: fields on lines of their own, control characters spelt out."""
-    whole = text if isinstance(text, str) else "\n".join(text)
-    return "".join(c if c >= " " or c == "\n" else f"\\x{ord(c):02x}" for c in whole)
+def _whole(text: Input) -> str:
+    """A text as one cell: fields on lines of their own."""
+    return text if isinstance(text, str) else "\n".join(text)

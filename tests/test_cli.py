@@ -32,6 +32,8 @@ COMMANDS = (
     "compare",
     "doctor",
     "fetch",
+    "figures",
+    "log",
     "power",
     "report",
     "review",

@@ -16,7 +16,7 @@ from texts import complaint
 from robustbench_nlp.api import evaluate
 from robustbench_nlp.cli import main
 from robustbench_nlp.fakes import KeywordVictim
-from robustbench_nlp.review import COLUMNS, agreement, defused, draw, filled, key_beside, shares, write
+from robustbench_nlp.review import COLUMNS, agreement, draw, filled, key_beside, shares, write
 
 WORDS = ("a good and great but dull film", "a fine film", "=2+3 a good and great film, if dull")
 PAIRS = [(f"{words} number {i}", 1) for i in range(8) for words in WORDS]
@@ -83,8 +83,6 @@ def test_every_cell_has_its_turn_and_no_text_is_asked_twice(run: Path) -> None:
 
 
 def test_formulas_are_defused(run: Path, tmp_path: Path) -> None:
-    frame = pd.DataFrame({"text": ["=1+1", "+1", "-1", "@x", "\tx", "fine = good", ""]})
-    assert defused(frame)["text"].tolist() == ["'=1+1", "'+1", "'-1", "'@x", "'\tx", "fine = good", ""]
     write(draw(run, 100), tmp_path / "sheet.csv")
     raw = (tmp_path / "sheet.csv").read_bytes()
     assert raw.startswith(b"\xef\xbb\xbfrow,")

@@ -6,6 +6,7 @@ from math import inf, isnan
 
 import click
 
+from robustbench_nlp.console import say
 from robustbench_nlp.errors import UsageError
 
 __all__ = ["command", "table"]
@@ -46,11 +47,11 @@ def command(examples: str, discordant: str, **settings: float | None) -> None:
     if max(shares) > 1:
         raise UsageError("discordant is more than 100 %; give percentages")
     if difference is None:
-        click.echo(table(counts, shares, alpha, chance))
+        say(table(counts, shares, alpha, chance))
         return
     if difference <= 0:
         raise UsageError(f"difference is {difference:g} points; give a positive number")
-    click.echo(_needed(difference / 100, shares, alpha, chance))
+    say(_needed(difference / 100, shares, alpha, chance))
 
 
 def table(counts: list[int], shares: list[float], alpha: float = 0.05, chance: float = 0.8) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from robustbench_nlp.console import columns
+from robustbench_nlp.console import columns, say
 from robustbench_nlp.errors import UsageError
 
 __all__ = ["TOLD", "command"]
@@ -55,7 +55,7 @@ def command(paths: Sequence[Path], reading: bool, key: Path | None, as_csv: bool
     judged = review.filled(paths, key)
     found = review.shares(judged, key)
     if as_csv:
-        click.echo(found.to_csv(index=False, lineterminator="\n"), nl=False)
+        say(found.to_csv(index=False, lineterminator="\n").rstrip("\n"))
         return
     rows = [["", "texts", "label kept % [95 %]", "meaning 1–5", "grammar 1–5"]]
     for row in found.to_dict("records"):
@@ -67,7 +67,7 @@ def command(paths: Sequence[Path], reading: bool, key: Path | None, as_csv: bool
     columns(rows)
     if len(paths) > 1:
         told = ", ".join(f"{name} {_number(alpha)}" for name, alpha in review.agreement(judged).items())
-        click.echo(f"Krippendorff's α of {len(paths)} readers: {told} (1: they agree, 0: as by chance)")
+        say(f"Krippendorff's α of {len(paths)} readers: {told} (1: they agree, 0: as by chance)")
 
 
 def drawn(folder: Path, output: Path, limit: int = 100, seed: int = 0) -> None:
@@ -76,11 +76,11 @@ def drawn(folder: Path, output: Path, limit: int = 100, seed: int = 0) -> None:
 
     sheet = review.draw(folder, limit, seed)
     key = review.write(sheet, output)
-    click.echo(f"{output}: {len(sheet.rows)} rows {TOLD[0]}")
+    say(f"{output}: {len(sheet.rows)} rows {TOLD[0]}")
     for line in TOLD[1:]:
-        click.echo(line)
-    click.echo(f"{key}: the key, which readers must not see; a copy of the sheet for each reader, then")
-    click.echo(f"robustbench-nlp review --read FILLED... --key {key}")
+        say(line)
+    say(f"{key}: the key, which readers must not see; a copy of the sheet for each reader, then")
+    say(f"robustbench-nlp review --read FILLED... --key {key}")
 
 
 def _interval(values: Sequence[float], digits: int) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from robustbench_nlp.console import printable
 from robustbench_nlp.ensembles import ensemble_names
 from robustbench_nlp.records import write_whole
 from robustbench_nlp.report.table import (
@@ -115,9 +116,10 @@ def _costs(row: Mapping[Hashable, Any]) -> str:
     trained, texts = row["train_ratio"], row["forwards_per_prediction"]
     training = "training time unknown" if pd.isna(trained) else f"training {trained:.1f} × the victim's"
     draws = "" if row.get("draws", 1) == 1 else f"; scores average {row['draws']} draws, a query each"
+    ratio = row["latency_ratio"]
     return (
         f"{training if trained else 'no training'}; a prediction reads {texts} text{'s' * (texts != 1)} and "
-        f"takes {row['latency_ratio']:.1f} × the time{draws}"
+        f"takes {'an unknown' if pd.isna(ratio) else f'{ratio:.1f} × the'} time{draws}"
     )
 
 
@@ -261,6 +263,8 @@ def markdown(frame: pd.DataFrame) -> str:
 
 
 def escaped(text: str) -> str:
+    """A cell or line of Markdown that shows the text and does nothing: no markup, no HTML, no link, no second line."""
+    text = " ".join(printable(text).split())
     for mark in "\\|*_<`":
         text = text.replace(mark, "\\" + mark)
-    return text
+    return text.replace("](", "]\\(").replace("][", "]\\[")
