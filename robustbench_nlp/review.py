@@ -145,6 +145,8 @@ def filled(sheets: Sequence[Path], key: Path) -> pd.DataFrame:
                         f"{sheet}, row {name}: {column} is '{answer}'; write {', '.join(ANSWERS[column])}, or leave it empty"
                     )
             rows.append({"reader": str(sheet), "row": name, "kind": kinds[name]} | answers)
+        if not any(row[column] for row in rows if row["reader"] == str(sheet) for column in ANSWERS):
+            raise UsageError(f"{sheet} has no answers; fill in the columns {', '.join(ANSWERS)}")
     return pd.DataFrame(rows, columns=["reader", "row", "kind", *ANSWERS])
 
 

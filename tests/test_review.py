@@ -156,6 +156,7 @@ def test_sheets_come_back_as_spreadsheets_save_them(sheets: Callable[..., list[P
         (lambda frame: frame.assign(row="r0"), "row 'r0' is not in"),
         (lambda frame: pd.concat([frame, frame[:1]]), "comes twice"),
         (lambda frame: frame.drop(columns="grammar"), "has no column grammar"),
+        (lambda frame: frame.assign(label_kept="", meaning=" ", grammar=""), "has no answers"),
     ],
 )
 def test_what_is_filled_in_wrongly_is_told(sheets: Callable[..., list[Path]], change: Any, said: str) -> None:
