@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 from browser import CONTRASTS, MISSING, Opened, chromium, opened
+from hypothesis import given
+from hypothesis import strategies as st
 
 from robustbench_nlp.api import evaluate
 from robustbench_nlp.curves import accuracy_by_queries
@@ -23,13 +25,14 @@ from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.recorded import Cell, recorded_cells
 from robustbench_nlp.records import Record
 from robustbench_nlp.report.charts import heat, noise_charts, query_charts, reading, word_charts
-from robustbench_nlp.report.examples import OUTCOMES, ROW, examples
+from robustbench_nlp.report.examples import OUTCOMES, ROW, differences, examples
 from robustbench_nlp.report.files import written
 from robustbench_nlp.report.page import Column, Row, Value, page, table
 from robustbench_nlp.report.svg import chart
 from robustbench_nlp.report.table import row
 from robustbench_nlp.report.table import table as frame_of
 from robustbench_nlp.report.web import web
+from robustbench_nlp.text import Text
 
 HOSTILE = (
     "<script>window.hacked = 1</script>",
@@ -166,6 +169,31 @@ def test_curves_and_heat_map_hold_the_tables_numbers(cells: list[Cell]) -> None:
     assert "NaN" not in chart(bug) + chart(keyboard)
 
 
+def applied(clean: str, changes: list[Any]) -> str:
+    """What a browser makes of differences: strings there are UTF-16."""
+    units = clean.encode("utf-16-le", "surrogatepass")
+    made, at = b"", 0
+    for start, length, put in zip(changes[::3], changes[1::3], changes[2::3], strict=True):
+        made += units[2 * at : 2 * start] + put.encode("utf-16-le", "surrogatepass")
+        at = start + length
+    return (made + units[2 * at :]).decode("utf-16-le", "surrogatepass")
+
+
+@given(clean=st.text(), attacked=st.text())
+def test_differences_lead_from_any_text_to_any_other(clean: str, attacked: str) -> None:
+    assert applied(clean, differences(Text(clean), Text(attacked))) == attacked
+
+
+@given(words=st.lists(st.text("abc😀é", min_size=1, max_size=4), min_size=1, max_size=8), at=st.integers(0, 7))
+def test_one_changed_word_is_one_difference(words: list[str], at: int) -> None:
+    clean = " ".join(words)
+    text = Text(clean)
+    if not len(text):
+        return
+    attacked = text.swap(at % len(text), "xyz")
+    assert differences(text, Text(str(attacked)))[2:] == ["xyz"]
+
+
 def test_examples_hold_every_record(cells: list[Cell]) -> None:
     data = examples(cells)
     assert len(data["texts"]) == len(set(data["texts"]))
@@ -178,7 +206,7 @@ def test_examples_hold_every_record(cells: list[Cell]) -> None:
             assert OUTCOMES[found["outcome"]] == record.outcome
             assert found.get("queries", 0) == record.queries
             if record.outcome == "success":
-                assert data["texts"][found["attacked"]] == record.adversarial
+                assert applied(str(record.original), found["attacked"]) == record.adversarial
 
 
 @pytest.fixture(scope="module")
