@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from robustbench_nlp.data.example import Input
+from robustbench_nlp.predictor import Predictor
 from robustbench_nlp.victim import Victim
 
 __all__ = ["Costs", "costs", "seconds_trained"]
@@ -19,7 +20,8 @@ TIMED = 64
 
 
 class Costs(NamedTuple):
-    """Beside the undefended victim; the table's last columns. NaN where a victim doesn't tell how long it was trained."""
+    """Beside the undefended victim; the table's last columns. NaN where a victim doesn't tell how long it was trained, and where
+    it fails on what would be timed."""
 
     train_ratio: float
     forwards_per_prediction: int
@@ -38,12 +40,12 @@ def costs(defended: Victim, victim: Victim, inputs: Sequence[Input]) -> Costs:
 
 
 def _seconds(victim: Victim, inputs: Sequence[Input]) -> float:
-    size = getattr(victim, "batch_size", None) or max(len(inputs), 1)
+    predictor = Predictor(victim)
     found = []
     for _ in range(2):
         start = time.perf_counter()
-        for at in range(0, len(inputs), size):
-            victim.predict(inputs[at : at + size])
+        if predictor.predict(inputs).errors:
+            return nan
         found.append(time.perf_counter() - start)
     return min(found)
 

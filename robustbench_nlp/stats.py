@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from math import nan, sqrt
 from typing import NamedTuple
 
 from robustbench_nlp.errors import UsageError
 
-__all__ = ["Interval", "holm", "least_share", "mcnemar", "mean_difference", "paired_difference", "wilson"]
+__all__ = [
+    "Interval",
+    "crossed_difference",
+    "holm",
+    "least_share",
+    "mcnemar",
+    "mean_difference",
+    "paired_difference",
+    "wilson",
+    "wilson_at",
+]
 
 
 class Interval(NamedTuple):
@@ -18,6 +29,7 @@ class Interval(NamedTuple):
     high: float
 
 
+@cache
 def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
     """The score interval of a proportion (Wilson, 1927), within [0, 1]."""
     from scipy.stats import binomtest
@@ -26,6 +38,17 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
         return Interval(nan, nan)
     ends = binomtest(successes, n).proportion_ci(confidence, method="wilson")
     return Interval(float(ends.low), float(ends.high))
+
+
+def wilson_at(share: float, n: float, confidence: float = 0.95) -> Interval:
+    """Wilson's interval of a share in [0, 1] that is worth `n` independent examples, a whole number or not."""
+    from scipy.stats import norm
+
+    if n <= 0:
+        return Interval(nan, nan)
+    z = float(norm.ppf((1 + confidence) / 2))
+    middle, reach = share + z * z / (2 * n), z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return Interval(max((middle - reach) / (1 + z * z / n), 0.0), min((middle + reach) / (1 + z * z / n), 1.0))
 
 
 def least_share(successes: int, n: int, alpha: float) -> float:
@@ -67,8 +90,14 @@ def paired_difference(first: Sequence[bool], second: Sequence[bool], confidence:
     Method 10 of Newcombe (1998, Statistics in Medicine 17:2635): two Wilson intervals squared and added, with the
     continuity-corrected correlation; sound where no pair differs. Raises `ValueError` where the lengths differ.
     """
-    both, only_first, only_second, neither = _crossed(first, second)
-    n = len(first)
+    return crossed_difference(*_crossed(first, second), confidence)
+
+
+def crossed_difference(
+    both: int, only_first: int, only_second: int, neither: int, confidence: float = 0.95
+) -> Interval:
+    """`paired_difference` from the counts of pairs that are true in both, in the first only, in the second only, in neither."""
+    n = both + only_first + only_second + neither
     if n == 0:
         return Interval(nan, nan)
     p, q = (both + only_first) / n, (both + only_second) / n

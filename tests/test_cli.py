@@ -35,6 +35,7 @@ COMMANDS = (
     "figures",
     "log",
     "report",
+    "seeds",
     "submit",
     "verify",
 )

@@ -10,6 +10,7 @@ from typing import get_args
 import click
 
 from robustbench_nlp import plugins
+from robustbench_nlp.console import say
 
 __all__ = ["command"]
 
@@ -29,8 +30,8 @@ def command(kind: str, as_json: bool) -> None:
 
     if as_json:
         rows = [{**row._asdict(), "choices": [c._asdict() for c in row.choices]} for row in listing.listed(KINDS[kind])]
-        click.echo(json.dumps(rows, indent=1))
+        say(json.dumps(rows, indent=1))
         return
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for line in listing.lines(KINDS[kind], width):
-        click.echo(line)
+        say(line)

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from robustbench_nlp.console import say
+
 __all__ = ["command"]
 
 
@@ -66,7 +68,7 @@ def command(folder: Path, **settings: Any) -> None:
         entry = read_entry(path)
         told = entry.measured
         flags = f"; {', '.join(entry.flags)}" if entry.flags else ""
-        click.echo(
+        say(
             f"{path}: {told['robust_accuracy']:.1%} robust [{told['robust_low']:.1%}–{told['robust_high']:.1%}], "
             f"{told['clean_accuracy']:.1%} clean, n = {told['n']}{flags}"
         )

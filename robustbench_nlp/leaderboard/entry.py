@@ -21,7 +21,7 @@ SCHEMA = 1
 CLAIMS = {"clean": "clean_accuracy", "robust": "robust_accuracy"}
 """What may be claimed, by its short name and its column's."""
 _PARTS = {
-    "ensemble": ("name", "sha256"),
+    "ensemble": ("name", "sha256", "knowledge"),
     "dataset": ("name", "selector", "split", "fingerprint", "examples"),
     "victim": ("name", "selector", "fingerprint"),
     "defense": ("name", "selector"),

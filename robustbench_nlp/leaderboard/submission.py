@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from robustbench_nlp.defense import shown
 from robustbench_nlp.ensembles import ensemble_names
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.grid import DRAWS, Benchmark, Grid, grid_of
 from robustbench_nlp.leaderboard.entry import CLAIMS, Entry, read_entry
-from robustbench_nlp.leaderboard.summary import changed, ensemble_digest, summarised
+from robustbench_nlp.leaderboard.summary import changed, described, summarised
 from robustbench_nlp.leaderboard.texts import compressed, digest, packed
 from robustbench_nlp.recorded import Cell, recorded_cells
 from robustbench_nlp.records import write_whole
 from robustbench_nlp.report.table import WORST_CASE
+from robustbench_nlp.settings_file import plain_yaml
 
 __all__ = ["BOARD", "submit"]
 
@@ -81,7 +81,7 @@ class _Made:
         self.folder = folder
         self.cells = {cell.name: cell for cell in recorded_cells(folder)}
         text = (folder / "run.yaml").read_text("utf-8")
-        self.benchmark = Benchmark.of(yaml.safe_load(text))
+        self.benchmark = Benchmark.of(plain_yaml(text, f"{folder / 'run.yaml'}"))
         if text.startswith("# Not complete"):
             raise UsageError(
                 f"{folder} was made {text.partition(chr(10))[0][len('# Not complete ') :]}, which nobody else has; run it with "
@@ -134,6 +134,7 @@ class _Made:
         summary["warnings"] = [*asked_twice, *summary["warnings"]]
         summary["flags"] = [
             *(["external"] if external else []),
+            *(["detector"] if self._detects(defense) else []),
             *(flag for flag in summary["flags"] if flag != "unreliable"),
             *(["unreliable"] if summary["warnings"] else []),
         ]
@@ -141,7 +142,7 @@ class _Made:
         content = packed(cells, whole=whole_texts)
         entry = Entry(
             task=header["task"],
-            ensemble={"name": ensemble, "sha256": ensemble_digest(ensemble)},
+            ensemble=described(ensemble, members),
             dataset=self._dataset(header),
             victim={"name": victim, "selector": self.benchmark.victim, "fingerprint": header["spec"]["victim"]},
             defense={"name": defense, "selector": selector},
@@ -186,6 +187,10 @@ class _Made:
             "source": known.get("source"),
             "note": header["note"],
         }
+
+    def _detects(self, defense: str) -> bool:
+        rows = self.table[self.table["defense"] == defense]
+        return "robust_with_rejection" in rows and bool(rows["robust_with_rejection"].notna().any())
 
     def _costs(self, defense: str, cells: Sequence[Cell]) -> dict[str, Any]:
         """Costs of the defense beside its victim, and the seconds that the attacks took."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from robustbench_nlp.curves import Point, accuracy_by_queries, accuracy_by_words
+from robustbench_nlp.curves import Point, accuracy_by_queries, accuracy_by_words, of_fewest_words
 from robustbench_nlp.recorded import Cell
 from robustbench_nlp.records import Record
 from robustbench_nlp.report.noise_curve import noise_curve
@@ -79,7 +79,7 @@ def query_charts(frame: pd.DataFrame, cells: Iterable[Cell]) -> list[Chart]:
 
 def word_charts(frame: pd.DataFrame, cells: Iterable[Cell]) -> list[Chart]:
     """Accuracy where only successes with so many changed words count (an upper bound), worst cases first; noise has no curve."""
-    searched = [cell for cell in cells if cell.header["mode"] != "noise"]
+    searched = [of_fewest_words(cell) for cell in cells if cell.header["mode"] != "noise"]
     return _charts(frame, searched, "words changed at most", accuracy_by_words, _words)
 
 

@@ -8,14 +8,19 @@ from pathlib import Path
 
 import pandas as pd
 
+from robustbench_nlp.curves import curves
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.recorded import Cell, recorded_cells
 from robustbench_nlp.records import write_whole
 from robustbench_nlp.report.latex import latex
+from robustbench_nlp.report.model_index import model_index
 from robustbench_nlp.report.ranks import ranking, ranking_markdown, ties
+from robustbench_nlp.report.sheet import sheet
 from robustbench_nlp.report.shown import markdown
 from robustbench_nlp.report.table import row, table
+from robustbench_nlp.report.valid import valid_markdown
 from robustbench_nlp.report.web import web
+from robustbench_nlp.validity import rechecked
 
 __all__ = ["DEFAULTS", "FORMATS", "tabled", "written"]
 
@@ -47,14 +52,38 @@ def _parquet(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
 
 def _ranking(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
     found = ranking(cells)
+    found.attrs["flags"] = frame.attrs.get("flags", [])
     write_whole(folder / "ranking.csv", found.to_csv(index=False, lineterminator="\n"))
     write_whole(folder / "ranking.md", ranking_markdown(found))
     return folder / "ranking.md"
 
 
+def _valid(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+    found = rechecked(cells)
+    found.attrs["flags"] = frame.attrs.get("flags", [])
+    write_whole(folder / "valid.csv", found.to_csv(index=False, lineterminator="\n"))
+    write_whole(folder / "valid.md", valid_markdown(found))
+    return folder / "valid.md"
+
+
+def _curves(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+    write_whole(folder / "curves.csv", curves(cells).to_csv(index=False, lineterminator="\n"))
+    return folder / "curves.csv"
+
+
+def _sheet(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+    write_whole(folder / "examples.csv", "\ufeff" + sheet(cells))  # the mark tells spreadsheets that it is UTF-8
+    return folder / "examples.csv"
+
+
 def _html(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
     write_whole(folder / "report.html", web(frame, cells))
     return folder / "report.html"
+
+
+def _model_index(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+    write_whole(folder / "model-index.yaml", model_index(frame))
+    return folder / "model-index.yaml"
 
 
 FORMATS: dict[str, Callable[[pd.DataFrame, Cells, Path], Path]] = {
@@ -63,7 +92,11 @@ FORMATS: dict[str, Callable[[pd.DataFrame, Cells, Path], Path]] = {
     "latex": _latex,
     "parquet": _parquet,
     "ranking": _ranking,
+    "valid": _valid,
+    "curves": _curves,
     "html": _html,
+    "model-index": _model_index,
+    "sheet": _sheet,
 }
 DEFAULTS = ("csv", "md", "latex", "html")
 """What is written unless a user names formats."""

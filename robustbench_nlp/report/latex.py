@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from robustbench_nlp.console import printable
 from robustbench_nlp.report.shown import caption, headline, marked
 
 __all__ = ["latex"]
@@ -90,4 +91,4 @@ def _number(share: float) -> str:
 
 
 def _escaped(text: str) -> str:
-    return _MARK.sub(lambda match: _SPECIAL[match.group()], " ".join(text.split()))
+    return _MARK.sub(lambda match: _SPECIAL[match.group()], " ".join(printable(text).split()))

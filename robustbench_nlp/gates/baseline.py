@@ -1,0 +1,137 @@
+"""Baselines: what a gate saw when it was last accepted, a small JSON file a check, made for `git diff`: one example, one setting a line."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from robustbench_nlp.errors import UsageError, apart
+from robustbench_nlp.recorded import Cell, recorded_cells
+from robustbench_nlp.records import Record, file_name, write_whole
+from robustbench_nlp.report.table import WORST_CASE
+
+__all__ = ["Baseline", "BaselineCell", "baseline_file", "differences", "load", "measured", "save"]
+
+SCHEMA = 1
+SHARED = ("dataset", "examples", "labels", "seed", "task", "dtype", "similarity")
+"""Of a cell's `spec`: what all cells of a check have in common. The victim may change: it is what a gate is for."""
+HELD = {"failed": "robust", "success": "broken", "skipped": "wrong", "error": "error"}
+"""Verdicts by outcome: right also under attack, right until attacked, wrong without an attack."""
+EXAMPLES = ("examples", "labels of the examples")
+
+
+@dataclass(frozen=True)
+class BaselineCell:
+    """One defense under one attack: its settings, and a verdict an example; none for a cascade's member, whose verdicts stand in
+    the worst case."""
+
+    settings: dict[str, Any]
+    verdicts: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What one check measured: settings of all its cells, and the cells by `defense × attack`."""
+
+    settings: dict[str, Any]
+    cells: dict[str, BaselineCell]
+
+    def examples(self) -> set[str]:
+        """The ids of all examples."""
+        return {identity for cell in self.cells.values() for identity in cell.verdicts}
+
+
+def baseline_file(folder: Path, test: str, check: int) -> Path:
+    """Where a test's baseline lies: a folder a test file, a file a check of a test; `test` is pytest's node id."""
+    module, _, name = test.partition("::")
+    parts = [file_name(part) for part in Path(module.removesuffix(".py")).parts]
+    return folder.joinpath(*parts, file_name(name.replace("::", ".")) + (f"--{check}" if check > 1 else "") + ".json")
+
+
+def measured(folder: Path) -> Baseline:
+    """What a run folder's records say, as a baseline."""
+    cells = [cell for cell in recorded_cells(folder) if cell.measures]
+    shared = _flat({key: cells[0].header["spec"][key] for key in SHARED}) if cells else {}
+    return Baseline(shared, {f"{cell.name[0]} × {cell.name[1]}": _cell(cell) for cell in cells})
+
+
+def _cell(cell: Cell) -> BaselineCell:
+    worst = cell.name[1].startswith(WORST_CASE)
+    own = {key: value for key, value in cell.header["spec"].items() if key not in (*SHARED, "victim", "defense")}
+    verdicts = {identity: _word(record) for identity, record in cell.records.items()}
+    partial = not worst and cell.header["mode"] == "cascade"
+    return BaselineCell({} if worst else _flat(own), {} if partial else verdicts)
+
+
+def _word(record: Record) -> str:
+    return HELD.get(record.outcome, "error")
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """One level, a setting a line; what is not set is left out."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        if key == "labels":
+            flat["label names"], flat[EXAMPLES[1]] = ", ".join(value[0]), value[1]
+        elif key in ("attack", "task"):
+            flat[key], flat[f"{key} version"] = value[-2], value[-1]
+        elif isinstance(value, Mapping):
+            flat |= {f"{key} {inner}": setting for inner, setting in value.items()}
+        else:
+            flat[key] = value
+    return {key: value for key, value in flat.items() if value not in (None, [], ())}
+
+
+def load(path: Path) -> Baseline | None:
+    """Read a baseline; None where there is no file. Raises `UsageError` for one that can't be read."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        if content["schema"] != SCHEMA:
+            raise UsageError(f"{path} has the format {content['schema']}, and this is {SCHEMA}; {_mend()}")
+        cells = {name: BaselineCell(cell["settings"], cell["verdicts"]) for name, cell in content["cells"].items()}
+        return Baseline(content["settings"], cells)
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise UsageError(f"{path} is damaged ({problem}); restore it, or {_mend()}") from problem
+
+
+def save(path: Path, test: str, baseline: Baseline) -> bool:
+    """Write a baseline whole or not at all; False where the file has it already."""
+    cells = {
+        name: asdict(cell) | ({"counts": dict(Counter(cell.verdicts.values()))} if cell.verdicts else {})
+        for name, cell in baseline.cells.items()
+    }
+    content = {"schema": SCHEMA, "test": test, "settings": baseline.settings, "cells": cells}
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    if path.exists() and path.read_text("utf-8", "replace") == text:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, text)
+    return True
+
+
+def differences(old: Baseline, new: Baseline) -> list[str]:
+    """What forbids to compare, a phrase each. Fewer examples of the same dataset may be compared with a baseline of more."""
+    fewer = old.settings.get("dataset") == new.settings.get("dataset") and new.examples() < old.examples()
+    found = _apart("", old.settings, new.settings, EXAMPLES if fewer else ())
+    added = [name for name in new.cells if name not in old.cells]
+    for name, cell in old.cells.items():
+        if name not in new.cells:
+            found.append(f"{name} is no longer measured" + (f", {', '.join(added)} is" if added else ""))
+        else:
+            found += _apart(f"{name}: ", cell.settings, new.cells[name].settings)
+    return found
+
+
+def _apart(place: str, old: Mapping[str, Any], new: Mapping[str, Any], allowed: tuple[str, ...] = ()) -> list[str]:
+    keys = [key for key in {**old, **new} if key not in allowed and old.get(key) != new.get(key)]
+    return [f"{place}{key}: {' then, now '.join(apart(old.get(key), new.get(key)))}" for key in keys]
+
+
+def _mend() -> str:
+    return "write it again with --robust-update-baseline"

@@ -1,0 +1,109 @@
+"""One check held against its baseline file: refused, compared field by field, or written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from robustbench_nlp.errors import UsageError
+from robustbench_nlp.gates.baseline import Baseline, baseline_file, differences, load, measured, save
+from robustbench_nlp.gates.flips import flips
+from robustbench_nlp.gates.options import GateOptions
+from robustbench_nlp.gates.verdict import Outcome, Verdict, judged
+from robustbench_nlp.recorded import recorded_cells
+
+__all__ = ["Comparison", "compared"]
+
+ORDER: tuple[Outcome, ...] = ("pass", "inconclusive", "fail")
+SHOWN = 3
+"""Settings that a refusal names."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The verdicts by (cell, field), the run that they are about, and what was `written` ('' for nothing)."""
+
+    verdicts: Mapping[tuple[str, str], Verdict]
+    folder: Path
+    written: str = ""
+
+    @property
+    def outcome(self) -> Outcome:
+        """The worst of all verdicts."""
+        return max((verdict.outcome for verdict in self.verdicts.values()), key=ORDER.index, default="pass")
+
+    @property
+    def needed(self) -> int | None:
+        """The most examples that an inconclusive verdict needs."""
+        return max((verdict.needed for verdict in self.verdicts.values() if verdict.needed), default=None)
+
+    def told(self, outcome: Outcome) -> list[str]:
+        """A line for every verdict of this outcome."""
+        return [f"{cell}: {v.told()}" for (cell, _), v in self.verdicts.items() if v.outcome == outcome]
+
+    def explained(self, outcome: Outcome) -> list[str]:
+        """These lines, and the texts that were right in the baseline and are wrong now, of the first cell."""
+        cell, verdict = next((cell, v) for (cell, _), v in self.verdicts.items() if v.outcome == outcome)
+        records = next(c.records for c in recorded_cells(self.folder) if " × ".join(c.name) == cell)
+        word = "worse than the baseline" if outcome == "fail" else "inconclusive, which --robust-strict fails"
+        lines = [f"{word}: {line}" for line in self.told(outcome)]
+        return lines + flips((records[i] for i in verdict.lost), "flips since the baseline")
+
+    def properties(self) -> list[tuple[str, object]]:
+        """For JUnit: each field's drop (a rise for a success rate), its bounds and verdict."""
+        found: list[tuple[str, object]] = []
+        for (cell, name), v in self.verdicts.items():
+            place = f"[{cell.replace(' × ', ',', 1)}]"
+            found += [(f"{name}_baseline{place}", v.before), (f"{name}_verdict{place}", v.outcome)]
+            found += [(f"{name}_worse_low{place}", v.worse.low), (f"{name}_worse_high{place}", v.worse.high)]
+            if v.needed:
+                found.append((f"{name}_needed{place}", v.needed))
+        return found
+
+
+def compared(folder: Path, tolerances: Mapping[str, float], options: GateOptions, test: str, check: int) -> Comparison:
+    """Compare a run with its baseline, or write that, as the options say.
+
+    Raises `UsageError` where there is none, or one of other settings.
+    """
+    now = measured(folder)
+    path = baseline_file(options.baseline or Path(), test, check)
+    if options.update == "all":
+        return Comparison({}, folder, "written" if save(path, test, now) else "unchanged")
+    old = load(path)
+    if old is not None:
+        _refuse_others(path, old, now)
+    missing = [name for name in now.cells if old is None or name not in old.cells]
+    if missing and options.update != "new":
+        what = "is not there" if old is None else f"has no {missing[0]}"
+        raise UsageError(f"the baseline {_near(path)} {what}; write it with --robust-update-new-only")
+    verdicts = _verdicts(old, now, tolerances) if old else {}
+    if missing:
+        kept = old.cells if old else {}
+        save(path, test, Baseline(now.settings, now.cells | kept))
+    return Comparison(verdicts, folder, "written" if missing else "")
+
+
+def _verdicts(old: Baseline, now: Baseline, tolerances: Mapping[str, float]) -> dict[tuple[str, str], Verdict]:
+    return {
+        (name, field): judged(field, cell.verdicts, now.cells[name].verdicts, tolerance)
+        for name, cell in old.cells.items()
+        for field, tolerance in tolerances.items()
+        if cell.verdicts
+    }
+
+
+def _refuse_others(path: Path, old: Baseline, now: Baseline) -> None:
+    found: Sequence[str] = differences(old, now)
+    if found:
+        more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        raise UsageError(
+            f"the baseline {_near(path)} was made with other settings ({'; '.join(found[:SHOWN])}{more}): it can't be compared. "
+            "Undo the change, or accept it and write the baseline again with --robust-update-baseline"
+        )
+
+
+def _near(path: Path) -> str:
+    """The path from here, where it lies below."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

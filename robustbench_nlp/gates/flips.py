@@ -1,0 +1,32 @@
+"""The texts behind a gate's failure: those that fooled the victim most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from robustbench_nlp.records import Record
+
+__all__ = ["FLIPS", "flips"]
+
+FLIPS = 3
+
+
+def flips(records: Iterable[Record], title: str = "flips") -> list[str]:
+    """The `FLIPS` records that were got wrong by most, one an example, as lines for a developer; the count of all first."""
+    worst: dict[str, Record] = {}
+    for record in sorted(records, key=lambda record: record.margin or 0.0):
+        worst.setdefault(record.example_id, record)
+    lines = [f"the worst of {len(worst)} {title}:"] if worst else []
+    for record in list(worst.values())[:FLIPS]:
+        lines += _shown(record)
+    return lines
+
+
+def _shown(record: Record) -> Sequence[str]:
+    if record.adversarial is None:
+        said = f"  label {record.label}, predicted {record.clean_prediction} without an attack"
+        return [said, f"    - {record.original!r}"]
+    said = f"  label {record.label}, predicted {record.clean_prediction} → {record.adversarial_prediction}"
+    return [said, f"    - {record.original!r}", f"    + {record.adversarial!r}"]
