@@ -8,6 +8,7 @@ import time
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
@@ -207,6 +208,31 @@ def test_examples_hold_every_record(cells: list[Cell]) -> None:
             assert found.get("queries", 0) == record.queries
             if record.outcome == "success":
                 assert applied(str(record.original), found["attacked"]) == record.adversarial
+
+
+def test_errors_stand_in_the_table_and_among_the_warnings(cells: list[Cell]) -> None:
+    broken = [
+        Cell(cell.header, {i: replace(r, outcome="error", error="<boom>") for i, r in cell.records.items()})
+        if cell.name == ("none", "deepwordbug")
+        else cell
+        for cell in cells
+    ]
+    made = web(of(broken), broken)
+    assert "Incomplete (!): none × deepwordbug: 24 of 24 examples ended in an error" in made.partition("<table")[0]
+    assert "24 (!)" in made
+    assert "<boom>" not in made
+    assert "robust % if errors right" not in web(of(cells), cells)
+
+
+def test_a_run_that_only_reduces_has_a_page_without_curves(tmp_path: Path) -> None:
+    folder = evaluate(
+        victim=KeywordVictim(), dataset=PAIRS, attacks=["input_reduction"], similarity="none", output=tmp_path
+    ).folder
+    (path,) = written(folder, ["html"])
+    content = path.read_text("utf-8")
+    _Read(content)
+    assert "Reductions keep the prediction" in content
+    assert "<figure" not in content
 
 
 @pytest.fixture(scope="module")
