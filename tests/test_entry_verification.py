@@ -90,7 +90,6 @@ def test_changed_texts_are_found(entry: Path, change: Callable[[Lines], object],
     ("change", "told"),
     [
         (lambda c: c["measured"].update(robust_accuracy=0.99), "measured.robust_accuracy is 0.99, the texts give 0."),
-        (lambda c: c["measured"].update(robust_accuracy="0.9"), "measured.robust_accuracy is 0.9, the texts give 0."),
         (lambda c: c["measured"].update(n=1000), "measured.n is 1000, the texts give 24"),
         (lambda c: c["measured"].update(floor=0.1), "measured.floor is 0.1, the texts give 0.5"),
         (lambda c: c["members"][1].update(threat="other@1"), "members[1].threat is other@1"),

@@ -173,6 +173,24 @@ def test_what_is_no_entry(board_run: Path, tmp_path: Path) -> None:
         (lambda c: c["measured"].pop("floor"), "lacks measured.floor"),
         (lambda c: c.update(comment="x"), "has 'comment'"),
         (lambda c: c.update(schema=9), "has schema 9"),
+        (
+            lambda c: c["measured"].update(robust_accuracy="0.9"),
+            "measured.robust_accuracy is '0.9', which is no fraction",
+        ),
+        (lambda c: c["measured"].update(robust_high=31.0), "measured.robust_high is 31.0, which is no fraction"),
+        (lambda c: c["measured"].update(robust_low=None), "measured.robust_low is missing"),
+        (lambda c: c["measured"].update(n=0), "measured.n is no number"),
+        (lambda c: c["measured"].update(n=True), "measured.n"),
+        (lambda c: c["members"][0].update(errors=-1), "members[0].errors is -1"),
+        (lambda c: c["members"][0].pop("threat"), "members[0] is no attack's result"),
+        (lambda c: c.update(members=3), "members[0] is no attack's result"),
+        (lambda c: c.update(members=[]), "lacks members"),
+        (lambda c: c.update(links="https://example.org"), "links is no list of texts"),
+        (lambda c: c.update(claimed={"asr": 0.1}), "claimed.asr is no claim"),
+        (lambda c: c.update(costs={"train_ratio": "x"}), "costs.train_ratio is no number"),
+        (lambda c: c["victim"].update(name=3), "victim.name is no text"),
+        (lambda c: c["texts"].update(file="../../x.gz"), "texts.file is '../../x.gz'"),
+        (lambda c: c["benchmark"].update(seed="0"), "benchmark.seed is no whole number"),
     ):
         before = path.read_text()
         rewrite(path, change)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
-from math import isfinite
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -26,7 +25,6 @@ COLUMNS = (
     Column("robust %", number=True, about="right on the clean text and under every attack, with its 95 % interval"),
     Column("0 to 100 %", number=True, about="robust accuracy with its interval, a constant answer, clean accuracy"),
     Column("clean %", number=True, about="right without an attack"),
-    Column("ASR %", number=True, low=True, about="successes / attempted"),
     Column("claimed %", number=True, about="the authors' own robust accuracy"),
     Column("queries", number=True, about="that the attacks spent on an example, on average"),
     Column("training", number=True, low=True, about="time beside the victim's own training"),
@@ -142,7 +140,6 @@ def _row(ranking: Ranking, line: Line) -> Row:
             Value(f"{percent(told['robust_accuracy'])} {interval(told, 'robust')}", told["robust_accuracy"]),
             Value("", told["robust_accuracy"], _drawn(told)),
             Value(percent(told["clean_accuracy"]), told["clean_accuracy"]),
-            Value(_share(told.get("attack_success_rate")), told.get("attack_success_rate")),
             Value(claimed, claim),
             Value(number(told.get("queries_mean"), 1), told.get("queries_mean")),
             Value(training, entry.costs.get("train_ratio")),
@@ -193,10 +190,6 @@ def _drawn(told: Mapping[str, Any]) -> str:
         f'<line class="reach" x1="{x(low)}" x2="{x(high)}" y1="10" y2="10"/>'
         f'<circle class="point" cx="{x(point)}" cy="10" r="4"/></svg>'
     )
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None or not isfinite(value) else percent(value)
 
 
 def _flags(flags: Iterable[str]) -> str:
@@ -296,7 +289,8 @@ def _members(entry: Entry) -> str:
 
 def _versions(environment: Mapping[str, Any]) -> str:
     packages = [f"{name} {version}" for name, version in (environment.get("packages") or {}).items() if version]
-    return ", ".join([f"Python {environment.get('python', '?')}", *packages])
+    commit = [f"commit {environment['commit']}"] if environment.get("commit") else []
+    return ", ".join([f"Python {environment.get('python', '?')}", *packages, *commit])
 
 
 def _command(entry: Entry) -> str:
@@ -304,11 +298,10 @@ def _command(entry: Entry) -> str:
     told = entry.benchmark
     words = ["robustbench-nlp", "run", "--dataset", entry.dataset["selector"], "--victim", entry.victim["selector"]]
     words += ["--defenses", entry.defense["selector"], "--attacks", f"worst-case:{entry.ensemble['name']}"]
-    options = {"split": "test", "limit": None, "seed": 0, "train": None, "draws": 20}
-    words += [
-        word
-        for name, default in options.items()
-        if told.get(name, default) not in (default, None)
-        for word in (f"--{name}", str(told[name]))
-    ]
+    defaults = {"split": "test", "limit": None, "seed": 0, "train": None, "draws": 20, "label_map": None}
+    for name, default in defaults.items():
+        value = told.get(name)
+        if value not in (default, None):
+            shown = ",".join(f"{a}={b}" for a, b in value.items()) if isinstance(value, dict) else str(value)
+            words += [f"--{name.replace('_', '-')}", shown]
     return " ".join(map(quote, words))
