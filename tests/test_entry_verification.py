@@ -153,8 +153,8 @@ def test_the_command_checks_several_and_ends_with_the_worst_code(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> None:
-    assert main(["verify", str(entry), str(board_run)]) == 0
-    assert capsys.readouterr().out.count("it holds") == 2
+    assert main(["verify", str(entry), str(board_run), str(tmp_path / "board")]) == 0
+    assert capsys.readouterr().out.count("it holds") == 3
     rewrite(entry, lambda content: content["measured"].update(robust_accuracy=0.99))
     assert main(["verify", str(board_run), str(entry)]) == 1
     assert "measured.robust_accuracy is 0.99" in capsys.readouterr().out

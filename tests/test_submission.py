@@ -87,9 +87,10 @@ def test_a_full_run_and_a_cascade_may_stand_in_one_ranking(board_run: Path, tmp_
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
+        ({"victim": "python:boardvictims:drawn", "draws": 1}, "--draws was 1"),
         ({"attacks": ["pwws", "worst-case"]}, "measured no published ensemble"),
         ({"dtype": "bfloat16"}, "searched in bfloat16"),
-        ({"victim": "python:boardvictims:drawn", "draws": 2}, "random and was judged by 2 draws"),
+        ({"victim": "python:boardvictims:drawn", "draws": 2}, "judged by at least 20 draws here, and --draws was 2"),
     ],
 )
 def test_a_run_that_no_leaderboard_takes(tmp_path: Path, settings: dict[str, Any], told: str) -> None:
@@ -139,7 +140,7 @@ def test_members_that_are_not_the_published_ones_are_refused(
     edited = (EnsembleMember("random_typos"), EnsembleMember("deepwordbug", 300), EnsembleMember("pwws", 200))
     monkeypatch.setattr(grid, "load_ensemble", lambda name: Ensemble(name, "", edited))
     told = complaint(lambda: submit(board_run, to=tmp_path))
-    assert "none × fast-1: fast-1/deepwordbug has the attack" in told
+    assert "none × fast-1/deepwordbug: the attack is " in told
     assert "run it again with this release" in told
 
 
@@ -206,7 +207,7 @@ def test_what_is_no_entry(board_run: Path, tmp_path: Path) -> None:
 def test_the_command(board_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["submit", str(board_run), "--to", str(tmp_path), "--defense", "none", "--claim", "robust=0.25"]) == 0
     assert "keywords__none.json: " in (line := capsys.readouterr().out)
-    assert "n = 24; small" in line
+    assert "n = 24; unreliable, small" in line
     assert main(["submit", str(board_run), "--to", str(tmp_path), "--claim", "robust"]) == 2
     assert "write robust=0.31" in capsys.readouterr().err
     assert main(["submit", str(tmp_path)]) == 2

@@ -16,7 +16,7 @@ from typing import Any, TypeGuard
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.records import file_name, write_whole
 
-__all__ = ["CLAIMS", "SCHEMA", "Entry", "entries", "read_entry"]
+__all__ = ["CLAIMS", "SCHEMA", "Entry", "entries", "entry_name", "read_entry"]
 
 SCHEMA = 1
 CLAIMS = {"clean": "clean_accuracy", "robust": "robust_accuracy"}
@@ -66,7 +66,7 @@ class Entry:
     @property
     def name(self) -> str:
         """Its file's name without the ending."""
-        return f"{file_name(self.victim['name'])}__{file_name(self.defense['name'])}"
+        return entry_name(self.victim["name"], self.defense["name"])
 
     @property
     def place(self) -> Path:
@@ -137,6 +137,8 @@ def _wrong(content: Mapping[str, Any]) -> Iterator[str]:
     )
     if not isinstance(content["benchmark"]["seed"], int):
         yield "benchmark.seed is no whole number"
+    if not isinstance(content["environment"], dict):
+        yield "environment is no mapping"
 
 
 def _no_numbers(where: str, part: Mapping[str, Any]) -> Iterator[str]:
@@ -158,6 +160,11 @@ def _number(value: object) -> TypeGuard[float]:
 
 def _fraction(value: object) -> bool:
     return _number(value) and 0 <= value <= 1
+
+
+def entry_name(victim: str, defense: str) -> str:
+    """`tfidf_mr__spell`: the name of an entry's files without their endings."""
+    return f"{file_name(victim)}__{file_name(defense)}"
 
 
 def read_entry(path: Path) -> Entry:
