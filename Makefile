@@ -62,9 +62,9 @@ $(READY)-lint: $(RECIPE)
 constraints:  ## constraints.txt anew, from the newest releases that go together
 	rm -rf $(VENV)-constraints
 	$(PYTHON) -m venv $(VENV)-constraints
-	$(VENV)-constraints/bin/python -m pip install --quiet torch==$(TORCH) -e '.[all,lint,test,textattack]'
+	$(VENV)-constraints/bin/python -m pip install --quiet torch==$(TORCH) -e '.[all,lint,mlflow,test,textattack]'
 	$(VENV)-constraints/bin/python -m pip check
-	{ echo '# Every package of [all,lint,test,textattack], pinned for CPython 3.11; made by `make constraints`.'; \
+	{ echo '# Every package of [all,lint,mlflow,test,textattack], pinned for CPython 3.11; made by `make constraints`.'; \
 	  $(VENV)-constraints/bin/python -m pip freeze --all --exclude-editable | sed -E '/^pip==/d; s/\+cpu$$//'; } > constraints.part
 	mv constraints.part constraints.txt
 	rm -rf $(VENV)-constraints

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from robustbench_nlp.ensembles import ensemble_names
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import DRAWS, Benchmark, grid_of, refuse_reductions
 from robustbench_nlp.helpers import Helpers
+from robustbench_nlp.locking import claimed
 from robustbench_nlp.recorded import recorded_cells
 from robustbench_nlp.records import Record, read
 from robustbench_nlp.report.flags import flags
@@ -25,7 +27,8 @@ from robustbench_nlp.report.ranks import ties
 from robustbench_nlp.report.shown import write
 from robustbench_nlp.report.table import incomplete
 from robustbench_nlp.runner import Runner
-from robustbench_nlp.victim import Victim, VictimOptions, as_victim, open_victim
+from robustbench_nlp.victim import Victim, VictimOptions, as_victim
+from robustbench_nlp.workers import Crew, Opening
 
 __all__ = ["Run", "evaluate", "opened"]
 
@@ -68,6 +71,7 @@ def evaluate(
     seed: int = 0,
     max_queries: int | None = None,
     batch_size: int | str = "auto",
+    timeout: float | None = None,
     dtype: str = "float32",
     device: str = "auto",
     mode: str = "adaptive",
@@ -79,14 +83,16 @@ def evaluate(
     label_map: Mapping[str, str] | None = None,
     output: str | Path | None = None,
     resume: bool = True,
+    workers: int = 1,
     on_table: Callable[[pd.DataFrame], None] | None = None,
 ) -> Run:
     """Attack a victim, with and without defenses, and table the accuracy that is left.
 
     `victim`, `dataset`, `attacks` and `defenses` are selectors as on the command line; a victim may be a callable (texts to
     (n, classes) probabilities), a dataset (text, label) pairs, an attack an object. The run is kept in `output` (default: a
-    folder in `runs/` named after the benchmark), and the same call goes on where an interrupted one stopped. Raises
-    `UsageError` for bad use or input, in one line.
+    folder in `runs/` named after the benchmark), and the same call goes on where an interrupted one stopped. `timeout` is how
+    many seconds a function or a server may take for a batch; `workers` processes share the examples of each cell, where the
+    victim is a selector. Raises `UsageError` for bad use or input, in one line.
     """
     attacks = [attacks] if isinstance(attacks, str) else list(attacks)
     defenses = (defenses,) if isinstance(defenses, str) else tuple(defenses)
@@ -124,15 +130,27 @@ def evaluate(
         attacks=attacks,
         device=device,
         batch_size=batch_size,
+        timeout=timeout,
         folder=Path(output) if output is not None else None,
         resume=resume,
         on_table=on_table,
     )
-    run = Run(runner.run(), runner.folder)
-    warnings = [f"{flag.name}: {flag.evidence}" for flag in flags(run, runner.victim)]
-    run.table.attrs |= {"flags": warnings} | ties(recorded_cells(run.folder, runner.grid))
-    runner.note(warnings=warnings)
-    write(run.table, run.folder)
+    if workers != 1:
+        opening = Opening(
+            benchmark=benchmark,
+            dataset=dataset if isinstance(dataset, str) else runner.dataset,
+            attacks=tuple(attacks),
+            device=device,
+            batch_size=batch_size,
+            timeout=timeout,
+        )
+        runner.crew = _crew(opening, workers, victim)
+    with claimed(runner.folder):
+        run = Run(runner.run(), runner.folder)
+        warnings = [f"{flag.name}: {flag.evidence}" for flag in flags(run, runner.victim)]
+        run.table.attrs |= {"flags": warnings} | ties(recorded_cells(run.folder, runner.grid))
+        runner.note(warnings=warnings)
+        write(run.table, run.folder)
     return run
 
 
@@ -144,6 +162,7 @@ def opened(
     attacks: Sequence[str | Attack],
     device: str = "auto",
     batch_size: int | str = "auto",
+    timeout: float | None = None,
     folder: Path | None = None,
     resume: bool = True,
     on_table: Callable[[pd.DataFrame], None] | None = None,
@@ -159,8 +178,9 @@ def opened(
         raise UsageError(f"worst_case:{published[0]} fixes its members' budgets; drop max-queries")
     if benchmark.deterministic:
         _fix_arithmetic()
-    options = VictimOptions(device=device, dtype="float32" if benchmark.deterministic else benchmark.dtype)
-    target = open_victim(victim, options) if isinstance(victim, str) else as_victim(victim)
+    dtype = "float32" if benchmark.deterministic else benchmark.dtype
+    options = VictimOptions(device=device, dtype=dtype, timeout=timeout)
+    target = as_victim(victim, options)
     for member in grid.members:
         if member.attack.threat.knowledge == "gradient" and not hasattr(target, "gradients"):
             raise UsageError(
@@ -183,6 +203,17 @@ def opened(
         on_table,
         _objects(benchmark, victim, dataset, attacks),
     )
+
+
+def _crew(opening: Opening, count: int, victim: object) -> Crew:
+    """The processes of a run. Raises `UsageError` for a victim that is an object of this one."""
+    if not isinstance(count, int) or count < 1:
+        raise UsageError(f"workers is {count!r}; give a whole number of at least 1")
+    if not isinstance(victim, str):
+        raise UsageError("a victim that is a Python object can't be shared by workers; name it python:MODULE:CALLABLE")
+    if opening.benchmark.deterministic:
+        raise UsageError("a deterministic run stays in one process; drop workers")
+    return Crew(replace(opening, threads=max(1, (os.cpu_count() or 1) // count)), count)
 
 
 def _dataset(dataset: str | Dataset | Pairs, split: str, victim: Victim) -> Dataset:

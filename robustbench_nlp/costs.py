@@ -10,18 +10,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 from robustbench_nlp.data.example import Input
+from robustbench_nlp.predictor import Predictor
 from robustbench_nlp.victim import Victim
 
 __all__ = ["Costs", "costs", "seconds_trained"]
 
 TIMED = 64
 """Clean inputs whose prediction is timed, the two sides in turns; each side's shortest time counts."""
-FEWEST, MOST, ENOUGH = 2, 20, 1.0
-"""Turns: the fewest and the most, and after how many seconds no other begins. A quick victim on a busy machine needs many."""
+FEWEST, MOST, ENOUGH = 1, 20, 1.0
+"""Turns after a first that warms up: the fewest and the most, and after how many seconds no other begins. A quick victim on a busy
+machine needs many."""
 
 
 class Costs(NamedTuple):
-    """Beside the undefended victim; the table's last columns. NaN where a victim doesn't tell how long it was trained."""
+    """Beside the undefended victim; the table's last columns. NaN where a victim doesn't tell how long it was trained, and where
+    it fails on what would be timed."""
 
     train_ratio: float
     forwards_per_prediction: int
@@ -40,7 +43,9 @@ def costs(defended: Victim, victim: Victim, inputs: Sequence[Input]) -> Costs:
 
 
 def _ratio(defended: Victim, victim: Victim, inputs: Sequence[Input]) -> float:
-    """The time of predicting the inputs beside the undefended victim's."""
+    """The time of predicting the inputs beside the undefended victim's; NaN where either fails."""
+    if any(Predictor(side).predict(inputs).errors for side in (defended, victim)):
+        return nan
     least = [inf, inf]
     start = time.perf_counter()
     for turn in range(MOST):
@@ -51,10 +56,9 @@ def _ratio(defended: Victim, victim: Victim, inputs: Sequence[Input]) -> float:
 
 
 def _seconds(victim: Victim, inputs: Sequence[Input]) -> float:
-    size = getattr(victim, "batch_size", None) or max(len(inputs), 1)
+    predictor = Predictor(victim)
     start = time.perf_counter()
-    for at in range(0, len(inputs), size):
-        victim.predict(inputs[at : at + size])
+    predictor.predict(inputs)
     return time.perf_counter() - start
 
 

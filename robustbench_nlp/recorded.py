@@ -8,24 +8,25 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from robustbench_nlp.defense import shown
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import WORST_CASE, Benchmark, Grid, grid_of
 from robustbench_nlp.records import Record, read
 from robustbench_nlp.report.table import REDUCTION, floor
 from robustbench_nlp.report.worst_case import worst_case_row
+from robustbench_nlp.settings_file import read_settings
 
 __all__ = ["Cell", "recorded_cells"]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One defended victim under one attack: a file's header, and its records by example."""
+    """One defended victim under one attack: a file's header, and its records by example; of a worst case also the `members`
+    that it was put together from."""
 
     header: Mapping[str, Any]
     records: Mapping[str, Record]
+    members: tuple[Cell, ...] = ()
 
     @property
     def name(self) -> tuple[str, str]:
@@ -62,7 +63,7 @@ def recorded_cells(folder: Path, grid: Grid | None = None) -> list[Cell]:
     files = sorted((folder / "records").glob("*.jsonl"))
     if not files or not (folder / "run.yaml").is_file():
         raise UsageError(f"{folder} is no run folder: it has no {'records' if not files else 'run.yaml'}")
-    benchmark = Benchmark.of(yaml.safe_load((folder / "run.yaml").read_text("utf-8")))
+    benchmark = Benchmark.of(read_settings(folder / "run.yaml"))
     found = [Cell(file.header, file.records) for file in map(read, files) if file is not None and file.records]
     grid = grid or _grid(benchmark)
     order = [member.name for member in grid.members] if grid else []
@@ -78,7 +79,7 @@ def recorded_cells(folder: Path, grid: Grid | None = None) -> list[Cell]:
             parts = [own[member] for member in members if member in own]
             if len(parts) == len(members):
                 header, records = worst_case_row([(part.header, list(part.records.values())) for part in parts], name)
-                made.append(Cell(header, {record.example_id: record for record in records}))
+                made.append(Cell(header, {record.example_id: record for record in records}, tuple(parts)))
     return made
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "mean_difference",
     "paired_difference",
     "wilson",
+    "wilson_at",
 ]
 
 
@@ -37,6 +38,17 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
         return Interval(nan, nan)
     ends = binomtest(successes, n).proportion_ci(confidence, method="wilson")
     return Interval(float(ends.low), float(ends.high))
+
+
+def wilson_at(share: float, n: float, confidence: float = 0.95) -> Interval:
+    """Wilson's interval of a share in [0, 1] that is worth `n` independent examples, a whole number or not."""
+    from scipy.stats import norm
+
+    if n <= 0:
+        return Interval(nan, nan)
+    z = float(norm.ppf((1 + confidence) / 2))
+    middle, reach = share + z * z / (2 * n), z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return Interval(max((middle - reach) / (1 + z * z / n), 0.0), min((middle + reach) / (1 + z * z / n), 1.0))
 
 
 def least_share(successes: int, n: int, alpha: float) -> float:

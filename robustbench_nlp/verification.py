@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from robustbench_nlp import progress
 from robustbench_nlp.api import Pairs, opened
@@ -29,9 +28,10 @@ from robustbench_nlp.records import SCHEMA, CellRecords, Record, read
 from robustbench_nlp.report.table import COLUMNS, row, table
 from robustbench_nlp.report.worst_case import worst_case_row
 from robustbench_nlp.runner import Runner, replayed
+from robustbench_nlp.settings_file import plain_yaml
 from robustbench_nlp.tasks.classification import judge, right
 from robustbench_nlp.threat import measure
-from robustbench_nlp.victim import Victim
+from robustbench_nlp.victim import Victim, refuse_code
 
 __all__ = ["COSTS", "Check", "Verification", "same", "verify"]
 
@@ -67,10 +67,11 @@ def verify(
     attacks: Sequence[str | Attack] | None = None,
     device: str = "auto",
     sample: int | None = None,
+    trust: bool = False,
 ) -> Verification:
     """Check a run folder, or an entry of a leaderboard by its JSON file. `victim`, `dataset` and `attacks` stand in for what
     `run.yaml` names, for models that lie elsewhere and for Python objects; `sample` checks the first so many attempted examples
-    of each cell only.
+    of each cell only. Without `trust`, a victim that the run or entry names is refused where it would run code or talk to a server.
 
     Raises `UsageError` where there is no run, and for what can't be had any more.
     """
@@ -78,13 +79,15 @@ def verify(
     if place.is_file() and attacks is None:
         from robustbench_nlp.leaderboard.checking import verify_entry  # which builds on this module
 
-        return verify_entry(place, victim=victim, dataset=dataset, device=device, sample=sample)
+        return verify_entry(place, victim=victim, dataset=dataset, device=device, sample=sample, trust=trust)
     try:
         text = (place / "run.yaml").read_text("utf-8")
         recorded = pd.read_csv(place / "table.csv", dtype={"fingerprint": str})
     except OSError as problem:
         raise UsageError(f"{place} is no run folder: it has no {Path(str(problem.filename)).name}") from problem
-    benchmark = Benchmark.of(yaml.safe_load(text))
+    benchmark = Benchmark.of(plain_yaml(text, f"{place / 'run.yaml'}"))
+    if victim is None and not trust:
+        refuse_code(benchmark.victim, place)
     if text.startswith("# Not complete") and victim is dataset is attacks is None:
         raise UsageError(
             f"{place} was made {text.partition(chr(10))[0][len('# Not complete ') :]}; hand them to robustbench_nlp.verify"

@@ -87,6 +87,15 @@ def test_three_outcomes_on_the_same_examples():
     assert "needs n ≥ " in doubtful.told()
 
 
+def test_what_has_no_more_to_lose_than_is_tolerated_never_passes():
+    before = verdicts(robust=5, broken=95)
+    for now in (before, dict.fromkeys(before, "broken"), verdicts(robust=50, broken=50)):
+        verdict = judged("robust_accuracy", before, now, 0.05)
+        assert (verdict.outcome, verdict.needed) == ("inconclusive", None)
+        assert "it began within the tolerance, so that nothing fails it" in verdict.told()
+    assert judged("robust_accuracy", verdicts(robust=6, broken=94), before, 0.05).outcome == "pass"
+
+
 def test_a_success_rate_is_compared_where_both_were_attempted():
     before = {"a": "robust", "b": "broken", "c": "wrong", "d": "robust", "e": "error"}
     now = {"a": "broken", "b": "broken", "c": "broken", "d": "wrong", "e": "robust"}
@@ -113,8 +122,10 @@ def test_the_bounds_decide_and_improvements_never_fail(pairs, field, tolerance):
     verdict = judged(field, before, now, tolerance)
     if not verdict.n:
         return
+    blind = "within the tolerance" in verdict.doubt
     assert (verdict.outcome == "fail") == (verdict.worse.low > tolerance)
-    assert (verdict.outcome == "pass") == (verdict.worse.high <= tolerance)
+    assert (verdict.outcome == "pass") == (verdict.worse.high <= tolerance and not blind)
+    assert (verdict.outcome == "inconclusive") == bool(verdict.doubt)
     assert verdict.needed is None or verdict.needed > verdict.n
     if len(verdict.lost) <= verdict.won:
         assert verdict.outcome != "fail"

@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from browser import CHROMIUM, CONTRASTS, Opened, chromium, opened
+from browser import CONTRASTS, MISSING, Opened, chromium, opened
 
 from robustbench_nlp.api import evaluate
 from robustbench_nlp.curves import accuracy_by_queries
@@ -47,7 +47,7 @@ ATTACKS = [
     "worst_case",
 ]
 VOID = {"meta", "link", "input", "img", "br"}
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here")
+needs_browser = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from robustbench_nlp.console import say
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.flags import listed
 
@@ -34,16 +35,18 @@ __all__ = ["command"]
     metavar="A,B",
     type=click.UNPROCESSED,
     callback=listed,
-    help="csv, md, latex, parquet, ranking, html, model-index. Default: csv,md,latex,html.",
+    help="csv, md, latex, parquet, html, ranking, valid, curves, sheet, model-index. Default: csv,md,latex,html.",
 )
 def command(folders: Sequence[Path], formats: list[str] | None, leaderboard: Path | None, output: Path | None) -> None:
     """Write a run's report from its records: a web page, CSV, Markdown, LaTeX, Parquet.
 
     Into the run folder: report.html, table.csv, table.md, table.tex, table.parquet; nothing is attacked. The web page is one
     file with the tables, curves and every example. The best defense under an attack is bold, and ≈ marks what can't be told
-    from it. ranking writes ranking.csv and ranking.md: 1 + the number of significantly better defenses, worst case first.
-
-    model-index writes model-index.yaml for the front matter of a Hugging Face model card.
+    from it. ranking writes ranking.csv and ranking.md: 1 + the number of significantly better defenses, worst case first; valid
+    writes valid.csv and valid.md: which successes keep stricter limits, and the accuracy that those leave; curves
+    writes curves.csv: accuracy against queries and against changed words; model-index writes model-index.yaml for the front
+    matter of a Hugging Face model card; sheet writes examples.csv for spreadsheets: every example with its texts, and no
+    cell that a spreadsheet computes.
 
     --leaderboard reads entries instead (see submit) and writes index.html, leaderboard.csv and README.md; model-index as for runs.
     """
@@ -56,7 +59,7 @@ def command(folders: Sequence[Path], formats: list[str] | None, leaderboard: Pat
 
     for folder in folders:
         for path in written(folder, formats or DEFAULTS):
-            click.echo(path)
+            say(path)
 
 
 def _board(runs: Sequence[Path], formats: list[str] | None, folder: Path, output: Path | None) -> None:
@@ -65,4 +68,4 @@ def _board(runs: Sequence[Path], formats: list[str] | None, folder: Path, output
     if runs:
         raise UsageError(f"a leaderboard is made of its entries; leave {runs[0]} out, or submit it first")
     for path in board_written(folder, formats or DEFAULTS, output):
-        click.echo(path)
+        say(path)

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from robustbench_nlp.console import say
+
 __all__ = ["command"]
 
 
@@ -68,7 +70,7 @@ def command(folder: Path, **settings: Any) -> None:
         entry = read_entry(path)
         told = entry.measured
         flags = f"; {', '.join(entry.flags)}" if entry.flags else ""
-        click.echo(
+        say(
             f"{path}: robust {percent(told['robust_accuracy'])} % {interval(told, 'robust')}, "
             f"clean {percent(told['clean_accuracy'])} %, n = {told['n']}{flags}"
         )

@@ -14,6 +14,7 @@ __all__ = ["FIELDS", "Outcome", "Verdict", "judged"]
 Outcome = Literal["pass", "inconclusive", "fail"]
 BOTH_SIDES = 0.90
 """The confidence of a two-sided interval each of whose ends is a one-sided bound of 95 %."""
+MEND_BLIND = "give a smaller tolerance or a weaker attack"
 
 FIELDS: dict[str, Callable[[str], bool | None]] = {
     "robust_accuracy": {"robust": True, "broken": False, "wrong": False}.get,
@@ -27,8 +28,8 @@ compared on the examples that are attempted both times; an error is a part of no
 @dataclass(frozen=True)
 class Verdict:
     """One field of one cell: its worth then and now in [0, 1] and the 90 % interval of how much worse it became; `n` pairs, the
-    examples that became worse, how many became better, and the number of examples that would settle it (None: settled, or
-    none would)."""
+    examples that became worse, how many became better; where it is inconclusive, why, and the number of examples that would
+    settle it (None: none would)."""
 
     field: str
     outcome: Outcome
@@ -39,7 +40,8 @@ class Verdict:
     n: int
     lost: tuple[str, ...]
     won: int
-    needed: int | None
+    doubt: str = ""
+    needed: int | None = None
 
     def told(self) -> str:
         """One line for a developer, in percent and percentage points."""
@@ -52,11 +54,7 @@ class Verdict:
             f"{_named(self.field)} {self.before:.1%} → {self.now:.1%}: a {word} of {100 * change:.1f} points {bounds}"
         )
         line += f", tolerance {100 * self.tolerance:.1f}, n = {self.n} ({len(self.lost)} worse, {self.won} better)"
-        if self.outcome == "inconclusive":
-            line += (
-                f"; needs n ≥ {self.needed}" if self.needed else "; that is the tolerance itself, which no n settles"
-            )
-        return line
+        return f"{line}; {self.doubt}" if self.doubt else line
 
 
 def judged(field: str, before: Mapping[str, str], now: Mapping[str, str], tolerance: float) -> Verdict:
@@ -64,6 +62,7 @@ def judged(field: str, before: Mapping[str, str], now: Mapping[str, str], tolera
 
     A failure where the drop's lower 95 % bound lies beyond the tolerance, a pass where its upper bound does not, else
     inconclusive: then `needed` examples would settle a drop as large as the one seen with a chance of 80 %, if as many flip.
+    Inconclusive too where there was no more to lose than is tolerated.
     """
     well = FIELDS[field]
     pairs = {identity: (well(before.get(identity, "")), well(word)) for identity, word in now.items()}
@@ -72,13 +71,18 @@ def judged(field: str, before: Mapping[str, str], now: Mapping[str, str], tolera
     n = len(pairs)
     worse = paired_difference(first, second, BOTH_SIDES)
     outcome: Outcome = "fail" if worse.low > tolerance else "pass" if worse.high <= tolerance else "inconclusive"
-    needed = _needed(first, second, tolerance) if n and outcome == "inconclusive" else None
+    doubt, needed = "", None
+    if sum(first) <= tolerance * n:
+        outcome, doubt = "inconclusive", f"it began within the tolerance, so that nothing fails it: {MEND_BLIND}"
+    elif outcome == "inconclusive":
+        needed = _needed(first, second, tolerance)
+        doubt = f"needs n ≥ {needed}" if needed else "that is the tolerance itself, which no n settles"
     lost = tuple(identity for identity, (a, b) in pairs.items() if a and not b)
     won = sum(bool(b) and not a for a, b in pairs.values())
     shares = [sum(side) / n if n else 0.0 for side in (first, second)]
     if field == "attack_success_rate":
         shares = [1 - share for share in shares]
-    return Verdict(field, outcome, shares[0], shares[1], worse, tolerance, n, lost, won, needed)
+    return Verdict(field, outcome, shares[0], shares[1], worse, tolerance, n, lost, won, doubt, needed)
 
 
 def _needed(first: list[bool], second: list[bool], tolerance: float) -> int | None:

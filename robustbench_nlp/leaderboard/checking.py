@@ -23,7 +23,7 @@ from robustbench_nlp.records import CellRecords, Record
 from robustbench_nlp.report.table import WORST_CASE
 from robustbench_nlp.runner import Runner
 from robustbench_nlp.verification import Check, Verification, same
-from robustbench_nlp.victim import Victim
+from robustbench_nlp.victim import Victim, refuse_code
 
 __all__ = ["verify_entry"]
 
@@ -38,14 +38,17 @@ def verify_entry(
     dataset: str | Dataset | Pairs | None = None,
     device: str = "auto",
     sample: int | None = None,
+    trust: bool = False,
 ) -> Verification:
     """Check an entry against its texts. `victim` and `dataset` stand in for its selectors; `sample` predicts the first so many
-    attempted examples of each member only, and recomputes all values.
+    attempted examples of each member only, and recomputes all values. `trust` is as `verify` has it.
 
     Raises `UsageError` for a file that is no entry, and for what can't be had here.
     """
     place = Path(path)
     entry = read_entry(place)
+    if victim is None and not trust:
+        refuse_code(entry.victim["selector"], place)
     runner = _opened(entry, place.parent, victim, dataset, device)
     differences = list(_ensemble(entry))
     try:

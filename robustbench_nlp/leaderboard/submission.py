@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-import yaml
 
 from robustbench_nlp.defense import shown
 from robustbench_nlp.ensembles import ensemble_names
@@ -20,6 +19,7 @@ from robustbench_nlp.leaderboard.texts import compressed, digest, packed
 from robustbench_nlp.recorded import Cell, recorded_cells
 from robustbench_nlp.records import write_whole
 from robustbench_nlp.report.table import WORST_CASE
+from robustbench_nlp.settings_file import plain_yaml
 
 __all__ = ["BOARD", "submit"]
 
@@ -92,7 +92,7 @@ class _Made:
         self.folder = folder
         self.cells = {cell.name: cell for cell in recorded_cells(folder)}
         text = (folder / "run.yaml").read_text("utf-8")
-        self.benchmark = Benchmark.of(yaml.safe_load(text))
+        self.benchmark = Benchmark.of(plain_yaml(text, f"{folder / 'run.yaml'}"))
         if text.startswith("# Not complete"):
             raise UsageError(
                 f"{folder} was made {text.partition(chr(10))[0][len('# Not complete ') :]}, which nobody else has; run it with "

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from robustbench_nlp.data.example import Input
 from robustbench_nlp.recorded import Cell
 from robustbench_nlp.records import Outcome, Record
-from robustbench_nlp.report.charts import title_of
+from robustbench_nlp.report.shown import headline
 
 __all__ = ["ROW", "examples"]
 
@@ -49,7 +49,7 @@ def examples(cells: Sequence[Cell]) -> dict[str, Any]:
                 shared.append([record.example_id, texts.number(_text(record.original)), record.label])
             rows.append(_row(known[record.example_id], record, texts))
         defense, attack = cell.name
-        made.append({"defense": defense, "attack": title_of(attack), "name": attack, "rows": rows})
+        made.append({"defense": defense, "attack": headline(attack), "name": attack, "rows": rows})
     names = next((list(cell.header["label_names"]) for cell in cells if cell.header.get("label_names")), [])
     return {"outcomes": OUTCOMES, "labels": names, "texts": list(texts.numbers), "examples": shared, "cells": made}
 

@@ -10,7 +10,7 @@ import pandas as pd
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.ranking import ALPHA, standings
 from robustbench_nlp.recorded import Cell
-from robustbench_nlp.report.shown import escaped, headline, percent
+from robustbench_nlp.report.shown import escaped, headline, percent, warned
 from robustbench_nlp.report.table import INCOMPLETE, TIES, UNTOLD, WORST_CASE
 
 __all__ = ["COLUMNS", "ranking", "ranking_markdown", "ties"]
@@ -75,6 +75,8 @@ def ranking_markdown(frame: pd.DataFrame) -> str:
     parts = [
         f"## {escaped(headline(str(attack)))}\n\n{_table(part)}" for attack, part in frame.groupby("attack", sort=False)
     ]
+    if frame.empty:
+        return "# Ranking\n\nNo attack of this run says anything of robustness.\n"
     first = frame.iloc[0]
     notes = [
         f"{first['victim']} on {first['dataset']}, {first['split']} split.",
@@ -82,7 +84,7 @@ def ranking_markdown(frame: pd.DataFrame) -> str:
         "all pairs under the attack, 5 %); ≈: can't be told from the best; p: against the best, after Holm.",
         "Intervals: 95 % Wilson; robust = right under attack / n; an errored example is not right ((!): more than 1 % of them).",
     ]
-    body = "\n".join(f"- {escaped(note)}" for note in notes)
+    body = "\n".join(f"- {escaped(note)}" for note in [*warned(frame), *notes])
     return "\n".join(["# Ranking", "", *parts, body, ""])
 
 
