@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -158,6 +159,16 @@ def test_claims(board_run: Path, tmp_path: Path) -> None:
     assert "add --claim" in complaint(lambda: submit(board_run, to=tmp_path, defense="none", external=True))
 
 
+def test_what_only_the_run_knew_is_kept(board_run: Path, tmp_path: Path) -> None:
+    folder = copytree(board_run, tmp_path / "run")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    told = "nondeterministic_victim: keywords answered otherwise"
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"warnings": [told]}))
+    entry = read_entry(submit(folder, to=tmp_path / "board", defense="none")[0])
+    assert entry.warnings[0] == told
+    assert entry.flags == ["unreliable", "small"]
+
+
 def test_another_entry_is_not_overwritten_by_accident(board_run: Path, tmp_path: Path) -> None:
     submit(board_run, to=tmp_path, defense="none")
     assert submit(board_run, to=tmp_path, defense="none", links=["https://example.org"])
@@ -211,3 +222,27 @@ def test_the_command(board_run: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["submit", str(board_run), "--to", str(tmp_path), "--claim", "robust"]) == 2
     assert "write robust=0.31" in capsys.readouterr().err
     assert main(["submit", str(tmp_path)]) == 2
+
+
+def test_the_seeding_script_makes_entries_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parent.parent / "scripts"))
+    from seed_leaderboard import main as seed
+
+    line = ["--victims", "python:boardvictims:victim", "--dataset", "csv:rows.csv", "--limit", "8"]
+    line += [
+        "--defenses",
+        "unicode-normalize,freelb",
+        "--to",
+        str(tmp_path / "board"),
+        "--runs",
+        str(tmp_path / "runs"),
+    ]
+    seed(line, standalone_mode=False)
+    out = capsys.readouterr().out
+    assert "freelb: left out: freelb trains the victim's weights" in out
+    assert out.count(" % robust") == out.count(".json (") == 2
+    seed(line, standalone_mode=False)
+    assert capsys.readouterr().out.count("on the leaderboard") == 2
+    assert len(entries(tmp_path / "board")) == 2
