@@ -46,7 +46,7 @@ class Verdict:
     def told(self) -> str:
         """One line for a developer, in percent and percentage points."""
         if not self.n:
-            return f"{_named(self.field)}: no example has a verdict both times"
+            return f"{_named(self.field)}: {self.doubt}"
         change = self.now - self.before if self.field == "attack_success_rate" else self.before - self.now
         word = "rise" if self.field == "attack_success_rate" else "drop"
         bounds = f"[{100 * self.worse.low:.1f}, {100 * self.worse.high:.1f}]"
@@ -62,7 +62,7 @@ def judged(field: str, before: Mapping[str, str], now: Mapping[str, str], tolera
 
     A failure where the drop's lower 95 % bound lies beyond the tolerance, a pass where its upper bound does not, else
     inconclusive: then `needed` examples would settle a drop as large as the one seen with a chance of 80 %, if as many flip.
-    Inconclusive too where there was no more to lose than is tolerated.
+    Inconclusive too where losing everything would not be a failure, since a gate that can't fail says nothing.
     """
     well = FIELDS[field]
     pairs = {identity: (well(before.get(identity, "")), well(word)) for identity, word in now.items()}
@@ -72,8 +72,12 @@ def judged(field: str, before: Mapping[str, str], now: Mapping[str, str], tolera
     worse = paired_difference(first, second, BOTH_SIDES)
     outcome: Outcome = "fail" if worse.low > tolerance else "pass" if worse.high <= tolerance else "inconclusive"
     doubt, needed = "", None
-    if sum(first) <= tolerance * n:
-        outcome, doubt = "inconclusive", f"it began within the tolerance, so that nothing fails it: {MEND_BLIND}"
+    if not n:
+        doubt = "no example has a verdict both times"
+    elif paired_difference(first, [False] * n, BOTH_SIDES).low <= tolerance:
+        outcome = "inconclusive"
+        needed = _needed(first, [False] * n, tolerance) if sum(first) > tolerance * n else None
+        doubt = "losing all would not fail it: " + (f"needs n ≥ {needed}" if needed else MEND_BLIND)
     elif outcome == "inconclusive":
         needed = _needed(first, second, tolerance)
         doubt = f"needs n ≥ {needed}" if needed else "that is the tolerance itself, which no n settles"
