@@ -89,10 +89,11 @@ def test_three_outcomes_on_the_same_examples():
 
 def test_what_could_not_fail_does_not_pass():
     before = verdicts(robust=5, broken=95)
-    for now in (before, dict.fromkeys(before, "broken"), verdicts(robust=50, broken=50)):
+    assert judged("robust_accuracy", before, verdicts(robust=50, broken=50), 0.05).outcome == "pass"
+    for now in (before, dict.fromkeys(before, "broken")):
         verdict = judged("robust_accuracy", before, now, 0.05)
         assert (verdict.outcome, verdict.needed) == ("inconclusive", None)
-        assert "losing all would not fail it: give a smaller tolerance or a weaker attack" in verdict.told()
+        assert "a loss of everything would not fail it: give a smaller tolerance or a weaker attack" in verdict.told()
     little = verdicts(robust=8, broken=92)
     verdict = judged("robust_accuracy", little, little, 0.05)
     assert verdict.outcome == "inconclusive"
@@ -125,7 +126,7 @@ def test_the_fields_that_options_take_are_those_that_can_be_compared():
 def test_the_bounds_decide_and_improvements_never_fail(pairs, field, tolerance):
     before, now = ({str(i): pair[side] for i, pair in enumerate(pairs)} for side in (0, 1))
     verdict = judged(field, before, now, tolerance)
-    blind = "losing all" in verdict.doubt
+    blind = "a loss of everything" in verdict.doubt
     assert (verdict.outcome == "fail") == (verdict.worse.low > tolerance)
     assert (verdict.outcome == "pass") == (verdict.worse.high <= tolerance and not blind)
     assert (verdict.outcome == "inconclusive") == bool(verdict.doubt)

@@ -42,6 +42,10 @@ class Comparison:
         """A line for every verdict of this outcome."""
         return [f"{cell}: {v.told()}" for (cell, _), v in self.verdicts.items() if v.outcome == outcome]
 
+    def doubts(self) -> list[str]:
+        """A few words for every verdict that is inconclusive."""
+        return [f"{cell}: {v.doubted()}" for (cell, _), v in self.verdicts.items() if v.doubt]
+
     def explained(self, outcome: Outcome) -> list[str]:
         """These lines, and the texts that were right in the baseline and are wrong now, of the first cell."""
         cell, verdict = next((cell, v) for (cell, _), v in self.verdicts.items() if v.outcome == outcome)

@@ -162,7 +162,7 @@ class Gate:
         if outcome == "fail" or (outcome == "inconclusive" and self.options.strict):
             pytest.fail("\n".join(comparison.explained(outcome)), pytrace=False)
         if outcome == "inconclusive":
-            warnings.warn(InconclusiveGate("\n".join(comparison.told(outcome))), stacklevel=3)
+            warnings.warn(InconclusiveGate("\n".join(comparison.doubts())), stacklevel=3)
 
     def _tell(self, outcome: str, lines: Sequence[str], needed: int | None = None, written: str = "") -> None:
         from robustbench_nlp.gates.summary import properties

@@ -56,13 +56,18 @@ class Verdict:
         line += f", tolerance {100 * self.tolerance:.1f}, n = {self.n} ({len(self.lost)} worse, {self.won} better)"
         return f"{line}; {self.doubt}" if self.doubt else line
 
+    def doubted(self) -> str:
+        """Why it is inconclusive, in a few words."""
+        return f"{_named(self.field)} is inconclusive with n = {self.n}: {self.doubt}"
+
 
 def judged(field: str, before: Mapping[str, str], now: Mapping[str, str], tolerance: float) -> Verdict:
     """Compare the examples of `now` with their verdicts before; both map example ids to verdicts.
 
     A failure where the drop's lower 95 % bound lies beyond the tolerance, a pass where its upper bound does not, else
     inconclusive: then `needed` examples would settle a drop as large as the one seen with a chance of 80 %, if as many flip.
-    Inconclusive too where losing everything would not be a failure, since a gate that can't fail says nothing.
+    Inconclusive too where losing everything would not be a failure, since a gate that can't fail says nothing; but not where
+    it surely became better.
     """
     well = FIELDS[field]
     pairs = {identity: (well(before.get(identity, "")), well(word)) for identity, word in now.items()}
@@ -74,10 +79,10 @@ def judged(field: str, before: Mapping[str, str], now: Mapping[str, str], tolera
     doubt, needed = "", None
     if not n:
         doubt = "no example has a verdict both times"
-    elif paired_difference(first, [False] * n, BOTH_SIDES).low <= tolerance:
+    elif worse.high > 0 and paired_difference(first, [False] * n, BOTH_SIDES).low <= tolerance:
         outcome = "inconclusive"
         needed = _needed(first, [False] * n, tolerance) if sum(first) > tolerance * n else None
-        doubt = "losing all would not fail it: " + (f"needs n ≥ {needed}" if needed else MEND_BLIND)
+        doubt = "a loss of everything would not fail it: " + (f"needs n ≥ {needed}" if needed else MEND_BLIND)
     elif outcome == "inconclusive":
         needed = _needed(first, second, tolerance)
         doubt = f"needs n ≥ {needed}" if needed else "that is the tolerance itself, which no n settles"
