@@ -87,6 +87,17 @@ def test_three_outcomes_on_the_same_examples():
     assert "needs n ≥ " in doubtful.told()
 
 
+def test_the_needed_n_is_the_tolerances_then_the_drops():
+    before = verdicts(robust=500, broken=500)
+    near = {i: "broken" if int(i) < 50 else word for i, word in before.items()}
+    few = dict(list(near.items())[::20])
+    assert "inconclusive with n = 50: needs n ≥ " in judged("robust_accuracy", before, few, 0.05).doubted()
+    exactly, nearly = (judged("robust_accuracy", before, near, tolerance) for tolerance in (0.05, 0.052))
+    assert exactly.doubt == "it is near the tolerance: no n settles it"
+    assert nearly.doubt == f"it is near the tolerance: needs n ≥ {nearly.needed}"
+    assert nearly.needed > 10_000
+
+
 def test_what_could_not_fail_does_not_pass():
     before = verdicts(robust=5, broken=95)
     assert judged("robust_accuracy", before, verdicts(robust=50, broken=50), 0.05).outcome == "pass"
@@ -130,6 +141,6 @@ def test_the_bounds_decide_and_improvements_never_fail(pairs, field, tolerance):
     assert (verdict.outcome == "fail") == (verdict.worse.low > tolerance)
     assert (verdict.outcome == "pass") == (verdict.worse.high <= tolerance and not blind)
     assert (verdict.outcome == "inconclusive") == bool(verdict.doubt)
-    assert verdict.needed is None or verdict.needed > verdict.n
+    assert verdict.needed is None or verdict.needed > 0
     if len(verdict.lost) <= verdict.won:
         assert verdict.outcome != "fail"

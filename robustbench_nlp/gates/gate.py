@@ -53,11 +53,15 @@ class Gate:
         Returns the run, for further assertions.
         """
         __tracebackhide__ = True
+        from robustbench_nlp.gates.compared import refuse_missing
+
         self.checks += 1
         try:
             asked = self._asked(data, overrides)
             if reason := self._left_out(asked.attack):
                 pytest.skip(reason)
+            if asked.tolerances:
+                refuse_missing(self.options, self.test, self.checks)
             run = self._run(victim, asked)
             problems, comparison = self._found(run, asked)
         except UsageError as problem:

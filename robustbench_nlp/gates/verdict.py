@@ -65,7 +65,8 @@ def judged(field: str, before: Mapping[str, str], now: Mapping[str, str], tolera
     """Compare the examples of `now` with their verdicts before; both map example ids to verdicts.
 
     A failure where the drop's lower 95 % bound lies beyond the tolerance, a pass where its upper bound does not, else
-    inconclusive: then `needed` examples would settle a drop as large as the one seen with a chance of 80 %, if as many flip.
+    inconclusive: with `needed` examples, if as many flip, a victim that became no worse passes, and one that is worse by twice
+    the tolerance fails, four times in five; where there are so many, as many as settle a drop like the one seen.
     Inconclusive too where losing everything would not be a failure, since a gate that can't fail says nothing; but not where
     it surely became better.
     """
@@ -84,8 +85,7 @@ def judged(field: str, before: Mapping[str, str], now: Mapping[str, str], tolera
         needed = _needed(first, [False] * n, tolerance) if sum(first) > tolerance * n else None
         doubt = "a loss of everything would not fail it: " + (f"needs n ≥ {needed}" if needed else MEND_BLIND)
     elif outcome == "inconclusive":
-        needed = _needed(first, second, tolerance)
-        doubt = f"needs n ≥ {needed}" if needed else "that is the tolerance itself, which no n settles"
+        doubt, needed = _settling(first, second, tolerance)
     lost = tuple(identity for identity, (a, b) in pairs.items() if a and not b)
     won = sum(bool(b) and not a for a, b in pairs.values())
     shares = [sum(side) / n if n else 0.0 for side in (first, second)]
@@ -94,12 +94,22 @@ def judged(field: str, before: Mapping[str, str], now: Mapping[str, str], tolera
     return Verdict(field, outcome, shares[0], shares[1], worse, tolerance, n, lost, won, doubt, needed)
 
 
-def _needed(first: list[bool], second: list[bool], tolerance: float) -> int | None:
-    """One more flip than was seen is counted, since none in a few examples does not mean none."""
+def _settling(first: list[bool], second: list[bool], tolerance: float) -> tuple[str, int | None]:
+    """Why it is open, and the n that would close it: first that of the tolerance, then, if there are so many, of the drop."""
+    needed = _needed(first, second, tolerance, 0.0)
+    if needed and needed > len(first):
+        return f"needs n ≥ {needed}", needed
+    needed = _needed(first, second, tolerance)
+    return "it is near the tolerance: " + (f"needs n ≥ {needed}" if needed else "no n settles it"), needed
+
+
+def _needed(first: list[bool], second: list[bool], tolerance: float, drop: float | None = None) -> int | None:
+    """The examples that settle a drop (that of the two sides, if none is given) where as many flip; one more flip than was seen
+    is counted, since none in a few examples does not mean none."""
     n = len(first)
     flips = sum(a != b for a, b in zip(first, second, strict=True))
-    enough = gate_needed((sum(first) - sum(second)) / n, tolerance, (flips + 1) / (n + 1))
-    return None if enough is None else max(enough, n + 1)
+    seen = (sum(first) - sum(second)) / n
+    return gate_needed(seen if drop is None else drop, tolerance, (flips + 1) / (n + 1))
 
 
 def _named(field: str) -> str:
