@@ -164,3 +164,12 @@ def test_warnings_below_the_table_stay(run: Path, tmp_path: Path) -> None:
     (copy / "manifest.json").write_text(json.dumps(manifest | {"warnings": ["saturated: half of the scores are 1"]}))
     (path,) = written(copy, ["md"])
     assert "Warning: saturated: half of the scores are 1" in path.read_text()
+
+
+def test_what_an_earlier_benchmark_left_in_the_folder_is_not_the_runs(run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    smaller = SETTINGS | {"attacks": ["deepwordbug", "random_typos"], "defenses": ["none"]}
+    evaluate(victim=KeywordVictim(), output=copy, **smaller)
+    written(copy, ["csv", "ranking"])
+    assert set(pd.read_csv(copy / "table.csv")["attack"]) == {"deepwordbug", "random_typos"}
+    assert set(pd.read_csv(copy / "ranking.csv")["defense"]) == {"none"}
