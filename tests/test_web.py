@@ -50,7 +50,7 @@ ATTACKS = [
     "bad_characters:invisible",
     "worst_case",
 ]
-VOID = {"meta", "link", "input", "img", "br"}
+VOID = {"meta", "link", "input", "img", "br", "wbr"}
 needs_browser = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
 

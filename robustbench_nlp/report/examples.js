@@ -95,7 +95,7 @@
       if (odd.length) facts.push(`new characters ${odd.slice(0, 12).join(", ")}${odd.length > 12 ? ", …" : ""}`);
     }
     if (row[SIMILARITY] !== undefined && row[SIMILARITY] !== null) facts.push(`similarity ${row[SIMILARITY]}`);
-    if (row[WINNER] !== undefined && row[WINNER] !== null) facts.push(`broken by ${data.texts[row[WINNER]]}`);
+    if (row[WINNER] !== undefined && row[WINNER] !== null && data.texts[row[WINNER]] !== cell.name) facts.push(`broken by ${data.texts[row[WINNER]]}`);
     if (row[ERROR] !== undefined && row[ERROR] !== null) facts.push(data.texts[row[ERROR]]);
     box.append(head, pair, make("p", facts.join(" · "), "muted small"));
     return box;
