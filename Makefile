@@ -12,7 +12,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 READY := $(VENV)/.ready
 RECIPE := pyproject.toml constraints.txt | $(READY)
 
-.PHONY: help quickstart test test-slow lint bench constraints clean
+.PHONY: help quickstart test test-slow lint bench leaderboard constraints clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -35,6 +35,10 @@ lint: $(READY)-lint  ## ruff and mypy --strict
 bench: $(READY)-test  ## own overhead a query, and times beside TextAttack
 	$(BIN)/python benchmarks/overhead.py --textattack
 	$(BIN)/python benchmarks/vs_textattack.py
+
+leaderboard: $(READY)-test  ## every victim × defense under an ensemble becomes an entry of results/leaderboard: hours; ENSEMBLE=standard-1, VICTIMS=..
+	$(BIN)/python scripts/seed_leaderboard.py --ensemble $(or $(ENSEMBLE),fast-1) $(if $(VICTIMS),--victims $(VICTIMS))
+	$(BIN)/robustbench-nlp report --leaderboard
 
 $(READY):
 	@command -v $(PYTHON) > /dev/null || { echo "no $(PYTHON) here: install Python 3.11 or newer, or name one: make PYTHON=/path/to/python" >&2; exit 2; }

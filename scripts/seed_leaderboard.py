@@ -20,6 +20,7 @@ from robustbench_nlp.leaderboard.entry import read_entry
 from robustbench_nlp.leaderboard.submission import submit
 from robustbench_nlp.plugins import plugin_names, split_list
 from robustbench_nlp.records import file_name
+from robustbench_nlp.report.shown import percent
 
 VICTIMS = "tfidf-mr,cnn-mr,minilm-mr"
 TOGETHER = ("unicode_normalize+spell", "unicode_normalize+word_recognition", "unicode_normalize+robust_encodings")
@@ -80,14 +81,17 @@ def _entry(plan: Plan, victim: str, defense: str) -> str:
                 continue
             return f"left out: {problem}"
         measured = read_entry(path).measured
-        return f"{measured['robust_accuracy']:.1%} robust, {measured['clean_accuracy']:.1%} clean, {path}"
+        return f"{percent(measured['robust_accuracy'])} % robust, {percent(measured['clean_accuracy'])} % clean, {path}"
     return "left out"
 
 
 def _submitted(plan: Plan, victim: str, selector: str) -> bool:
-    name = f"{victim.replace('-', '_')}__{file_name(shown(selector))}.json"
-    path = plan.to / "classification" / plan.ensemble / name
-    return path.exists() and read_entry(path).measured["n"] == plan.limit
+    wanted = victim, shown(selector), plan.dataset, plan.limit
+    there = map(read_entry, plan.to.glob(f"*/{plan.ensemble}/*.json"))
+    return wanted in (
+        (entry.victim["selector"], entry.defense["name"], entry.dataset["selector"], entry.benchmark["limit"])
+        for entry in there
+    )
 
 
 if __name__ == "__main__":

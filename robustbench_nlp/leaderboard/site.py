@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
-from math import isfinite
 from pathlib import Path
-from shlex import quote
 from typing import Any
-from urllib.parse import quote as url_quote
 
 from robustbench_nlp.leaderboard.board import FLAGS, Line, Ranking
-from robustbench_nlp.leaderboard.entry import Entry
+from robustbench_nlp.leaderboard.details import anchor, article, flags, tags
 from robustbench_nlp.leaderboard.shown import NOTES, costs_of, interval, number
 from robustbench_nlp.report.page import Column, Row, Value, escaped, page, section, table
 from robustbench_nlp.report.shown import percent
@@ -26,7 +23,6 @@ COLUMNS = (
     Column("robust %", number=True, about="right on the clean text and under every attack, with its 95 % interval"),
     Column("0 to 100 %", number=True, about="robust accuracy with its interval, a constant answer, clean accuracy"),
     Column("clean %", number=True, about="right without an attack"),
-    Column("ASR %", number=True, low=True, about="successes / attempted"),
     Column("claimed %", number=True, about="the authors' own robust accuracy"),
     Column("queries", number=True, about="that the attacks spent on an example, on average"),
     Column("training", number=True, low=True, about="time beside the victim's own training"),
@@ -59,7 +55,7 @@ def site(found: Sequence[Ranking], folder: Path) -> str:
         '<p id="none" class="warnings" hidden>No entry has all of these; choose others.</p>',
         *(_ranking(name, ranking) for name, ranking in names.items()),
         section("reading", "How to read it", _notes(entries)),
-        section("entries", "Entries", "\n".join(_article(ranking, line, folder) for ranking, line in entries)),
+        section("entries", "Entries", "\n".join(article(ranking, line, folder) for ranking, line in entries)),
     ]
     here = files(__package__)
     return page(
@@ -71,35 +67,11 @@ def site(found: Sequence[Ranking], folder: Path) -> str:
     )
 
 
-def _tags(entry: Entry) -> dict[str, str]:
-    """What the filters ask for; values are single words."""
-    return {
-        "task": _word(entry.task),
-        "ensemble": _word(entry.ensemble["name"]),
-        "attacker": _word(entry.ensemble["knowledge"]),
-        "dataset": _word(entry.dataset["name"]),
-        "victim": _word(entry.victim["name"]),
-        "defense": _word(entry.defense["name"]),
-        "flag": " ".join(map(_word, entry.flags)) or "none",
-        "entry": _anchor(entry),
-    }
-
-
-def _word(text: str) -> str:
-    return "".join("_" if character.isspace() else character for character in text) or "_"
-
-
-def _anchor(entry: Entry) -> str:
-    return url_quote(f"{entry.task}/{entry.ensemble['name']}/{entry.name}/{entry.comparable}", safe="").replace(
-        "%", "-"
-    )
-
-
 def _controls(entries: Sequence[tuple[Ranking, Line]]) -> str:
     """A choice for each thing in which entries may differ."""
     choices = []
     for name, label in FILTERS.items():
-        values = sorted({word for _, line in entries for word in _tags(line.entry)[name].split()})
+        values = sorted({word for _, line in entries for word in tags(line.entry)[name].split()})
         options = "".join(f"<option>{escaped(value)}</option>" for value in values)
         choices.append(
             f'<label>{label}<select data-board="{name}"><option value="">all</option>{options}</select></label>'
@@ -138,20 +110,19 @@ def _row(ranking: Ranking, line: Line) -> Row:
         (
             Value(str(line.rank), line.rank, f"{line.rank}{name}"),
             Value(entry.victim["name"]),
-            Value("", None, f'<a href="#{_anchor(entry)}">{escaped(entry.defense["name"])}</a>'),
+            Value("", None, f'<a href="#{anchor(entry)}">{escaped(entry.defense["name"])}</a>'),
             Value(f"{percent(told['robust_accuracy'])} {interval(told, 'robust')}", told["robust_accuracy"]),
             Value("", told["robust_accuracy"], _drawn(told)),
             Value(percent(told["clean_accuracy"]), told["clean_accuracy"]),
-            Value(_share(told.get("attack_success_rate")), told.get("attack_success_rate")),
             Value(claimed, claim),
             Value(number(told.get("queries_mean"), 1), told.get("queries_mean")),
             Value(training, entry.costs.get("train_ratio")),
             Value(texts, _texts(entry.costs)),
             Value(time, entry.costs.get("latency_ratio")),
-            Value("", None, _flags(entry.flags)),
+            Value("", None, flags(entry.flags)),
             Value("", None, _links(entry.links)),
         ),
-        tags=_tags(entry),
+        tags=tags(entry),
     )
 
 
@@ -195,16 +166,6 @@ def _drawn(told: Mapping[str, Any]) -> str:
     )
 
 
-def _share(value: float | None) -> str:
-    return "-" if value is None or not isfinite(value) else percent(value)
-
-
-def _flags(flags: Iterable[str]) -> str:
-    return "".join(
-        f'<span class="flag" title="{escaped(FLAGS.get(flag, ""))}">{escaped(flag)}</span>' for flag in flags
-    )
-
-
 def _links(links: Sequence[str]) -> str:
     """Only web addresses become links."""
     made = []
@@ -230,85 +191,3 @@ def _notes(entries: Sequence[tuple[Ranking, Line]]) -> str:
     )
     notes = [*NOTES, *(f"{name}: {told}." for name, told in FLAGS.items() if name in used)]
     return f'<p>{legend}</p><ul class="notes">{"".join(f"<li>{escaped(note)}</li>" for note in notes)}</ul>'
-
-
-def _article(ranking: Ranking, line: Line, folder: Path) -> str:
-    """What stands behind an entry: its members, costs, versions, and the commands that make and check it."""
-    entry = line.entry
-    title = f"{entry.victim['name']}, {entry.defense['name']}: {ranking.title}"
-    place = line.path.relative_to(folder).as_posix()
-    facts = {
-        "robust": f"{percent(entry.measured['robust_accuracy'])} % {interval(entry.measured, 'robust')}",
-        "clean": f"{percent(entry.measured['clean_accuracy'])} % {interval(entry.measured, 'clean')}",
-        "significantly better": ", ".join(line.better) or "none",
-        "victim": f"{entry.victim['selector']}, fingerprint {entry.victim['fingerprint']}",
-        "data set": f"{entry.dataset['selector']}, fingerprint {entry.dataset['fingerprint']}, licence {entry.dataset.get('licence') or 'unknown'}",
-        "ensemble": f"{entry.ensemble['name']}, sha256 {entry.ensemble['sha256'][:16]}…",
-        "made with": _versions(entry.environment),
-    }
-    listed = "".join(f"<dt>{escaped(name)}</dt><dd>{escaped(text)}</dd>" for name, text in facts.items())
-    listed += f'<dt>files</dt><dd><a href="{escaped(url_quote(place))}">entry</a> '
-    listed += (
-        f'<a href="{escaped(url_quote(str(Path(place).with_name(entry.texts["file"]).as_posix())))}">texts</a></dd>'
-    )
-    warned = "".join(f"<li>{escaped(warning)}</li>" for warning in entry.warnings)
-    warned = f'<div class="warnings"><ul>{warned}</ul></div>' if warned else ""
-    tags = "".join(f' data-{name}="{escaped(value)}"' for name, value in _tags(entry).items())
-    return (
-        f'<article id="{_anchor(entry)}"{tags}><h3>{escaped(title)}</h3>{_flags(entry.flags)}{warned}<dl>{listed}</dl>'
-        f"{_members(entry)}<pre>{escaped(_command(entry))}\nrobustbench-nlp verify {escaped(quote(place))}</pre></article>"
-    )
-
-
-def _members(entry: Entry) -> str:
-    """The attacks one by one; in a cascade each met only what those before it left."""
-    cascade = entry.mode == "cascade"
-    columns = (
-        Column("attack"),
-        Column("threat"),
-        Column("budget", number=True),
-        Column("left %" if cascade else "robust %", number=True),
-        Column("broke", number=True),
-        Column("met", number=True),
-        Column("queries", number=True),
-    )
-    rows = [
-        Row(
-            (
-                Value(f"{member['attack']}{' †' if member.get('known') else ''}"),
-                Value(str(member["threat"])),
-                Value("-" if member["max_queries"] is None else str(member["max_queries"]), member["max_queries"]),
-                Value(percent(member["robust_accuracy"]), member["robust_accuracy"]),
-                Value(str(member["successes"]), member["successes"]),
-                Value(str(member["attempted"]), member["attempted"]),
-                Value(number(member.get("queries_mean"), 1), member.get("queries_mean")),
-            )
-        )
-        for member in entry.members
-    ]
-    caption = "The attacks in order" + (
-        "; each met what those before it left" if cascade else ", each on every example"
-    )
-    if any(member.get("known") for member in entry.members):
-        caption += "; †: the defense learned from it, or from the words that it draws on"
-    return table(f"members-{_anchor(entry)}", caption, columns, rows)
-
-
-def _versions(environment: Mapping[str, Any]) -> str:
-    packages = [f"{name} {version}" for name, version in (environment.get("packages") or {}).items() if version]
-    return ", ".join([f"Python {environment.get('python', '?')}", *packages])
-
-
-def _command(entry: Entry) -> str:
-    """The command that makes the entry's numbers again."""
-    told = entry.benchmark
-    words = ["robustbench-nlp", "run", "--dataset", entry.dataset["selector"], "--victim", entry.victim["selector"]]
-    words += ["--defenses", entry.defense["selector"], "--attacks", f"worst-case:{entry.ensemble['name']}"]
-    options = {"split": "test", "limit": None, "seed": 0, "train": None, "draws": 20}
-    words += [
-        word
-        for name, default in options.items()
-        if told.get(name, default) not in (default, None)
-        for word in (f"--{name}", str(told[name]))
-    ]
-    return " ".join(map(quote, words))

@@ -87,7 +87,7 @@ def changed(cell: Cell, member: Member) -> str:
     for name, wanted in here.items():
         if spec[name] != wanted:
             mine, recorded = apart(wanted, spec[name])
-            return f"{member.name} has the {name} {mine} here and {recorded} on record"
+            return f"the {name} is {mine} here and {recorded} on record"
     return ""
 
 
