@@ -158,7 +158,7 @@ def _heat(made: Heat) -> str:
     below = "" if made.floor is None else f" ▾: at most what a constant answer scores ({percent(made.floor)} %)."
     return (
         f'<p class="muted">Robust accuracy in percent; a cell leads to the examples that its attack broke.{below}</p>'
-        '<div class="scroll" tabindex="0" role="region" aria-label="Attacks by defenses"><table class="heat">'
+        '<div class="scroll" tabindex="0" role="group" aria-label="Attacks by defenses"><table class="heat">'
         '<caption class="unseen">Robust accuracy in percent by defense and attack</caption>'
         f'<thead><tr><th scope="col">defense</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
         f'<ul class="scale" aria-label="Scale in percent">{scale}</ul>'
