@@ -65,7 +65,12 @@ def recorded_cells(folder: Path, grid: Grid | None = None) -> list[Cell]:
     files = sorted((folder / "records").glob("*.jsonl"))
     if not files or not (folder / "run.yaml").is_file():
         raise UsageError(f"{folder} is no run folder: it has no {'records' if not files else 'run.yaml'}")
-    benchmark = Benchmark.of(read_settings(folder / "run.yaml"))
+    settings = read_settings(folder / "run.yaml")
+    if "alpha" in settings:
+        raise UsageError(
+            f"{folder} holds certificates, no attacks; its table.csv and table.md are what there is of them"
+        )
+    benchmark = Benchmark.of(settings)
     found = [Cell(file.header, file.records) for file in map(read, files) if file is not None and file.records]
     grid = grid or _grid(benchmark)
     order = [member.name for member in grid.members] if grid else []

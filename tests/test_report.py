@@ -158,6 +158,8 @@ def test_the_command(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out.splitlines() == [str(copy / "table.tex")]
     assert "no format 'word'" in complaint(lambda: written(copy, ["word"]))
     assert main(["report", str(tmp_path)]) == 2
+    (copy / "run.yaml").write_text("victim: tfidf-mr\nalpha: 0.001\n", "utf-8")
+    assert "holds certificates" in complaint(lambda: written(copy, ["csv"]))
 
 
 def test_warnings_below_the_table_stay(run: Path, tmp_path: Path) -> None:
