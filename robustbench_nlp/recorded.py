@@ -68,8 +68,10 @@ def recorded_cells(folder: Path, grid: Grid | None = None) -> list[Cell]:
     grid = grid or _grid(benchmark)
     order = [member.name for member in grid.members] if grid else []
     found.sort(key=lambda cell: order.index(cell.name[1]) if cell.name[1] in order else len(order))
-    defenses = list(dict.fromkeys(cell.name[0] for cell in found))
     wanted = [shown(defense) for defense in benchmark.defenses]
+    if grid:  # what an earlier, larger benchmark left in the folder isn't the run's
+        found = [cell for cell in found if cell.name[0] in wanted and cell.name[1] in order]
+    defenses = list(dict.fromkeys(cell.name[0] for cell in found))
     defenses.sort(key=lambda name: wanted.index(name) if name in wanted else len(wanted))
     made: list[Cell] = []
     for defense in defenses:

@@ -12,6 +12,7 @@ from robustbench_nlp.errors import UsageError
 __all__ = [
     "Interval",
     "crossed_difference",
+    "crossed_mcnemar",
     "holm",
     "least_share",
     "mcnemar",
@@ -63,9 +64,15 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
 
     Raises `ValueError` where the lengths differ.
     """
+    _, only_first, only_second, _ = _crossed(first, second)
+    return crossed_mcnemar(only_first, only_second)
+
+
+@cache
+def crossed_mcnemar(only_first: int, only_second: int) -> float:
+    """`mcnemar` from the counts of pairs that are true in the first only and in the second only."""
     from scipy.stats import binomtest
 
-    _, only_first, only_second, _ = _crossed(first, second)
     split = only_first + only_second
     return float(binomtest(only_first, split).pvalue) if split else 1.0
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from robustbench_nlp.api import evaluate
+from robustbench_nlp.cli import main
 from robustbench_nlp.fakes import ConstantVictim, KeywordVictim
 from robustbench_nlp.records import Outcome, Record
 from robustbench_nlp.report.collapse import Answers, collapsed, no_better_than_constant
@@ -28,7 +29,7 @@ def answers(labels: str, predictions: str) -> Answers:
     return Answers(named, said)
 
 
-def test_a_constant_victim_is_told_in_the_runs_own_table(tmp_path: Path) -> None:
+def test_a_constant_victim_is_told_on_every_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = evaluate(victim=ConstantVictim(), output=tmp_path, **SETTINGS)
     line = "Warning: clean\\_at\\_floor: none: 15 of 30 examples are right without an attack, a constant answer would have 15"
     assert run.table["attack_success_rate"].tolist() == [0.0]  # perfectly robust
@@ -36,6 +37,9 @@ def test_a_constant_victim_is_told_in_the_runs_own_table(tmp_path: Path) -> None
     written(run.folder, ["md", "ranking", "valid"])
     for name in ("table.md", "ranking.md", "valid.md"):
         assert line in (run.folder / name).read_text("utf-8")
+    assert "| 1 | none ∅ |" in (run.folder / "ranking.md").read_text("utf-8")
+    assert main(["compare", str(run.folder), str(run.folder)]) == 0
+    assert "Warning: constant, none: 15 of 30 examples are right" in capsys.readouterr().out
 
 
 def test_a_victim_that_reads_is_not(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from robustbench_nlp.console import say
 from robustbench_nlp.flags import listed
 
 __all__ = ["command"]
@@ -26,4 +27,4 @@ def command(folders: Sequence[Path], formats: list[str] | None) -> None:
 
     for folder in folders:
         for path in saved(figures(*tabled(folder)), folder / "figures", formats or ("pdf",)):
-            click.echo(path)
+            say(path)

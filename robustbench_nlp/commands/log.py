@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from robustbench_nlp.console import say
+
 __all__ = ["command"]
 
 
@@ -23,4 +25,4 @@ def command(folders: Sequence[Path], to: str) -> None:
 
     found = tracker(to)
     for folder in folders:
-        click.echo(found.log(told(folder)))
+        say(found.log(told(folder)))

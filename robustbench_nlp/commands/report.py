@@ -37,7 +37,20 @@ __all__ = ["command"]
     callback=listed,
     help="csv, md, latex, parquet, html, ranking, valid, curves, sheet, model-index. Default: csv,md,latex,html.",
 )
-def command(folders: Sequence[Path], formats: list[str] | None, leaderboard: Path | None, output: Path | None) -> None:
+@click.option(
+    "--review",
+    "sheet",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Draw a sheet for human review, as `review` does.",
+)
+def command(
+    folders: Sequence[Path],
+    formats: list[str] | None,
+    leaderboard: Path | None,
+    output: Path | None,
+    sheet: Path | None,
+) -> None:
     """Write a run's report from its records: a web page, CSV, Markdown, LaTeX, Parquet.
 
     Into the run folder: report.html, table.csv, table.md, table.tex, table.parquet; nothing is attacked. The web page is one
@@ -55,8 +68,15 @@ def command(folders: Sequence[Path], formats: list[str] | None, leaderboard: Pat
         return
     if not folders or output is not None:
         raise UsageError("--output is for --leaderboard" if folders else "name a run folder, or --leaderboard")
+    from robustbench_nlp.commands.review import drawn
     from robustbench_nlp.report.files import DEFAULTS, written
 
+    if sheet is not None:
+        if len(folders) != 1:
+            raise UsageError("a sheet is drawn from one run; name one")
+        drawn(folders[0], sheet)
+        if formats is None:
+            return
     for folder in folders:
         for path in written(folder, formats or DEFAULTS):
             say(path)

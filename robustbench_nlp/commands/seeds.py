@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Hashable, Mapping, Sequence
 from math import isnan
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from robustbench_nlp.console import PIPED_WIDTH
+from robustbench_nlp.console import say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,17 +29,16 @@ def command(folders: Sequence[Path], as_json: bool, as_csv: bool) -> None:
     Each rate over all seeds with its standard deviation from seed to seed, and a 95 % interval that knows that the runs share
     their examples. Runs that differ in anything else are refused, with the setting named.
     """
-    from rich.console import Console
-
+    from robustbench_nlp.screen import screen
     from robustbench_nlp.seeds import over_seeds
 
     frame = over_seeds(folders)
     if as_json:
-        click.echo(frame.to_json(orient="records", indent=1, double_precision=15))
+        say(frame.to_json(orient="records", indent=1, double_precision=15))
     elif as_csv:
-        click.echo(frame.to_csv(index=False, lineterminator="\n"), nl=False)
+        say(frame.to_csv(index=False, lineterminator="\n").rstrip("\n"))
     else:
-        Console(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(_table(frame))
+        screen().print(_table(frame))
 
 
 def _table(frame: pd.DataFrame) -> object:
@@ -59,14 +57,15 @@ def _table(frame: pd.DataFrame) -> object:
         table.add_column(head, justify="left" if i < 2 else "right", overflow="fold")
     for row in frame.to_dict("records"):
         table.add_row(*map(Text, _cells(row)))
-    table.caption = (
+    caption = (
         f"A constant answer scores {100 * first['floor']:.1f} %, clean and under attack. ±: standard deviation from seed to seed; "
         "in brackets the 95 % interval (Wilson at the effective sample size) for new examples and new seeds; every seed: right "
         "whichever seed the attacker takes, who spends as many budgets; worth: as many independent examples as the robust accuracy is."
     )
     low = ", ".join(dict.fromkeys(frame["defense"][~frame["above_floor"]]))
     if low:
-        table.caption += f" Clean accuracy not significantly above a constant answer's: {low}."
+        caption += f" Clean accuracy not significantly above a constant answer's: {low}."
+    table.caption = Text(caption)
     return table
 
 

@@ -94,7 +94,8 @@ def caption(frame: pd.DataFrame) -> list[str]:
     lines += [f"Incomplete (!): {line}." for line in incomplete(frame)]
     lines += warned(frame)
     lines.append(
-        "Intervals: 95 % Wilson; robust = right under attack / n; ASR = successes / attempted. "
+        "Intervals: 95 % Wilson; robust = right under attack / n; ASR = successes / attempted; queries: mean over attempted, words "
+        "changed: over successes. "
         f"robustbench-nlp {version('robustbench-nlp')}, records schema {_listed(frame['schema'])}."
     )
     return lines

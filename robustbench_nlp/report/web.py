@@ -22,7 +22,7 @@ from robustbench_nlp.report.examples import OUTCOMES, examples
 from robustbench_nlp.report.page import Column, Row, Value, escaped
 from robustbench_nlp.report.shown import caption, headline, marked, percent
 from robustbench_nlp.report.svg import chart, interval, legend
-from robustbench_nlp.report.table import REDUCTION, WORST_CASE
+from robustbench_nlp.report.table import REDUCTION, WORST_CASE, is_incomplete, robust_if_errors_right
 
 __all__ = ["web"]
 
@@ -37,7 +37,10 @@ _COLUMNS = (
     Column("words changed", number=True, about="mean per success"),
     Column("similarity", number=True, about="mean per success"),
     Column("errors", number=True, low=True),
+    Column("robust % if errors right", number=True, about="had every example that ended in an error stayed right"),
 )
+_ERRORS = 2
+"""The last columns, which only a table with errors has."""
 
 
 def web(frame: pd.DataFrame, cells: Sequence[Cell]) -> str:
@@ -85,15 +88,16 @@ def _summary(frame: pd.DataFrame) -> str:
     lines = caption(bare)
     doubts = [line for line in lines if line.startswith("Incomplete")]
     doubts += [str(flag) for flag in frame.attrs.get("flags", ())]
-    rows = sorted(marked(frame).to_dict("records"), key=lambda row: not str(row["attack"]).startswith(WORST_CASE))
+    told = marked(frame).assign(if_errors_right=robust_if_errors_right(frame), incomplete=is_incomplete(frame))
+    rows = sorted(told.to_dict("records"), key=lambda row: not str(row["attack"]).startswith(WORST_CASE))
     measured = [row for row in rows if row["mode"] != REDUCTION]
     with_errors = bool((frame["errors"] > 0).any())
-    columns = _COLUMNS if with_errors else _COLUMNS[:-1]
+    columns = _COLUMNS if with_errors else _COLUMNS[:-_ERRORS]
     made = [_row(row, frame, len(columns)) for row in measured]
-    told = f"{frame.iloc[0]['victim']} on {frame.iloc[0]['dataset']}: accuracy without and under each attack; headings sort"
+    title = f"{frame.iloc[0]['victim']} on {frame.iloc[0]['dataset']}: accuracy without and under each attack; headings sort"
     key = "Bars: 0 to 100 %; dot and line: robust accuracy and its interval; tick: clean accuracy; dotted: a constant answer."
     notes = "".join(f"<li>{escaped(line)}</li>" for line in [key, *lines] if line not in doubts)
-    return f'{_doubts(doubts, "flags" in frame.attrs)}{page.table("results", told, columns, made)}<ul class="notes">{notes}</ul>'
+    return f'{_doubts(doubts, "flags" in frame.attrs)}{page.table("results", title, columns, made) if made else ""}<ul class="notes">{notes}</ul>'
 
 
 def _doubts(lines: Sequence[str], known: bool) -> str:
@@ -127,7 +131,8 @@ def _row(row: Mapping[Hashable, Any], frame: pd.DataFrame, width: int) -> Row:
         _number(row["queries_mean"]),
         _number(row["words_changed_mean"]),
         _number(row["similarity_mean"], 1, 2),
-        Value(str(row["errors"]), float(row["errors"])),
+        Value(f"{row['errors']}{' (!)' if row['incomplete'] else ''}", float(row["errors"])),
+        _number(row["if_errors_right"], 100),
     ]
     return Row(values[:width], headline=worst)
 
