@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -21,6 +22,8 @@ SHARED = ("dataset", "examples", "labels", "seed", "task", "dtype", "similarity"
 """Of a cell's `spec`: what all cells of a check have in common. The victim may change: it is what a gate is for."""
 HELD = {"failed": "robust", "success": "broken", "skipped": "wrong", "error": "error"}
 """Verdicts by outcome: right also under attack, right until attacked, wrong without an attack."""
+THREAT = re.compile(r"threat=Threat\((?:[^()]|\([^()]*\))*\)(?:, )?")
+"""What an attack says of its threat, whose settings stand by themselves."""
 EXAMPLES = ("examples", "labels of the examples")
 
 
@@ -78,7 +81,7 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
         if key == "labels":
             flat["label names"], flat[EXAMPLES[1]] = ", ".join(value[0]), value[1]
         elif key in ("attack", "task"):
-            flat[key], flat[f"{key} version"] = value[-2], value[-1]
+            flat[key], flat[f"{key} version"] = THREAT.sub("", str(value[-2])), value[-1]
         elif isinstance(value, Mapping):
             flat |= {f"{key} {inner}": setting for inner, setting in value.items()}
         else:

@@ -49,10 +49,12 @@ class Comparison:
     def explained(self, outcome: Outcome) -> list[str]:
         """These lines, and the texts that were right in the baseline and are wrong now, of the first cell."""
         cell, verdict = next((cell, v) for (cell, _), v in self.verdicts.items() if v.outcome == outcome)
-        records = next(c.records for c in recorded_cells(self.folder) if " × ".join(c.name) == cell)
+        held = next(c for c in recorded_cells(self.folder) if " × ".join(c.name) == cell)
         word = "worse than the baseline" if outcome == "fail" else "inconclusive, which --robust-strict fails"
         lines = [f"{word}: {line}" for line in self.told(outcome)]
-        return lines + flips((records[i] for i in verdict.lost), "flips since the baseline")
+        return lines + flips(
+            (held.records[i] for i in verdict.lost), held.header["label_names"], "flips since the baseline"
+        )
 
     def properties(self) -> list[tuple[str, object]]:
         """For JUnit: each field's drop (a rise for a success rate), its bounds and verdict."""

@@ -185,7 +185,10 @@ class _Asked(NamedTuple):
 def _flipped(run: Run, defense: str, attack: str) -> list[str]:
     """The flips of one row; those of every member for a worst case."""
     from robustbench_nlp.gates.flips import flips
+    from robustbench_nlp.records import read
 
     cells = run.records
     chosen = [(defense, attack)] if (defense, attack) in cells else [key for key in cells if key[0] == defense]
-    return flips(record for key in chosen for record in cells[key] if record.outcome == "success")
+    file = read(min((run.folder / "records").glob("*.jsonl")))
+    names = file.header["label_names"] if file else ()
+    return flips((r for key in chosen for r in cells[key] if r.outcome == "success"), names)
