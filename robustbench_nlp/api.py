@@ -85,6 +85,7 @@ def evaluate(
     resume: bool = True,
     workers: int = 1,
     on_table: Callable[[pd.DataFrame], None] | None = None,
+    on_cell: Callable[[dict[str, Any]], None] | None = None,
 ) -> Run:
     """Attack a victim, with and without defenses, and table the accuracy that is left.
 
@@ -92,7 +93,8 @@ def evaluate(
     (n, classes) probabilities), a dataset (text, label) pairs, an attack an object. The run is kept in `output` (default: a
     folder in `runs/` named after the benchmark), and the same call goes on where an interrupted one stopped. `timeout` is how
     many seconds a function or a server may take for a batch; `workers` processes share the examples of each cell, where the
-    victim is a selector. Raises `UsageError` for bad use or input, in one line.
+    victim is a selector. `on_table` gets the table as it grows, `on_cell` each cell's header before its attacks run. Raises
+    `UsageError` for bad use or input, in one line.
     """
     attacks = [attacks] if isinstance(attacks, str) else list(attacks)
     defenses = (defenses,) if isinstance(defenses, str) else tuple(defenses)
@@ -135,6 +137,7 @@ def evaluate(
         resume=resume,
         on_table=on_table,
     )
+    runner.on_cell = on_cell
     if workers != 1:
         opening = Opening(
             benchmark=benchmark,

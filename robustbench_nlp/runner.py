@@ -53,6 +53,7 @@ HOPELESS = 20
 
 Header = dict[str, Any]
 OnTable = Callable[[pd.DataFrame], None]
+OnCell = Callable[[Header], None]
 
 
 @dataclass
@@ -74,6 +75,8 @@ class Runner:
     """False where only texts are checked, so that the models that a search asks needn't be here."""
     crew: Crew | None = None
     """The processes that attack; None: this one."""
+    on_cell: OnCell | None = None
+    """Hears each cell's header before its attacks run; what it raises ends the run."""
 
     def run(self) -> pd.DataFrame:
         """Run every cell that isn't on record yet; the table, written after each cell."""
@@ -175,6 +178,8 @@ class Runner:
     ) -> tuple[Header, list[Record]]:
         """One cell's header and records, from the file as far as it goes; earlier cells settle examples in a cascade."""
         header = self.header(victim, defense, member)
+        if self.on_cell is not None:
+            self.on_cell(header)
         settled = self._settled(before)
         path = self.file(header["defense"], member)
         with RecordFile(path, header, resume=self.resume) as file:
