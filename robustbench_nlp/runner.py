@@ -54,6 +54,7 @@ HOPELESS = 20
 
 Header = dict[str, Any]
 OnTable = Callable[[pd.DataFrame], None]
+OnCell = Callable[[Header], None]
 
 
 @dataclass
@@ -77,6 +78,8 @@ class Runner:
     """The processes that attack; None: this one."""
     shard: Shard | None = None
     """The part of the examples that is attacked here; None: all, and what shards of the run found is taken in first."""
+    on_cell: OnCell | None = None
+    """Hears each cell's header before its attacks run; what it raises ends the run."""
 
     def run(self) -> pd.DataFrame:
         """Run every cell that isn't on record yet; the table, written after each cell."""
@@ -190,6 +193,8 @@ class Runner:
     ) -> tuple[Header, list[Record]]:
         """One cell's header and records, from the file as far as it goes; earlier cells settle examples in a cascade."""
         header = self.header(victim, defense, member)
+        if self.on_cell is not None:
+            self.on_cell(header)
         settled = self._settled(before)
         path = self.file(header["defense"], member)
         with RecordFile(path, header, resume=self.resume) as file:
