@@ -66,11 +66,10 @@ def go(tmp_path: Path, output: str, **kwargs: Any) -> Run:
 
 def findings(run: Run) -> dict[tuple[str, str], dict[str, Record]]:
     """The records without their costs in time."""
-    return {key: {record.example_id: replaced(record) for record in records} for key, records in run.records.items()}
+    return {key: {record.example_id: timeless(record) for record in records} for key, records in run.records.items()}
 
 
-def replaced(record: Record) -> Record:
-
+def timeless(record: Record) -> Record:
     return replace(record, seconds=0.0)
 
 
