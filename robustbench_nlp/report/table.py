@@ -68,7 +68,7 @@ def row(cell: Mapping[str, Any], records: Sequence[Record]) -> dict[str, Any]:
         for record in records
     )
     values = {
-        **{name: cell.get(name) for name in COLUMNS[:9]},
+        **{name: _storable(cell.get(name)) for name in COLUMNS[:9]},
         "n": n,
         "skipped": outcomes["skipped"],
         "attempted": len(attempted),
@@ -99,6 +99,11 @@ def floor(records: Iterable[Record]) -> float:
 
 def _rate(names: tuple[str, str, str], successes: int, n: int) -> dict[str, float]:
     return dict(zip(names, (successes / n if n else nan, *wilson(successes, n)), strict=True))
+
+
+def _storable(value: Any) -> Any:
+    """A name as tables can hold it: halves of characters, which a file's name may have, written out."""
+    return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
 
 
 def _words_left(reduced: Record) -> int | None:
