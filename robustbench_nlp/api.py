@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from robustbench_nlp.report.shown import write
 from robustbench_nlp.report.table import incomplete
 from robustbench_nlp.runner import Runner
 from robustbench_nlp.victim import Victim, VictimOptions, as_victim
+from robustbench_nlp.workers import Crew, Opening
 
 __all__ = ["Run", "evaluate", "opened"]
 
@@ -81,6 +83,7 @@ def evaluate(
     label_map: Mapping[str, str] | None = None,
     output: str | Path | None = None,
     resume: bool = True,
+    workers: int = 1,
     on_table: Callable[[pd.DataFrame], None] | None = None,
 ) -> Run:
     """Attack a victim, with and without defenses, and table the accuracy that is left.
@@ -88,7 +91,8 @@ def evaluate(
     `victim`, `dataset`, `attacks` and `defenses` are selectors as on the command line; a victim may be a callable (texts to
     (n, classes) probabilities), a dataset (text, label) pairs, an attack an object. The run is kept in `output` (default: a
     folder in `runs/` named after the benchmark), and the same call goes on where an interrupted one stopped. `timeout` is how
-    many seconds a function or a server may take for a batch. Raises `UsageError` for bad use or input, in one line.
+    many seconds a function or a server may take for a batch; `workers` processes share the examples of each cell, where the
+    victim is a selector. Raises `UsageError` for bad use or input, in one line.
     """
     attacks = [attacks] if isinstance(attacks, str) else list(attacks)
     defenses = (defenses,) if isinstance(defenses, str) else tuple(defenses)
@@ -131,6 +135,16 @@ def evaluate(
         resume=resume,
         on_table=on_table,
     )
+    if workers != 1:
+        opening = Opening(
+            benchmark=benchmark,
+            dataset=dataset if isinstance(dataset, str) else runner.dataset,
+            attacks=tuple(attacks),
+            device=device,
+            batch_size=batch_size,
+            timeout=timeout,
+        )
+        runner.crew = _crew(opening, workers, victim)
     with claimed(runner.folder):
         run = Run(runner.run(), runner.folder)
         warnings = [f"{flag.name}: {flag.evidence}" for flag in flags(run, runner.victim)]
@@ -189,6 +203,17 @@ def opened(
         on_table,
         _objects(benchmark, victim, dataset, attacks),
     )
+
+
+def _crew(opening: Opening, count: int, victim: object) -> Crew:
+    """The processes of a run. Raises `UsageError` for a victim that is an object of this one."""
+    if not isinstance(count, int) or count < 1:
+        raise UsageError(f"workers is {count!r}; give a whole number of at least 1")
+    if not isinstance(victim, str):
+        raise UsageError("a victim that is a Python object can't be shared by workers; name it python:MODULE:CALLABLE")
+    if opening.benchmark.deterministic:
+        raise UsageError("a deterministic run stays in one process; drop workers")
+    return Crew(replace(opening, threads=max(1, (os.cpu_count() or 1) // count)), count)
 
 
 def _dataset(dataset: str | Dataset | Pairs, split: str, victim: Victim) -> Dataset:

@@ -8,7 +8,7 @@ number of examples; the clean prediction is simply the first thing that is asked
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from robustbench_nlp import progress
@@ -72,9 +72,10 @@ class Engine:
         self.prepared = prepare(attack, self.predictor, dev, name=self.name, seed=seed) if prepares(attack) else None
         self.capacity = 1 if getattr(attack, "one_at_a_time", False) else live
 
-    def run(self, examples: Iterable[Example]) -> Iterator[Record]:
+    def run(self, examples: Iterable[Example], *, each_round: Callable[[], None] = lambda: None) -> Iterator[Record]:
         """Attack examples; a record comes as soon as its example is done, so not in the order of the examples. A first
-        `KeyboardInterrupt` comes between two rounds, after the records of the round before."""
+        `KeyboardInterrupt` comes between two rounds, after the records of the round before. `each_round` is called after every
+        round: a sign of life."""
         source = iter(examples)
         alive: list[Live] = []
         while True:
@@ -88,6 +89,7 @@ class Engine:
                 done = [live for live in alive if live.done]
                 if done:
                     self._measure(done)
+            each_round()
             share = (time.perf_counter() - start) / len(alive)
             for live in alive:
                 live.seconds += share

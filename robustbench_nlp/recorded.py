@@ -30,10 +30,12 @@ HEADER: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Cell:
-    """One defended victim under one attack: a file's header, and its records by example."""
+    """One defended victim under one attack: a file's header, and its records by example; of a worst case also the `members`
+    that it was put together from."""
 
     header: Mapping[str, Any]
     records: Mapping[str, Record]
+    members: tuple[Cell, ...] = ()
 
     @property
     def name(self) -> tuple[str, str]:
@@ -75,8 +77,10 @@ def recorded_cells(folder: Path, grid: Grid | None = None) -> list[Cell]:
     grid = grid or _grid(benchmark)
     order = [member.name for member in grid.members] if grid else []
     found.sort(key=lambda cell: order.index(cell.name[1]) if cell.name[1] in order else len(order))
-    defenses = list(dict.fromkeys(cell.name[0] for cell in found))
     wanted = [shown(defense) for defense in benchmark.defenses]
+    if grid:  # what an earlier, larger benchmark left in the folder isn't the run's
+        found = [cell for cell in found if cell.name[0] in wanted and cell.name[1] in order]
+    defenses = list(dict.fromkeys(cell.name[0] for cell in found))
     defenses.sort(key=lambda name: wanted.index(name) if name in wanted else len(wanted))
     made: list[Cell] = []
     for defense in defenses:
@@ -86,7 +90,7 @@ def recorded_cells(folder: Path, grid: Grid | None = None) -> list[Cell]:
             parts = [own[member] for member in members if member in own]
             if len(parts) == len(members):
                 header, records = worst_case_row([(part.header, list(part.records.values())) for part in parts], name)
-                made.append(Cell(header, {record.example_id: record for record in records}))
+                made.append(Cell(header, {record.example_id: record for record in records}, tuple(parts)))
     return made
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -41,6 +42,7 @@ from robustbench_nlp.tasks import classification
 from robustbench_nlp.threat import Threat
 from robustbench_nlp.transfer import transferred
 from robustbench_nlp.victim import Victim
+from robustbench_nlp.workers import Crew
 
 __all__ = ["HOPELESS", "Runner", "replayed"]
 
@@ -70,9 +72,15 @@ class Runner:
     """(kind, name) of what was handed over as a Python object: `run.yaml` alone cannot make it again."""
     searches: bool = True
     """False where only texts are checked, so that the models that a search asks needn't be here."""
+    crew: Crew | None = None
+    """The processes that attack; None: this one."""
 
     def run(self) -> pd.DataFrame:
         """Run every cell that isn't on record yet; the table, written after each cell."""
+        with self.crew or nullcontext():
+            return self._run()
+
+    def _run(self) -> pd.DataFrame:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self.folder / "run.yaml", self._run_yaml())
         for member in self.grid.members:
@@ -177,7 +185,7 @@ class Runner:
                 right = sum(record.outcome == "failed" for record in file.records.values())
                 judged = len(done)
                 kept = "robust" if classification.goal_of(member.attack).fools else "not reduced"
-                for record in self._attack(victim, member, missing, settled):
+                for record in self._attack(victim, defense, member, missing, settled):
                     file.append(record)
                     right += record.outcome == "failed"
                     judged += 1
@@ -202,7 +210,7 @@ class Runner:
         }
 
     def _attack(
-        self, victim: Victim, member: Member, examples: Sequence[Example], settled: Mapping[str, str]
+        self, victim: Victim, defense: str, member: Member, examples: Sequence[Example], settled: Mapping[str, str]
     ) -> Iterator[Record]:
         seed = self.benchmark.seed
         for example in examples:
@@ -218,7 +226,10 @@ class Runner:
         left = [example for example in examples if example.id not in settled]
         if not left:
             return
-        yield from self.engine(victim, member).run(left)
+        if self.crew is None:
+            yield from self.engine(victim, member).run(left)
+        else:
+            yield from self.crew.run(defense, member, left)
 
     def engine(self, victim: Victim, member: Member) -> Engine:
         """What attacks, or checks, one cell."""

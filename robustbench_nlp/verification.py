@@ -123,12 +123,14 @@ class Check:
     cells: int = 0
     texts: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
+    victims: dict[str, Victim] = field(default_factory=dict)
+    """What each defense made, by its selector."""
 
     def differences(self) -> Iterator[str]:
         """A line for each header, text, threat and outcome that isn't as it should be, as it is found."""
         direct: Cells = {}
         for defense in self.runner.benchmark.defenses:
-            defended = self.runner.defend(defense)
+            defended = self.victims[defense] = self.runner.defend(defense)
             found: Cells = {}
             for attack in self.runner.grid.members:
                 try:

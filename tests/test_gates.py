@@ -91,7 +91,10 @@ def test_planted_noise_never_fails_and_doubt_is_told_with_the_n_it_needs(gates):
     result = gates("--robust-limit", "40", share=0.1, size=75, salt="1")
     result.assert_outcomes(passed=1, warnings=1)
     result.stdout.fnmatch_lines(
-        ["*InconclusiveGate: none × random_typos: *n = 40 *needs n ≥ *", "1 gate: 1 inconclusive (needs n ≥ *)"]
+        [
+            "*InconclusiveGate: none × random_typos: robust accuracy is inconclusive with n = 40: needs n ≥ *",
+            "1 gate: 1 inconclusive (needs n ≥ *)",
+        ]
     )
     result = gates("--robust-limit", "40", "--robust-strict", share=0.1, size=75, salt="1")
     result.assert_outcomes(failed=1)

@@ -23,6 +23,7 @@ from robustbench_nlp.records import RecordFile, read
 from robustbench_nlp.report.files import written
 
 PAIRS = [(f"{words} number {i}", 1) for i in range(10) for words in ("a good and great but dull film", "a fine film")]
+HOSTILE = r"50% \input{/etc/passwd} $x_1$ {~^#&"
 SETTINGS: dict[str, Any] = {
     "dataset": PAIRS,
     "attacks": ["deepwordbug", "bad_characters:homoglyphs", "random_typos", "worst_case"],
@@ -75,9 +76,9 @@ def test_the_best_defense_is_bold_and_its_ties_are_marked(run: Path) -> None:
     plain, normal = (next(line for line in lines if line.strip().startswith(name)) for name in ("none", "unicode"))
     before, after = (line.rstrip(" \\").split(" & ") for line in (plain, normal))
     glyphs = 3  # defense, clean, deepwordbug, bad_characters
-    assert after[glyphs].startswith(r"\textbf{\num{100.0}}")
-    assert re.fullmatch(r"\\num\{\d+\.\d\}", before[glyphs])
-    assert before[4] == after[4] == r"\num{100.0}"  # noise breaks neither: no best, no ties
+    assert after[glyphs] == r"\bfseries 100.0"
+    assert re.fullmatch(r"\d+\.\d", before[glyphs])
+    assert before[4] == after[4] == "100.0"  # noise breaks neither: no best, no ties
 
 
 def test_what_is_not_told_from_the_best_is_marked_alike_everywhere(run: Path, tmp_path: Path) -> None:
@@ -113,24 +114,40 @@ def test_without_the_extra_ties_are_untold_and_a_ranking_says_what_to_install(
 
 
 def test_latex_is_balanced_and_hostile_names_are_escaped(tmp_path: Path) -> None:
-    victim = KeywordVictim(name=r"50% \input{/etc/passwd} $x_1$ {~^#&")
+    victim = KeywordVictim(name=HOSTILE)
     folder = evaluate(victim=victim, output=tmp_path, **SETTINGS | {"defenses": ["none"]}).folder
     text = of(folder)
     assert r"\input{/etc" not in text
     bare = re.sub(r"\\[{}]", "", text)
     assert bare.count("{") == bare.count("}")
     assert text.count(r"\begin{") == text.count(r"\end{") == 2
-    assert not re.search(r"(?<!\\)[#&%](?![^\n]*\\\\|\s*\\usepackage)", text)
+    assert not re.search(r"(?<!\\)[#&%](?![^\n]*\\\\| In the preamble)", text)
+
+
+def test_latex_has_a_cell_for_every_column_and_says_what_a_paper_must(run: Path) -> None:
+    text = of(run)
+    (columns,) = re.findall(r"\\begin\{tabular\}\{l\*\{(\d+)\}\{S\[", text)
+    lines = [line for line in text.splitlines() if line.endswith(r" \\")]
+    assert len(lines) == 3
+    assert {line.count(" & ") for line in lines} == {int(columns)} == {5}
+    (told,) = re.findall(r"\\caption\[\{.*?\}\]\{(.*)\}", text)
+    for part in ("n = 20", "seed 0", r"char\_30@1", "No attack has a budget", "Python 3", "torch", "robustbench-nlp 0"):
+        assert part in told
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX is installed here")
-def test_latex_compiles(run: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["keywords", HOSTILE])
+def test_latex_compiles(name: str, tmp_path: Path) -> None:
+    folder = evaluate(victim=KeywordVictim(name=name), output=tmp_path, **SETTINGS).folder
     body = (
-        r"\documentclass{article}\usepackage{booktabs,siunitx,graphicx}\begin{document}" + of(run) + r"\end{document}"
+        r"\documentclass{article}\usepackage{booktabs,siunitx,graphicx}\begin{document}"
+        + of(folder)
+        + r"\end{document}"
     )
     (tmp_path / "paper.tex").write_text(body, "utf-8")
     line = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
-    assert subprocess.run(line, cwd=tmp_path, capture_output=True, check=False).returncode == 0
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
 
 
 def test_the_command(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,6 +33,7 @@ def command(first: str, second: str, flips: int, as_json: bool) -> None:
     whose denominators differ, are compared by the bootstrap over examples.
     """
     from robustbench_nlp.comparison import compare
+    from robustbench_nlp.report.collapse import Answers, no_better_than_constant
     from robustbench_nlp.screen import screen
 
     found = compare(first, second)
@@ -40,6 +41,11 @@ def command(first: str, second: str, flips: int, as_json: bool) -> None:
         say(json.dumps([_row(pair) for pair in found.pairs], indent=1))
         return
     screen().print(_table(found))
+    for cell in {
+        cell.header["spec"]["victim"]: cell for pair in found.pairs for cell in (pair.first, pair.second)
+    }.values():
+        if evidence := no_better_than_constant(Answers.of([cell.records.values()])):
+            say(f"Warning: {cell.header['victim']}, {cell.name[0]}: {evidence}")
     for alone in found.unpaired:
         say(f"only in one run: {alone}")
     for pair in found.pairs if flips else ():

@@ -21,7 +21,7 @@ KINDS = {f"{kind}s": kind for kind in get_args(plugins.Kind)}
 @click.argument("kind", metavar="|".join(KINDS), type=click.Choice(list(KINDS)))
 @click.option("--json", "as_json", is_flag=True, help="As a JSON list, for programs.")
 def command(kind: str, as_json: bool) -> None:
-    """Attacks, defenses, victims, datasets or tasks, a line on each.
+    """Attacks, defenses, victims, datasets, tasks or trackers, a line on each.
 
     Attacks stand by what they change and what they see of the victim, with their threats; recipes of other libraries with
     whether they run here. A terminal cuts long lines, a pipe doesn't.

@@ -77,6 +77,7 @@ __all__ = ["command"]
 @label_map
 @click.option("--output", metavar="DIR", help="Run folder. Default: one in runs/ named after the benchmark.")
 @click.option("--resume/--no-resume", default=None, help="Go on from the folder's records (default), or start anew.")
+@click.option("--workers", type=int, help="Processes that share the examples of each cell. Default: 1.")
 @click.option("--quiet", is_flag=True, default=None, help="Print nothing but the run folder.")
 def command(quiet: bool | None, **settings: Any) -> int:
     """Table the accuracy that attacks leave.

@@ -18,7 +18,7 @@ SHOWN = 50
 
 
 @click.command("verify")
-@click.argument("places", metavar="RUN|ENTRY.json...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("places", metavar="RUN|ENTRY|LEADERBOARD...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--victim", metavar="VICTIM", help="The model, where it isn't found by the name that the run has for it.")
 @click.option("--dataset", metavar="DATASET", help="The data set, where it isn't found by its name.")
 @click.option(
@@ -34,6 +34,7 @@ def command(places: Sequence[Path], **settings: Any) -> int:
     defense are made by its selectors: python: and http: ones run what they name, and only with --trust.
     """
     codes = []
+    places = [found for place in places for found in _within(place)]
     for place in places:
         try:
             codes.append(_one(place, settings))
@@ -42,6 +43,12 @@ def command(places: Sequence[Path], **settings: Any) -> int:
                 raise
             codes.append(complain(f"{place}: {problem}"))
     return max(codes)
+
+
+def _within(place: Path) -> list[Path]:
+    """The entries of a leaderboard's folder; anything else itself."""
+    entries = [] if (place / "run.yaml").exists() else sorted(place.glob("*/*/*.json"))
+    return entries or [place]
 
 
 def _one(place: Path, settings: dict[str, Any]) -> int:

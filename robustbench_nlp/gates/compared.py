@@ -13,7 +13,7 @@ from robustbench_nlp.gates.options import GateOptions
 from robustbench_nlp.gates.verdict import Outcome, Verdict, judged
 from robustbench_nlp.recorded import recorded_cells
 
-__all__ = ["Comparison", "compared"]
+__all__ = ["Comparison", "compared", "refuse_missing"]
 
 ORDER: tuple[Outcome, ...] = ("pass", "inconclusive", "fail")
 SHOWN = 3
@@ -42,6 +42,10 @@ class Comparison:
         """A line for every verdict of this outcome."""
         return [f"{cell}: {v.told()}" for (cell, _), v in self.verdicts.items() if v.outcome == outcome]
 
+    def doubts(self) -> list[str]:
+        """A few words for every verdict that is inconclusive."""
+        return [f"{cell}: {v.doubted()}" for (cell, _), v in self.verdicts.items() if v.doubt]
+
     def explained(self, outcome: Outcome) -> list[str]:
         """These lines, and the texts that were right in the baseline and are wrong now, of the first cell."""
         cell, verdict = next((cell, v) for (cell, _), v in self.verdicts.items() if v.outcome == outcome)
@@ -62,6 +66,13 @@ class Comparison:
         return found
 
 
+def refuse_missing(options: GateOptions, test: str, check: int) -> None:
+    """Raises `UsageError` where a check will find no baseline, or a damaged one: before its attacks run."""
+    path = baseline_file(options.baseline or Path(), test, check)
+    if not options.update and load(path) is None:
+        raise UsageError(f"the baseline {_near(path)} is not there; write it with --robust-update-new-only")
+
+
 def compared(folder: Path, tolerances: Mapping[str, float], options: GateOptions, test: str, check: int) -> Comparison:
     """Compare a run with its baseline, or write that, as the options say.
 
@@ -76,8 +87,7 @@ def compared(folder: Path, tolerances: Mapping[str, float], options: GateOptions
         _refuse_others(path, old, now)
     missing = [name for name in now.cells if old is None or name not in old.cells]
     if missing and options.update != "new":
-        what = "is not there" if old is None else f"has no {missing[0]}"
-        raise UsageError(f"the baseline {_near(path)} {what}; write it with --robust-update-new-only")
+        raise UsageError(f"the baseline {_near(path)} has no {missing[0]}; write it with --robust-update-new-only")
     verdicts = _verdicts(old, now, tolerances) if old else {}
     if missing:
         kept = old.cells if old else {}

@@ -53,11 +53,15 @@ class Gate:
         Returns the run, for further assertions.
         """
         __tracebackhide__ = True
+        from robustbench_nlp.gates.compared import refuse_missing
+
         self.checks += 1
         try:
             asked = self._asked(data, overrides)
             if reason := self._left_out(asked.attack):
                 pytest.skip(reason)
+            if asked.tolerances:
+                refuse_missing(self.options, self.test, self.checks)
             run = self._run(victim, asked)
             problems, comparison = self._found(run, asked)
         except UsageError as problem:
@@ -162,7 +166,7 @@ class Gate:
         if outcome == "fail" or (outcome == "inconclusive" and self.options.strict):
             pytest.fail("\n".join(comparison.explained(outcome)), pytrace=False)
         if outcome == "inconclusive":
-            warnings.warn(InconclusiveGate("\n".join(comparison.told(outcome))), stacklevel=3)
+            warnings.warn(InconclusiveGate("\n".join(comparison.doubts())), stacklevel=3)
 
     def _tell(self, outcome: str, lines: Sequence[str], needed: int | None = None, written: str = "") -> None:
         from robustbench_nlp.gates.summary import properties

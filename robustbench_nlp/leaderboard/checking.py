@@ -12,6 +12,7 @@ from typing import Any
 
 from robustbench_nlp.api import Pairs, opened
 from robustbench_nlp.data import Dataset
+from robustbench_nlp.detection import Detecting
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import Benchmark
 from robustbench_nlp.leaderboard.entry import Entry, read_entry
@@ -62,6 +63,11 @@ def verify_entry(
     differences += check.differences()
     differences += _identity(entry, found)
     differences += _values(entry, runner, found)
+    detects = isinstance(check.victims.get(entry.defense["selector"]), Detecting)
+    if detects != ("detector" in entry.flags):
+        differences.append(
+            f"flags say that the defense {'detects nothing' if detects else 'detects'}, and it does{'' if detects else ' not'}"
+        )
     return Verification(place, check.cells, check.texts, tuple(differences))
 
 

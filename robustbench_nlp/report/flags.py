@@ -18,6 +18,7 @@ from robustbench_nlp.attack import Attack
 from robustbench_nlp.grid import attack_named
 from robustbench_nlp.predictor import Predictor
 from robustbench_nlp.records import Record
+from robustbench_nlp.report.collapse import Answers, collapsed, no_better_than_constant
 from robustbench_nlp.report.table import REDUCTION
 from robustbench_nlp.stats import mcnemar, wilson
 from robustbench_nlp.tasks.classification import DIGITS
@@ -90,6 +91,11 @@ class _Cell:
         """Of each attempted example, whether it was broken."""
         return {r.example_id: r.outcome == "success" for r in self.records if r.outcome in ("success", "failed")}
 
+    @property
+    def right(self) -> int:
+        """How many examples are right under the attack."""
+        return sum(record.outcome == "failed" for record in self.records)
+
     def __str__(self) -> str:
         return f"{self.defense} × {self.name} ({self.threat})"
 
@@ -98,14 +104,15 @@ def flags(run: Evidenced, victim: Victim | None = None) -> list[Flag]:
     """Every warning that the run's records give cause for; with the undefended `victim`, 64 predictions more show whether
     it answers alike twice.
 
-    Names: `nondeterministic_victim`, `saturated_scores`, `quantised_scores`, `random_beats_search`,
-    `transfer_beats_direct`, `unlimited_attack_fails`, `gradient_weaker_than_score`, `no_attack`. Comparisons are within one defense
-    and one unit of change, paired by example, significant at 0.05 by McNemar's exact test.
+    Names: `clean_at_floor`, `robust_by_collapse`, `nondeterministic_victim`, `saturated_scores`, `quantised_scores`, `random_beats_search`,
+    `transfer_beats_direct`, `unlimited_attack_fails`, `gradient_weaker_than_score`, `no_attack`. Comparisons of attacks are within
+    one defense and one unit of change, paired by example, significant at 0.05 by McNemar's exact test.
     """
     cells = _cells(run)
     defenses = [[cell for cell in cells if cell.defense == name] for name in dict.fromkeys(c.defense for c in cells)]
     found = [*_nondeterministic(cells, victim)] if victim is not None else []
     for defended in defenses:
+        found += [*_constant(defended), *_collapsed(defended, defenses)]
         found += [*_unattacked(defended), *_saturated(defended), *_quantised(defended)]
         for unit in dict.fromkeys(cell.unit for cell in defended if cell.unit):
             alike = [cell for cell in defended if cell.unit == unit]
@@ -127,6 +134,31 @@ def _nondeterministic(cells: Sequence[_Cell], victim: Victim) -> Iterator[Flag]:
             "nondeterministic_victim",
             f"{victim.name} says random=False but answered {unequal} of {len(inputs)} texts otherwise when asked again, "
             f"by up to {np.nanmax(moved):.2g}; declare it random and run with more draws.",
+        )
+
+
+def _constant(cells: Sequence[_Cell]) -> Iterator[Flag]:
+    """A defended victim that a constant answer equals."""
+    evidence = no_better_than_constant(Answers.of(cell.records for cell in cells))
+    if evidence:
+        yield Flag(
+            "clean_at_floor", f"{cells[0].defense}: {evidence}; its robustness may be that of a constant answer."
+        )
+
+
+def _collapsed(cells: Sequence[_Cell], defenses: Sequence[Sequence[_Cell]]) -> Iterator[Flag]:
+    """A defense that leaves more right under an attack because it answers one class more often."""
+    plain = next((other for other in defenses if other[0].defense == "none"), cells)
+    before = {cell.name: cell.right for cell in plain}
+    gains = {
+        cell.name: (before[cell.name], cell.right) for cell in cells if cell.right > before.get(cell.name, cell.right)
+    }
+    evidence = collapsed(*(Answers.of(cell.records for cell in side) for side in (cells, plain))) if gains else ""
+    if evidence:
+        name, (old, new) = max(gains.items(), key=lambda gain: gain[1][1] - gain[1][0])
+        yield Flag(
+            "robust_by_collapse",
+            f"{cells[0].defense}: {evidence}; part of what it gains, {old} to {new} right under {name}, is a constant answer's.",
         )
 
 

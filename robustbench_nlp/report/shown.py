@@ -26,7 +26,7 @@ from robustbench_nlp.report.table import (
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["caption", "escaped", "headline", "markdown", "marked", "percent", "render", "summary", "write"]
+__all__ = ["caption", "escaped", "headline", "markdown", "marked", "percent", "render", "summary", "warned", "write"]
 
 
 def write(frame: pd.DataFrame, folder: Path) -> None:
@@ -92,12 +92,18 @@ def caption(frame: pd.DataFrame) -> list[str]:
     if (frame["mode"] == "transfer").any():
         lines.append("Transfer: texts found against the undefended victim, shown to the defended ones; not adaptive.")
     lines += [f"Incomplete (!): {line}." for line in incomplete(frame)]
-    lines += [f"Warning: {line}" for line in frame.attrs.get("flags", ())]
+    lines += warned(frame)
     lines.append(
-        "Intervals: 95 % Wilson; robust = right under attack / n; ASR = successes / attempted. "
+        "Intervals: 95 % Wilson; robust = right under attack / n; ASR = successes / attempted; queries: mean over attempted, words "
+        "changed: over successes. "
         f"robustbench-nlp {version('robustbench-nlp')}, records schema {_listed(frame['schema'])}."
     )
     return lines
+
+
+def warned(frame: pd.DataFrame) -> list[str]:
+    """The run's automatic warnings, as every page of it has them."""
+    return [f"Warning: {line}" for line in frame.attrs.get("flags", ())]
 
 
 def _reduced(row: Mapping[Hashable, Any]) -> str:

@@ -1,0 +1,241 @@
+"""Worker processes for one run: each opens the benchmark for itself and attacks its share of a cell's examples.
+
+The run's own process alone writes records, so a worker can die at any moment: a fresh one takes what is left of its share. A
+share is decided by the example's hash, and an attack's randomness by the example too, so records don't depend on the split.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, Pipe, wait
+from types import TracebackType
+from typing import Any, Self
+
+from robustbench_nlp.attack import Attack
+from robustbench_nlp.data.example import Dataset, Example
+from robustbench_nlp.errors import UsageError
+from robustbench_nlp.grid import Benchmark, Member
+from robustbench_nlp.records import Record
+
+__all__ = ["STALL", "Crew", "Opening", "share_of"]
+
+STALL = 600.0
+"""Seconds without a sign of life after which a worker counts as stuck."""
+BEAT = 1.0
+"""The least seconds between two signs of life."""
+LIVES = 3
+"""Workers that one share may lose in a row without a new record."""
+_COMMAND = "from robustbench_nlp.workers import work; work({})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """What a worker makes its run from: the benchmark, what its selectors don't say, and the threads that it may take."""
+
+    benchmark: Benchmark
+    dataset: str | Dataset
+    attacks: tuple[str | Attack, ...]
+    device: str = "auto"
+    batch_size: int | str = "auto"
+    timeout: float | None = None
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class _Order:
+    defense: str
+    member: Member
+    examples: list[Example]
+
+
+class _Beat:
+    """A sign of life."""
+
+
+class _Done:
+    """The end of an order."""
+
+
+@dataclass
+class _Worker:
+    process: subprocess.Popen[bytes]
+    connection: Connection[Any, Any]
+    left: dict[str, Example] = field(default_factory=dict)
+    heard: float | None = None
+    """When it gave its last sign of life (by the monotonic clock); None while it opens the run, which may take long."""
+    lost: int = 0
+
+
+def share_of(example: Example, shares: int) -> int:
+    """The number of the share, of so many, that an example belongs to: by its hash, whatever else is attacked."""
+    return int(example.id[:12], 16) % shares
+
+
+class Crew:
+    """`count` workers, started when they are first needed, with one share of every cell each."""
+
+    def __init__(self, opening: Opening, count: int, *, stall: float = STALL) -> None:
+        self.opening = opening
+        self.count = count
+        self.stall = stall
+        self.restarts = 0
+        self._workers: list[_Worker] = []
+
+    def run(self, defense: str, member: Member, examples: Sequence[Example]) -> Iterator[Record]:
+        """The examples' records as they come. Raises `UsageError` where a worker can't open the run, and where a share loses
+        `LIVES` workers in a row."""
+        self._workers = self._workers or [self._started() for _ in range(self.count)]
+        for number, worker in enumerate(self._workers):
+            worker.left = {e.id: e for e in examples if share_of(e, self.count) == number}
+            self._send(worker, defense, member)
+        while busy := [number for number, worker in enumerate(self._workers) if worker.left]:
+            ready = wait([self._workers[number].connection for number in busy], timeout=BEAT)
+            for number in busy:
+                worker = self._workers[number]
+                if worker.connection in ready:
+                    try:
+                        message = worker.connection.recv()
+                    except (EOFError, OSError, pickle.UnpicklingError):
+                        self._replace(number, defense, member)
+                        continue
+                    worker.heard = time.monotonic()
+                    if isinstance(message, UsageError):
+                        raise message
+                    if isinstance(message, Record):
+                        worker.lost = 0
+                        if worker.left.pop(message.example_id, None) is not None:
+                            yield message
+                elif worker.heard is not None and time.monotonic() - worker.heard > self.stall:
+                    worker.process.kill()
+                    self._replace(number, defense, member)
+
+    def close(self) -> None:
+        """End all workers at once: nothing that they hold is needed."""
+        for worker in self._workers:
+            _end(worker)
+        self._workers = []
+
+    def _started(self) -> _Worker:
+        ours, theirs = Pipe()
+        threads = str(self.opening.threads)
+        paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
+        process = subprocess.Popen(
+            [sys.executable, "-c", _COMMAND.format(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"},
+        )
+        theirs.close()
+        worker = _Worker(process, ours)
+        try:
+            _say(worker, self.opening)
+        except UsageError:
+            _end(worker)
+            raise
+        return worker
+
+    def _send(self, worker: _Worker, defense: str, member: Member) -> None:
+        if not worker.left:
+            return
+        if worker.heard is not None:
+            worker.heard = time.monotonic()
+        _say(worker, _Order(defense, member, list(worker.left.values())))
+
+    def _replace(self, number: int, defense: str, member: Member) -> None:
+        """A fresh worker for what is left of a lost one's share."""
+        old = self._workers[number]
+        code = old.process.wait()
+        old.connection.close()
+        if old.lost + 1 >= LIVES:
+            why = (
+                f"killed by signal {-code}: its memory may have run out, try fewer --workers"
+                if code < 0
+                else f"exit code {code}"
+            )
+            raise UsageError(
+                f"{LIVES} workers in a row died or hung on {defense} × {member.name} without a new record ({why}); "
+                "run without --workers to see what happens"
+            )
+        self.restarts += 1
+        fresh = self._started()
+        fresh.left, fresh.lost = old.left, old.lost + 1
+        self._workers[number] = fresh
+        self._send(fresh, defense, member)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _end(worker: _Worker) -> None:
+    worker.process.kill()
+    worker.process.wait()
+    worker.connection.close()
+
+
+def _say(worker: _Worker, message: Opening | _Order) -> None:
+    """Send, unless the worker is dead, which is noticed where its answers are read. Raises `UsageError` for what can't be sent."""
+    try:
+        worker.connection.send(message)
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    except (pickle.PicklingError, AttributeError, TypeError) as problem:
+        raise UsageError(
+            f"an attack can't be sent to other processes ({problem}); define it in a module of its own, or drop workers"
+        ) from problem
+
+
+def work(descriptor: int) -> None:
+    """A worker's life: open the run, then attack what each order names until the other end closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run's process ends its workers
+    connection: Connection[Any, Any] = Connection(descriptor)
+    try:
+        _serve(connection)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass
+    except UsageError as problem:
+        connection.send(UsageError(str(problem)))
+
+
+def _serve(connection: Connection[Any, Any]) -> None:
+    from robustbench_nlp.api import opened
+
+    opening: Opening = connection.recv()
+    benchmark = opening.benchmark
+    runner = opened(
+        benchmark,
+        victim=benchmark.victim,
+        dataset=opening.dataset,
+        attacks=opening.attacks,
+        device=opening.device,
+        batch_size=opening.batch_size,
+        timeout=opening.timeout,
+    )
+    connection.send(_Beat())
+    last = time.monotonic()
+
+    def beat() -> None:
+        nonlocal last
+        if time.monotonic() - last > BEAT:
+            last = time.monotonic()
+            connection.send(_Beat())
+
+    defense, victim = "", runner.victim
+    while True:
+        order: _Order = connection.recv()
+        if order.defense != defense:
+            defense, victim = order.defense, runner.defend(order.defense)
+        for record in runner.engine(victim, order.member).run(order.examples, each_round=beat):
+            connection.send(record)
+        connection.send(_Done())

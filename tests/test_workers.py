@@ -1,0 +1,146 @@
+"""Several processes on one run: the same records as one process makes, also where workers die, hang or can't start."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from robustbench_nlp.api import Run, evaluate
+from robustbench_nlp.attack import Sample, Steps
+from robustbench_nlp.data.example import Example
+from robustbench_nlp.errors import UsageError
+from robustbench_nlp.fakes import KeywordVictim
+from robustbench_nlp.grid import Benchmark, Member
+from robustbench_nlp.plugins import create
+from robustbench_nlp.records import Record
+from robustbench_nlp.workers import Crew, Opening, share_of
+
+PAIRS = [
+    (f"the {word} film number {i} was made for the cinema", i % 2)
+    for i, word in enumerate(["bad", "good", "awful", "fine"] * 10)
+]
+VICTIM = """
+import os, signal, time
+from pathlib import Path
+from robustbench_nlp.fakes import KeywordVictim
+inner = KeywordVictim(keywords=(("bad", "awful", "cinema"), ("good", "fine", "made")))
+def predict(texts):
+    return inner.predict(texts)
+def _once(texts, number, act):
+    mark = Path(__file__).with_name("mark")
+    if any(f"number {number} " in text for text in texts) and not mark.exists():
+        mark.touch()
+        act()
+    return inner.predict(texts)
+def dies_once(texts):
+    return _once(texts, 17, lambda: os.kill(os.getpid(), signal.SIGKILL))
+def hangs_once(texts):
+    return _once(texts, 17, lambda: time.sleep(600))
+def dies(texts):
+    os._exit(3)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    (tmp_path / "shared_victim.py").write_text(VICTIM)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    sys.modules.pop("shared_victim", None)
+
+
+def go(tmp_path: Path, output: str, **kwargs: Any) -> Run:
+    values: dict[str, Any] = {
+        "victim": "python:shared_victim:predict",
+        "dataset": PAIRS,
+        "attacks": ["random-typos", "deepwordbug", "worst-case"],
+        "similarity": "none",
+    }
+    return evaluate(**(values | {"output": tmp_path / output} | kwargs))
+
+
+def findings(run: Run) -> dict[tuple[str, str], dict[str, Record]]:
+    """The records without their costs in time."""
+    return {key: {record.example_id: replaced(record) for record in records} for key, records in run.records.items()}
+
+
+def replaced(record: Record) -> Record:
+    from dataclasses import replace
+
+    return replace(record, seconds=0.0)
+
+
+def crew(victim: str, *, stall: float = 600.0) -> Crew:
+    benchmark = Benchmark(
+        dataset="mr", victim=f"python:shared_victim:{victim}", attacks=("deepwordbug",), similarity="none"
+    )
+    from robustbench_nlp.data import from_pairs
+
+    return Crew(Opening(benchmark=benchmark, dataset=from_pairs(PAIRS), attacks=benchmark.attacks), 2, stall=stall)
+
+
+def attacked(by: Crew) -> dict[str, Record]:
+    examples = by.opening.dataset.examples  # type: ignore[union-attr]
+    with by:
+        return {
+            r.example_id: replaced(r)
+            for r in by.run("none", Member("deepwordbug", create("attack", "deepwordbug")), examples)
+        }
+
+
+def test_the_records_are_the_same_whatever_the_split(tmp_path: Path) -> None:
+    alone = go(tmp_path, "alone")
+    assert findings(go(tmp_path, "three", workers=3)) == findings(alone)
+    mixed = go(tmp_path, "mixed")
+    for path in (mixed.folder / "records").glob("*.jsonl"):
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(lines[:12]) + lines[12][:20])  # as if it was killed there
+    assert findings(go(tmp_path, "mixed", workers=2)) == findings(alone)
+
+
+@pytest.mark.parametrize(("victim", "stall"), [("dies_once", 600.0), ("hangs_once", 5.0)])
+def test_a_lost_worker_is_replaced(victim: str, stall: float, tmp_path: Path) -> None:
+    expected = attacked(crew("predict"))
+    by = crew(victim, stall=stall)
+    assert attacked(by) == expected
+    assert by.restarts == 1
+    assert (tmp_path / "mark").exists()
+
+
+def test_a_share_that_loses_every_worker_ends_the_run() -> None:
+    with pytest.raises(UsageError, match=r"3 workers in a row died or hung on none × deepwordbug .*exit code 3"):
+        attacked(crew("dies"))
+
+
+def test_what_a_worker_cannot_open_is_told_in_one_line() -> None:
+    with pytest.raises(UsageError, match="no_such"):
+        attacked(crew("no_such"))
+
+
+class Local:
+    threat = create("attack", "deepwordbug").threat
+
+    def run(self, sample: Sample, rng: Any) -> Steps:
+        return None
+        yield
+
+
+def test_what_cannot_be_shared_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="python:MODULE:CALLABLE"):
+        go(tmp_path, "run", victim=KeywordVictim(), workers=2)
+    with pytest.raises(UsageError, match="at least 1"):
+        go(tmp_path, "run", workers=0)
+
+    class Hidden(Local):
+        pass
+
+    with pytest.raises(UsageError, match="can't be sent to other processes"):
+        go(tmp_path, "run", attacks=[Hidden()], workers=2)
+
+
+def test_shares_are_even_and_do_not_depend_on_other_examples() -> None:
+    shares = [share_of(Example(fields={"text": str(i)}, label=0), 4) for i in range(4000)]
+    assert max(abs(shares.count(share) - 1000) for share in range(4)) < 120
