@@ -46,7 +46,7 @@ def fuzz(name: str, seconds: int, found: Path) -> Fuzzed:
             f"-max_total_time={seconds}",
             "-timeout=20",
             "-rss_limit_mb=3000",
-            "-max_len=2000",
+            "-max_len=400",
             "-print_final_stats=1",
         ]
         line = [sys.executable, __file__, "--one", name, *limits, f"-artifact_prefix={found}/{name}-", corpus]
