@@ -17,8 +17,17 @@ from robustbench_nlp.report.table import REDUCTION, floor
 from robustbench_nlp.report.table import WORST_CASE as TITLE
 from robustbench_nlp.report.worst_case import worst_case_row
 from robustbench_nlp.settings_file import read_settings
+from robustbench_nlp.shapes import unfit
 
 __all__ = ["Cell", "recorded_cells"]
+
+HEADER: dict[str, Any] = {
+    **dict.fromkeys(("task", "dataset", "split", "victim", "defense", "attack", "mode", "threat", "fingerprint"), str),
+    "seed": int,
+    "schema": int,
+    "max_queries": int | None,
+}
+"""What tables take from a cell's first line."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,7 @@ def recorded_cells(folder: Path, grid: Grid | None = None) -> list[Cell]:
             f"{folder} holds certificates, no attacks; its table.csv and table.md are what there is of them"
         )
     benchmark = Benchmark.of(settings)
-    found = [Cell(file.header, file.records) for file in map(read, files) if file is not None and file.records]
+    found = [cell for path in files if (cell := cell_in(path)) is not None]
     grid = grid or _grid(benchmark)
     order = [member.name for member in grid.members] if grid else []
     found.sort(key=lambda cell: order.index(cell.name[1]) if cell.name[1] in order else len(order))
@@ -91,6 +100,16 @@ def recorded_cells(folder: Path, grid: Grid | None = None) -> list[Cell]:
                 header, records = worst_case_row([(part.header, list(part.records.values())) for part in parts], name)
                 made.append(Cell(header, {record.example_id: record for record in records}, tuple(parts)))
     return made
+
+
+def cell_in(path: Path) -> Cell | None:
+    """What a file of records holds; None where it has none yet. Raises `UsageError` for a file that is damaged, or no cell's."""
+    file = read(path)
+    if file is None or not file.records:
+        return None
+    if wrong := unfit({"max_queries": None, **file.header}, HEADER):
+        raise UsageError(f"{path}, line 1: no header of a cell ({wrong})")
+    return Cell(file.header, file.records)
 
 
 def _grid(benchmark: Benchmark) -> Grid | None:
