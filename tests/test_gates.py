@@ -37,7 +37,10 @@ VICTIM = """
 GATE = """
     @pytest.mark.robustness(attack="random-typos")
     def test_gate(robustness):
-        robustness.check(victim=predict, data=DATA{check})
+        robustness.check(victim={victim}, data=DATA{check})
+
+    def broken(texts):
+        raise AssertionError("nothing is asked")
 """
 UPDATE = "--robust-update-baseline"
 
@@ -52,9 +55,18 @@ def gates(pytester, monkeypatch):
     )
 
     def run(
-        *options: str, share: float = 0.0, salt: str = "", size: int = 20, check: str = "", body: str = GATE
+        *options: str,
+        share: float = 0.0,
+        salt: str = "",
+        size: int = 20,
+        check: str = "",
+        body: str = GATE,
+        victim: str = "predict",
     ) -> pytest.RunResult:
-        pytester.makepyfile(test_it=VICTIM.format(share=share, salt=salt, size=size) + body.replace("{check}", check))
+        pytester.makepyfile(
+            test_it=VICTIM.format(share=share, salt=salt, size=size)
+            + body.replace("{check}", check).replace("{victim}", victim)
+        )
         return pytester.runpytest("-p", "robustbench_nlp.pytest_plugin", "--robust-baseline", "base", *options)
 
     return run
@@ -148,6 +160,19 @@ def test_a_baseline_of_other_settings_is_refused_by_name(gates, changed, named):
     result.stdout.fnmatch_lines(
         [f"the baseline base/test_it/test_gate.json was made with other settings (*{named}*--robust-update-baseline"]
     )
+
+
+def test_what_can_be_refused_is_refused_before_the_victim_is_asked(gates):
+    nowhere = gates(victim="broken")
+    nowhere.stdout.fnmatch_lines(["the baseline base/test_it/test_gate.json is not there; *"])
+    gates(UPDATE, check=", attack=['random-typos', 'leetspeak']")
+    for change in (
+        "seed=1",
+        "attack=['random-typos(layout=\"de\")', 'leetspeak'], seed=1",
+        "limit=1000, split='all', seed=2",
+    ):
+        result = gates(victim="broken", check=f", {change}")
+        result.stdout.fnmatch_lines(["*was made with other settings (*seed: 0 then, now *"])
 
 
 def test_a_changed_threat_and_version_are_named_as_such(tmp_path):
