@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from robustbench_nlp.errors import UsageError
     from robustbench_nlp.leaderboard.submission import submit
     from robustbench_nlp.ranking import rank
+    from robustbench_nlp.seeds import over_seeds
+    from robustbench_nlp.validity import recheck
     from robustbench_nlp.verification import Verification, verify
     from robustbench_nlp.victim import Victim, open_victim
 
@@ -31,7 +33,9 @@ __all__ = [
     "evaluate",
     "load_dataset",
     "open_victim",
+    "over_seeds",
     "rank",
+    "recheck",
     "submit",
     "verify",
 ]
@@ -45,6 +49,8 @@ _HOMES = {
     "errors": ("UsageError",),
     "leaderboard.submission": ("submit",),
     "ranking": ("rank",),
+    "seeds": ("over_seeds",),
+    "validity": ("recheck",),
     "verification": ("Verification", "verify"),
     "victim": ("Victim", "open_victim"),
 }

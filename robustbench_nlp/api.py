@@ -19,6 +19,7 @@ from robustbench_nlp.ensembles import ensemble_names
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import DRAWS, Benchmark, grid_of, refuse_reductions
 from robustbench_nlp.helpers import Helpers
+from robustbench_nlp.locking import claimed
 from robustbench_nlp.recorded import recorded_cells
 from robustbench_nlp.records import Record, read
 from robustbench_nlp.report.flags import flags
@@ -26,7 +27,8 @@ from robustbench_nlp.report.ranks import ties
 from robustbench_nlp.report.shown import write
 from robustbench_nlp.report.table import incomplete
 from robustbench_nlp.runner import Runner
-from robustbench_nlp.victim import Victim, VictimOptions, as_victim, open_victim
+from robustbench_nlp.shards import parsed
+from robustbench_nlp.victim import Victim, VictimOptions, as_victim
 from robustbench_nlp.workers import Crew, Opening
 
 __all__ = ["Run", "evaluate", "opened"]
@@ -70,6 +72,7 @@ def evaluate(
     seed: int = 0,
     max_queries: int | None = None,
     batch_size: int | str = "auto",
+    timeout: float | None = None,
     dtype: str = "float32",
     device: str = "auto",
     mode: str = "adaptive",
@@ -82,15 +85,19 @@ def evaluate(
     output: str | Path | None = None,
     resume: bool = True,
     workers: int = 1,
+    shard: str | None = None,
     on_table: Callable[[pd.DataFrame], None] | None = None,
+    on_cell: Callable[[dict[str, Any]], None] | None = None,
 ) -> Run:
     """Attack a victim, with and without defenses, and table the accuracy that is left.
 
     `victim`, `dataset`, `attacks` and `defenses` are selectors as on the command line; a victim may be a callable (texts to
     (n, classes) probabilities), a dataset (text, label) pairs, an attack an object. The run is kept in `output` (default: a
-    folder in `runs/` named after the benchmark), and the same call goes on where an interrupted one stopped. `workers`
-    processes share the examples of each cell, where the victim is a selector. Raises `UsageError` for bad use or input, in
-    one line.
+    folder in `runs/` named after the benchmark), and the same call goes on where an interrupted one stopped. `timeout` is how
+    many seconds a function or a server may take for a batch; `workers` processes share the examples of each cell, where the
+    victim is a selector. A `shard` such as "2/8" attacks its part of the examples in a folder of its own; the same call
+    without it makes the whole run of what shards found. `on_table` gets the table as it grows, `on_cell` each cell's header
+    before its attacks run. Raises `UsageError` for bad use or input, in one line.
     """
     attacks = [attacks] if isinstance(attacks, str) else list(attacks)
     defenses = (defenses,) if isinstance(defenses, str) else tuple(defenses)
@@ -128,10 +135,15 @@ def evaluate(
         attacks=attacks,
         device=device,
         batch_size=batch_size,
+        timeout=timeout,
         folder=Path(output) if output is not None else None,
         resume=resume,
         on_table=on_table,
     )
+    if shard is not None:
+        runner.shard = parsed(shard)
+        runner.folder = runner.shard.folder(runner.folder)
+    runner.on_cell = on_cell
     if workers != 1:
         opening = Opening(
             benchmark=benchmark,
@@ -139,13 +151,15 @@ def evaluate(
             attacks=tuple(attacks),
             device=device,
             batch_size=batch_size,
+            timeout=timeout,
         )
         runner.crew = _crew(opening, workers, victim)
-    run = Run(runner.run(), runner.folder)
-    warnings = [f"{flag.name}: {flag.evidence}" for flag in flags(run, runner.victim)]
-    run.table.attrs |= {"flags": warnings} | ties(recorded_cells(run.folder, runner.grid))
-    runner.note(warnings=warnings)
-    write(run.table, run.folder)
+    with claimed(runner.folder):
+        run = Run(runner.run(), runner.folder)
+        warnings = [f"{flag.name}: {flag.evidence}" for flag in flags(run, runner.victim)]
+        run.table.attrs |= {"flags": warnings} | ties(recorded_cells(run.folder, runner.grid))
+        runner.note(warnings=warnings)
+        write(run.table, run.folder)
     return run
 
 
@@ -157,6 +171,7 @@ def opened(
     attacks: Sequence[str | Attack],
     device: str = "auto",
     batch_size: int | str = "auto",
+    timeout: float | None = None,
     folder: Path | None = None,
     resume: bool = True,
     on_table: Callable[[pd.DataFrame], None] | None = None,
@@ -172,8 +187,9 @@ def opened(
         raise UsageError(f"worst_case:{published[0]} fixes its members' budgets; drop max-queries")
     if benchmark.deterministic:
         _fix_arithmetic()
-    options = VictimOptions(device=device, dtype="float32" if benchmark.deterministic else benchmark.dtype)
-    target = open_victim(victim, options) if isinstance(victim, str) else as_victim(victim)
+    dtype = "float32" if benchmark.deterministic else benchmark.dtype
+    options = VictimOptions(device=device, dtype=dtype, timeout=timeout)
+    target = as_victim(victim, options)
     for member in grid.members:
         if member.attack.threat.knowledge == "gradient" and not hasattr(target, "gradients"):
             raise UsageError(

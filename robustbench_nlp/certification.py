@@ -22,6 +22,7 @@ from robustbench_nlp.data.example import Example, Input, content_hash
 from robustbench_nlp.defense import defend, shown
 from robustbench_nlp.environment import environment
 from robustbench_nlp.errors import UsageError
+from robustbench_nlp.locking import claimed
 from robustbench_nlp.records import Journal, file_name, write_whole
 from robustbench_nlp.report import certified
 from robustbench_nlp.victim import Victim, VictimOptions, as_victim, open_victim
@@ -122,19 +123,19 @@ def certify(
         "label_map": dict(label_map) if label_map else None,
     }
     folder = Path(output) if output is not None else Path("runs") / f"certify-{content_hash(settings)[:8]}"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "run.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
-    defended = {shown(defense): _defended(target, defense, learned, seed) for defense in defenses}
-    records: dict[str, list[CertificateRecord]] = {}
-    found: list[dict[str, Any]] = []
-    for name, by in defended.items():
-        header = _header(by, data, data.head(limit), name, sampling)
-        path = folder / "records" / f"{file_name(name)}.jsonl"
-        with Journal(path, header, record_of, resume=resume) as journal:
-            records[name] = _recorded(by, data.head(limit), sampling, journal, name)
-        found += certified.rows(header, records[name])
-    frame = certified.table(found)
-    certified.write(frame, folder)
+    with claimed(folder):
+        write_whole(folder / "run.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+        defended = {shown(defense): _defended(target, defense, learned, seed) for defense in defenses}
+        records: dict[str, list[CertificateRecord]] = {}
+        found: list[dict[str, Any]] = []
+        for name, by in defended.items():
+            header = _header(by, data, data.head(limit), name, sampling)
+            path = folder / "records" / f"{file_name(name)}.jsonl"
+            with Journal(path, header, record_of, resume=resume) as journal:
+                records[name] = _recorded(by, data.head(limit), sampling, journal, name)
+            found += certified.rows(header, records[name])
+        frame = certified.table(found)
+        certified.write(frame, folder)
     return Certification(frame, folder, records)
 
 

@@ -22,7 +22,21 @@ from robustbench_nlp.errors import UsageError
 __all__ = ["main"]
 
 RESUMES = "what was recorded is kept, and the same command goes on from there"
-_REFUSALS = ("ENOSPC", "EDQUOT", "EFBIG", "EACCES", "EPERM", "EROFS", "EEXIST", "ENOTDIR", "ENAMETOOLONG")
+_REFUSALS = (
+    "ENOSPC",
+    "EDQUOT",
+    "EFBIG",
+    "EACCES",
+    "EPERM",
+    "EROFS",
+    "EEXIST",
+    "EISDIR",
+    "ENOTDIR",
+    "ENAMETOOLONG",
+    "EIO",
+    "ELOOP",
+    "ESTALE",
+)
 REFUSED = frozenset(getattr(errno, name) for name in _REFUSALS if hasattr(errno, name))
 """A full disk, missing permission, and what else a file system says to a user."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isnan, nan
@@ -13,7 +14,7 @@ from robustbench_nlp.recorded import Cell, recorded_cells
 from robustbench_nlp.resampling import Resampled, bootstrap_difference, success_rate_difference
 from robustbench_nlp.stats import Interval, holm, mcnemar, paired_difference
 
-__all__ = ["Comparison", "Pair", "compare"]
+__all__ = ["Comparison", "Pair", "compare", "refuse_others"]
 
 MAY_DIFFER = ("victim", "defense")
 """What two cells are compared for; the records of cells that differ in anything else say nothing of each other."""
@@ -78,7 +79,7 @@ def compare(first: str, second: str) -> Comparison:
     for cell in mine:
         partner = partners.pop(cell.name[1] if across else cell.name, None)
         if partner is not None:
-            _refuse_others(cell, partner)
+            refuse_others(cell, partner, MAY_DIFFER)
             made.append((cell, partner))
     if not made:
         raise UsageError(f"{first} and {second} have no cell in common; name the defenses: {one}::none {two}::spell")
@@ -117,9 +118,10 @@ def _cells(folder: Path, defense: str | None) -> list[Cell]:
     return chosen
 
 
-def _refuse_others(first: Cell, second: Cell) -> None:
+def refuse_others(first: Cell, second: Cell, may_differ: Sequence[str]) -> None:
+    """Raises `UsageError` where two cells differ in a setting that they may not differ in, or in their examples."""
     one, two = first.header["spec"], second.header["spec"]
-    differs = [key for key in sorted({*one, *two}) if key not in MAY_DIFFER and one.get(key) != two.get(key)]
+    differs = [key for key in sorted({*one, *two}) if key not in may_differ and one.get(key) != two.get(key)]
     if first.records.keys() != second.records.keys() and not differs:
         differs = ["examples on record"]
     if differs:

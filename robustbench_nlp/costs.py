@@ -5,21 +5,27 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from math import nan
+from math import isnan, nan
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 from robustbench_nlp.data.example import Input
+from robustbench_nlp.predictor import Predictor
 from robustbench_nlp.victim import Victim
 
 __all__ = ["Costs", "costs", "seconds_trained"]
 
 TIMED = 64
-"""Clean inputs whose prediction is timed, twice on each side; the shorter time counts."""
+"""Clean inputs whose prediction is timed in one turn, both sides in one turn; the median of the turns' ratios counts."""
+MOST, ENOUGH = 16, 1.0
+"""Turns: the most, and after how many seconds no other begins. Each has inputs of its own, since defenses remember what they
+rewrote; what the first one warms up isn't timed."""
 
 
 class Costs(NamedTuple):
-    """Beside the undefended victim; the table's last columns. NaN where a victim doesn't tell how long it was trained."""
+    """Beside the undefended victim; the table's last columns. NaN where a victim doesn't tell how long it was trained, and where
+    it fails on what would be timed."""
 
     train_ratio: float
     forwards_per_prediction: int
@@ -29,23 +35,36 @@ class Costs(NamedTuple):
 def costs(defended: Victim, victim: Victim, inputs: Sequence[Input]) -> Costs:
     """`train_ratio` is the defense's own training over the victim's, in seconds of training."""
     mine, theirs = (getattr(side, "training_seconds", nan) for side in (defended, victim))
-    timed = list(inputs[:TIMED])
+    own = 0.0 if mine == theirs or defended is victim else mine
+    own += getattr(defended, "preparation_seconds", 0.0)
     return Costs(
-        0.0 if mine == theirs or defended is victim else mine / theirs if theirs else nan,
+        0.0 if own == 0 else own / theirs if theirs else nan,
         getattr(defended, "forwards_per_prediction", 1),
-        1.0 if defended is victim else _seconds(defended, timed) / max(_seconds(victim, timed), 1e-9),
+        1.0 if defended is victim else _ratio(defended, victim, inputs),
     )
 
 
+def _ratio(defended: Victim, victim: Victim, inputs: Sequence[Input]) -> float:
+    """The time of a prediction beside the undefended victim's; NaN where either side fails."""
+    size = min(TIMED, max(len(inputs) // 4, 1))
+    first, *parts = [inputs[at : at + size] for at in range(0, len(inputs), size)][: MOST + 1] or [inputs]
+    if any(Predictor(side).predict(first).errors for side in (defended, victim)):
+        return nan
+    start = time.perf_counter()
+    ratios: list[float] = []
+    for part in parts or [first]:
+        if ratios and time.perf_counter() - start > ENOUGH:
+            break
+        mine, theirs = (_seconds(side, part) for side in (defended, victim))
+        ratios.append(mine / max(theirs, 1e-9))
+    return nan if any(map(isnan, ratios)) else median(ratios)
+
+
 def _seconds(victim: Victim, inputs: Sequence[Input]) -> float:
-    size = getattr(victim, "batch_size", None) or max(len(inputs), 1)
-    found = []
-    for _ in range(2):
-        start = time.perf_counter()
-        for at in range(0, len(inputs), size):
-            victim.predict(inputs[at : at + size])
-        found.append(time.perf_counter() - start)
-    return min(found)
+    predictor = Predictor(victim)
+    start = time.perf_counter()
+    failed = predictor.predict(inputs).errors
+    return nan if failed else time.perf_counter() - start
 
 
 def seconds_trained(folder: Path | None) -> float:

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
-from robustbench_nlp.records import Record
+import pandas as pd
 
-__all__ = ["Point", "accuracy_by_queries", "accuracy_by_words"]
+from robustbench_nlp.recorded import Cell
+from robustbench_nlp.records import Record
+from robustbench_nlp.report.table import rate
+
+__all__ = ["COLUMNS", "Point", "accuracy_by_queries", "accuracy_by_words", "curves", "of_fewest_words"]
+
+COLUMNS = (
+    *("dataset", "split", "victim", "defense", "attack", "mode", "by", "spent", "n"),
+    *("accuracy", "accuracy_low", "accuracy_high", "floor"),
+)
+"""The columns of curves.csv, in order."""
 
 
 class Point(NamedTuple):
@@ -32,6 +43,40 @@ def accuracy_by_words(records: Iterable[Record]) -> list[Point]:
     An upper bound: an attack that isn't held to fewer words doesn't look for a success with fewer.
     """
     return _curve(records, lambda record: record.words_changed or 0)
+
+
+def curves(cells: Iterable[Cell]) -> pd.DataFrame:
+    """Both curves of every cell that measures robustness, a row a point, with `COLUMNS`: `by` is queries or words, `accuracy`
+    holds from `spent` up to the next point's, with its 95 % Wilson interval; noise and transfer, which search nothing, have none.
+    """
+    rows = []
+    for cell in cells:
+        if not cell.measures or cell.header["mode"] in ("noise", "transfer"):
+            continue
+        shared = {name: cell.header[name] for name in COLUMNS[:6]} | {"n": len(cell.records), "floor": cell.floor()}
+        for by, points in (
+            ("queries", accuracy_by_queries(cell.records.values())),
+            ("words", accuracy_by_words(of_fewest_words(cell).records.values())),
+        ):
+            for spent, accuracy in points:
+                ends = rate(("accuracy", "accuracy_low", "accuracy_high"), round(accuracy * shared["n"]), shared["n"])
+                rows.append(shared | {"by": by, "spent": spent} | ends)
+    return pd.DataFrame(rows, columns=[*COLUMNS])
+
+
+def of_fewest_words(cell: Cell) -> Cell:
+    """A worst case whose successes are, of each example, the member's that changed the fewest words; any other cell as it is.
+
+    A worst case's own record is that of the first member to succeed, and another may have needed fewer words.
+    """
+    if not cell.members:
+        return cell
+    records = {}
+    for identity, record in cell.records.items():
+        found = [member.records[identity] for member in cell.members]
+        words = [other.words_changed or 0 for other in found if other.outcome == "success"]
+        records[identity] = replace(record, words_changed=min(words)) if words else record
+    return replace(cell, records=records)
 
 
 def _curve(records: Iterable[Record], price: Callable[[Record], int]) -> list[Point]:

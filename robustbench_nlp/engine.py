@@ -16,6 +16,7 @@ from robustbench_nlp.attack import Attack, Encode, Gradient, Help, as_attack
 from robustbench_nlp.data.example import Example, Input
 from robustbench_nlp.errors import UsageError, VictimError
 from robustbench_nlp.helpers import Helpers
+from robustbench_nlp.interrupts import held
 from robustbench_nlp.live import Live, Seen
 from robustbench_nlp.plugins import selector_of
 from robustbench_nlp.predictor import Predictor
@@ -72,8 +73,9 @@ class Engine:
         self.capacity = 1 if getattr(attack, "one_at_a_time", False) else live
 
     def run(self, examples: Iterable[Example], *, each_round: Callable[[], None] = lambda: None) -> Iterator[Record]:
-        """Attack examples; a record comes as soon as its example is done, so not in the order of the examples. `each_round` is
-        called after every round: a sign of life."""
+        """Attack examples; a record comes as soon as its example is done, so not in the order of the examples. A first
+        `KeyboardInterrupt` comes between two rounds, after the records of the round before. `each_round` is called after every
+        round: a sign of life."""
         source = iter(examples)
         alive: list[Live] = []
         while True:
@@ -82,17 +84,19 @@ class Engine:
             if not alive:
                 return
             start = time.perf_counter()
-            self._round(alive)
+            with held() as interrupt:
+                self._round(alive)
+                done = [live for live in alive if live.done]
+                if done:
+                    self._measure(done)
             each_round()
-            done = [live for live in alive if live.done]
-            if done:
-                self._measure(done)
             share = (time.perf_counter() - start) / len(alive)
             for live in alive:
                 live.seconds += share
             if done:
                 alive = [live for live in alive if not live.done]
                 yield from (live.record() for live in done)
+            interrupt.raise_if_asked()
 
     def _round(self, alive: Sequence[Live]) -> None:
         """Answer every live attack's pending request once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["Unreachable", "UsageError", "VictimError", "apart", "unknown"]
+__all__ = ["OutOfMemory", "Unreachable", "UsageError", "VictimError", "apart", "unknown"]
 
 
 class UsageError(Exception):
@@ -14,6 +14,10 @@ class UsageError(Exception):
 
 class VictimError(Exception):
     """A victim answered one input with an exception, a wrong shape, or something that is no probability."""
+
+
+class OutOfMemory(VictimError):  # noqa: N818
+    """The victim's memory ended: fewer inputs at a time may do."""
 
 
 class Unreachable(VictimError):  # noqa: N818

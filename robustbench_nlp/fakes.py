@@ -33,7 +33,7 @@ from robustbench_nlp.text import Text, words_of
 from robustbench_nlp.threat import violations
 from robustbench_nlp.victim import Probabilities, Victim
 
-__all__ = ["Driven", "KeywordVictim", "drive", "graded", "helped", "sample_of"]
+__all__ = ["ConstantVictim", "Driven", "KeywordVictim", "drive", "graded", "helped", "sample_of"]
 
 FILLS = ("film", "story", "quite", "bad", "dull", "never", "seems", "awful")
 """What `helped` answers for every blank, in an order that depends on what stands beside it."""
@@ -59,6 +59,26 @@ class KeywordVictim:
         exps = np.exp(logits - logits.max(axis=1, keepdims=True))
         probabilities: Probabilities = exps / exps.sum(axis=1, keepdims=True)
         return probabilities
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConstantVictim:
+    """Gives one class of two the same probability whatever it is asked: perfectly robust, and useless."""
+
+    answer: int = 1
+    probability: float = 0.9
+    label_names: tuple[str, ...] = ("negative", "positive")
+    name: str = "constant"
+    random: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        return content_hash(self.name, self.answer, self.probability)[:16]
+
+    def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
+        row = np.full(2, 1 - self.probability, np.float32)
+        row[self.answer] = self.probability
+        return np.tile(row, (len(inputs), 1))
 
 
 class Driven(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from robustbench_nlp.errors import UsageError, unknown
+from robustbench_nlp.errors import unknown
 from robustbench_nlp.plugins import split_list
 
 __all__ = ["label_map", "listed", "pairs", "read_file", "train"]
@@ -41,18 +41,11 @@ def read_file(context: click.Context, parameter: click.Parameter, path: str | No
     """The benchmark file's values become the defaults of the flags."""
     if path is None:
         return
-    import yaml
+    from robustbench_nlp.settings_file import read_settings
 
-    try:
-        content = yaml.safe_load(Path(path).read_text("utf-8"))
-    except OSError as problem:
-        raise UsageError(f"cannot read the benchmark file '{path}': {problem.strerror}") from problem
-    except (UnicodeDecodeError, yaml.YAMLError) as problem:
-        raise UsageError(f"the benchmark file '{path}' is not YAML: {problem}") from problem
-    if not isinstance(content, dict):
-        raise UsageError(f"the benchmark file '{path}' holds no settings; write lines such as 'dataset: mr'")
+    content = read_settings(Path(path), f"the benchmark file '{path}'")
     known = [option.name for option in context.command.params if option.name and option is not parameter]
-    values = {str(key).replace("-", "_"): value for key, value in content.items()}
+    values = {key.replace("-", "_"): value for key, value in content.items()}
     for key in values:
         if key not in known:
             raise unknown("benchmark setting", key, known)

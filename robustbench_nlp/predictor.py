@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from robustbench_nlp.data.example import Input
-from robustbench_nlp.errors import Unreachable, UsageError, VictimError
+from robustbench_nlp.errors import OutOfMemory, Unreachable, UsageError, VictimError
+from robustbench_nlp.interrupts import batch_ended
 from robustbench_nlp.victim import Probabilities, Victim
 
 __all__ = ["Answers", "Predictor"]
@@ -55,17 +56,24 @@ class Predictor:
         return row
 
     def _drawn(self, inputs: Sequence[Input], draw: int, errors: dict[int, VictimError]) -> list[Probabilities]:
-        """One draw's answers in order, in parts; a part that failed is a column of NaN."""
-        step = self.batch_size or max(len(inputs), 1)
+        """One draw's answers in order, in parts; a part that failed is a column of NaN. Where a batch is more than the memory
+        holds, it and all later ones are half as large."""
         parts: list[Probabilities] = []
-        for start in range(0, len(inputs), step):
-            parts += self._isolated(inputs[start : start + step], draw, start, errors)
+        start = 0
+        while start < len(inputs):
+            batch = inputs[start : start + (self.batch_size or len(inputs))]
+            try:
+                parts += self._isolated(batch, draw, start, errors)
+                start += len(batch)
+            except OutOfMemory:
+                self.batch_size = len(batch) // 2
+            batch_ended()
         return parts
 
     def _isolated(
         self, inputs: Sequence[Input], draw: int, start: int, errors: dict[int, VictimError]
     ) -> list[Probabilities]:
-        """Predict; where that fails, halve until the inputs that fail stand alone."""
+        """Predict; where that fails, halve until the inputs that fail stand alone. Raises `OutOfMemory` for more than one."""
         try:
             return [self._checked(inputs, draw)]
         except Unreachable as problem:
@@ -75,6 +83,8 @@ class Predictor:
             if len(inputs) == 1:
                 errors[start] = problem
                 return [np.full((1, 1), np.nan, np.float32)]
+            if isinstance(problem, OutOfMemory):
+                raise
         middle = len(inputs) // 2
         return [
             *self._isolated(inputs[:middle], draw, start, errors),
@@ -89,7 +99,8 @@ class Predictor:
         except (VictimError, UsageError):
             raise
         except Exception as problem:
-            raise VictimError(f"the victim raised {type(problem).__name__}: {problem}") from problem
+            kind = OutOfMemory if _is_memory(problem) else VictimError
+            raise kind(f"the victim raised {type(problem).__name__}: {problem}") from problem
         try:
             outputs: Probabilities = np.asarray(answer, dtype=np.float32)
         except (TypeError, ValueError) as problem:
@@ -112,3 +123,10 @@ class Predictor:
             )
         self.classes = outputs.shape[1]
         return outputs
+
+
+def _is_memory(problem: Exception) -> bool:
+    """Whether memory ended, the machine's or a device's; libraries have errors of their own for that."""
+    return (
+        isinstance(problem, MemoryError) or "OutOfMemory" in type(problem).__name__ or "out of memory" in str(problem)
+    )

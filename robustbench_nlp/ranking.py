@@ -6,12 +6,14 @@ Holm's correction over all pairs of entries, at 5 %; entries that can't be told 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+import numpy as np
+
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.stats import Interval, holm, mcnemar, wilson
+from robustbench_nlp.stats import Interval, crossed_mcnemar, holm, wilson
 
 __all__ = ["ALPHA", "Standing", "rank", "standings"]
 
@@ -70,11 +72,7 @@ def standings(sides: Mapping[str, Mapping[str, bool]]) -> list[Standing]:
             raise UsageError(f"{first} and {name} have other examples; only entries on the same examples can be ranked")
     if not examples:
         raise UsageError("there are no examples to rank entries on")
-    verdicts = {name: [bool(side[example]) for example in examples] for name, side in sides.items()}
-    right = {name: sum(verdict) for name, verdict in verdicts.items()}
-    pairs = list(combinations(sides, 2))
-    chances = dict(zip(pairs, holm([mcnemar(verdicts[a], verdicts[b]) for a, b in pairs]), strict=True))
-    chances |= {(b, a): p for (a, b), p in chances.items()}
+    right, chances = _tested(sides, examples)
     best = max(sides, key=lambda name: right[name])
     found = [
         Standing(
@@ -87,3 +85,16 @@ def standings(sides: Mapping[str, Mapping[str, bool]]) -> list[Standing]:
         for name in sides
     ]
     return sorted(found, key=lambda standing: (standing.rank, -standing.right))
+
+
+def _tested(
+    sides: Mapping[str, Mapping[str, bool]], examples: Sequence[str]
+) -> tuple[dict[str, int], dict[tuple[str, str], float]]:
+    """How often each entry is right, and the corrected p-value of each pair, in both orders."""
+    verdicts = np.array([[bool(side[example]) for example in examples] for side in sides.values()], np.int64)
+    only = verdicts @ (1 - verdicts).T  # [i, j]: the examples on which i is right and j isn't
+    pairs = list(combinations(range(len(sides)), 2))
+    chances = holm([crossed_mcnemar(int(only[i, j]), int(only[j, i])) for i, j in pairs])
+    names = list(sides)
+    found = {(names[i], names[j]): p for (i, j), p in zip(pairs, chances, strict=True)}
+    return dict(zip(names, verdicts.sum(1).tolist(), strict=True)), found | {(b, a): p for (a, b), p in found.items()}

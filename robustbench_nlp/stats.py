@@ -12,12 +12,14 @@ from robustbench_nlp.errors import UsageError
 __all__ = [
     "Interval",
     "crossed_difference",
+    "crossed_mcnemar",
     "holm",
     "least_share",
     "mcnemar",
     "mean_difference",
     "paired_difference",
     "wilson",
+    "wilson_at",
 ]
 
 
@@ -39,6 +41,17 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
     return Interval(float(ends.low), float(ends.high))
 
 
+def wilson_at(share: float, n: float, confidence: float = 0.95) -> Interval:
+    """Wilson's interval of a share in [0, 1] that is worth `n` independent examples, a whole number or not."""
+    from scipy.stats import norm
+
+    if n <= 0:
+        return Interval(nan, nan)
+    z = float(norm.ppf((1 + confidence) / 2))
+    middle, reach = share + z * z / (2 * n), z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return Interval(max((middle - reach) / (1 + z * z / n), 0.0), min((middle + reach) / (1 + z * z / n), 1.0))
+
+
 def least_share(successes: int, n: int, alpha: float) -> float:
     """The one-sided bound of Clopper and Pearson (1934): a proportion lies below it with a chance of at most `alpha`."""
     from scipy.stats import binomtest
@@ -51,9 +64,15 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
 
     Raises `ValueError` where the lengths differ.
     """
+    _, only_first, only_second, _ = _crossed(first, second)
+    return crossed_mcnemar(only_first, only_second)
+
+
+@cache
+def crossed_mcnemar(only_first: int, only_second: int) -> float:
+    """`mcnemar` from the counts of pairs that are true in the first only and in the second only."""
     from scipy.stats import binomtest
 
-    _, only_first, only_second, _ = _crossed(first, second)
     split = only_first + only_second
     return float(binomtest(only_first, split).pvalue) if split else 1.0
 

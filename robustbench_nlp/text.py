@@ -66,6 +66,11 @@ class Text:
         return text
 
     @property
+    def pieces(self) -> list[str]:
+        """Gap, word, gap, word, …, gap, which together are the string."""
+        return self._pieces.copy()
+
+    @property
     def words(self) -> list[str]:
         """What stands in each word slot now; an emptied slot is ''."""
         return self._pieces[1::2]

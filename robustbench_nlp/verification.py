@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from robustbench_nlp import progress
 from robustbench_nlp.api import Pairs, opened
@@ -25,13 +24,15 @@ from robustbench_nlp.defense import shown
 from robustbench_nlp.engine import Engine
 from robustbench_nlp.errors import UsageError, VictimError, apart
 from robustbench_nlp.grid import Benchmark, Member
-from robustbench_nlp.records import SCHEMA, CellRecords, Record, read
+from robustbench_nlp.recorded import cell_in
+from robustbench_nlp.records import SCHEMA, CellRecords, Record
 from robustbench_nlp.report.table import COLUMNS, row, table
 from robustbench_nlp.report.worst_case import worst_case_row
 from robustbench_nlp.runner import Runner, replayed
+from robustbench_nlp.settings_file import plain_yaml
 from robustbench_nlp.tasks.classification import judge, right
 from robustbench_nlp.threat import measure
-from robustbench_nlp.victim import Victim
+from robustbench_nlp.victim import Victim, refuse_code
 
 __all__ = ["COSTS", "Check", "Verification", "same", "verify"]
 
@@ -67,10 +68,11 @@ def verify(
     attacks: Sequence[str | Attack] | None = None,
     device: str = "auto",
     sample: int | None = None,
+    trust: bool = False,
 ) -> Verification:
     """Check a run folder, or an entry of a leaderboard by its JSON file. `victim`, `dataset` and `attacks` stand in for what
     `run.yaml` names, for models that lie elsewhere and for Python objects; `sample` checks the first so many attempted examples
-    of each cell only.
+    of each cell only. Without `trust`, a victim that the run or entry names is refused where it would run code or talk to a server.
 
     Raises `UsageError` where there is no run, and for what can't be had any more.
     """
@@ -78,13 +80,15 @@ def verify(
     if place.is_file() and attacks is None:
         from robustbench_nlp.leaderboard.checking import verify_entry  # which builds on this module
 
-        return verify_entry(place, victim=victim, dataset=dataset, device=device, sample=sample)
+        return verify_entry(place, victim=victim, dataset=dataset, device=device, sample=sample, trust=trust)
     try:
         text = (place / "run.yaml").read_text("utf-8")
         recorded = pd.read_csv(place / "table.csv", dtype={"fingerprint": str})
     except OSError as problem:
         raise UsageError(f"{place} is no run folder: it has no {Path(str(problem.filename)).name}") from problem
-    benchmark = Benchmark.of(yaml.safe_load(text))
+    benchmark = Benchmark.of(plain_yaml(text, f"{place / 'run.yaml'}"))
+    if victim is None and not trust:
+        refuse_code(benchmark.victim, place)
     if text.startswith("# Not complete") and victim is dataset is attacks is None:
         raise UsageError(
             f"{place} was made {text.partition(chr(10))[0][len('# Not complete ') :]}; hand them to robustbench_nlp.verify"
@@ -103,7 +107,8 @@ def verify(
 
 
 def _from_folder(path: Path) -> CellRecords[Record] | None:
-    return read(path) if path.exists() else None
+    cell = cell_in(path) if path.exists() else None
+    return None if cell is None else CellRecords(dict(cell.header), dict(cell.records), 0)
 
 
 @dataclass
@@ -118,12 +123,14 @@ class Check:
     cells: int = 0
     texts: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
+    victims: dict[str, Victim] = field(default_factory=dict)
+    """What each defense made, by its selector."""
 
     def differences(self) -> Iterator[str]:
         """A line for each header, text, threat and outcome that isn't as it should be, as it is found."""
         direct: Cells = {}
         for defense in self.runner.benchmark.defenses:
-            defended = self.runner.defend(defense)
+            defended = self.victims[defense] = self.runner.defend(defense)
             found: Cells = {}
             for attack in self.runner.grid.members:
                 try:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from robustbench_nlp import plugins
 from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.errors import UsageError, unknown
+from robustbench_nlp.patience import Patience
 
 __all__ = [
     "DEFAULT_OPTIONS",
@@ -30,6 +31,7 @@ __all__ = [
     "VictimOptions",
     "as_victim",
     "open_victim",
+    "refuse_code",
 ]
 
 Probabilities = NDArray[np.float32]
@@ -60,8 +62,8 @@ class Victim(Protocol):
     `gradients(inputs, labels, placed=...)`, a `TokenGradients` an input, with `Placed` embeddings where they are given;
     `vocabulary`, for attacks that look words up by gradient; `truncate(string)`, the part of the string that the victim
     reads; `batch_size`, the most inputs that one call should get; `mask_token`, what it reads as a masked word;
-    `forwards_per_prediction`, the texts that its models read for one (1 where it isn't there); `training_seconds`; and what
-    `Certified` needs.
+    `forwards_per_prediction`, the texts that its models read for one (1 where it isn't there); `training_seconds`;
+    `preparation_seconds`, how long what stands before its models was trained; and what `Certified` needs.
     A wrapper has only the capabilities that it declares.
     """
 
@@ -85,12 +87,20 @@ class Victim(Protocol):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VictimOptions:
     """How a victim is opened. `device` is "auto", "cpu", "cuda", …; `dtype` is the precision of the search ("float32",
-    "bfloat16", "float16"), the referee always works in float32; `max_length` counts tokens (None: the model's own)."""
+    "bfloat16", "float16"), the referee always works in float32; `max_length` counts tokens (None: the model's own);
+    `timeout` is how many seconds a function or a server may take for a batch (None: as long as it takes, or a server's
+    minute)."""
 
     device: str = "auto"
     dtype: str = "float32"
     max_length: int | None = None
     trust_remote_code: bool = False
+    timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        """Raises `UsageError` for what is no time."""
+        if self.timeout is not None and not (isinstance(self.timeout, int | float) and self.timeout > 0):
+            raise UsageError(f"timeout is {self.timeout!r}; give seconds, more than 0")
 
 
 DEFAULT_OPTIONS = VictimOptions()
@@ -110,28 +120,44 @@ def open_victim(selector: str, options: VictimOptions = DEFAULT_OPTIONS) -> Vict
     return victim
 
 
-def as_victim(victim: object) -> Victim:
+def refuse_code(selector: str, place: Path) -> None:
+    """Raises `UsageError` for a selector that a file of somebody else's names and that would run its code, or send texts and a
+    token to its server."""
+    name, _, settings = plugins.parse(selector)
+    does = {"python": "runs code", "http": "sends texts to a server", "https": "sends texts to a server"}.get(name)
+    if does or settings.get("trust_remote_code"):
+        raise UsageError(
+            f"{place.name} names the victim {selector}, which {does or 'runs code'}; look at it, then add --trust "
+            "(trust=True), or name another with --victim"
+        )
+
+
+def as_victim(victim: object, options: VictimOptions = DEFAULT_OPTIONS) -> Victim:
     """A victim as it is, a selector opened, a callable `texts -> (n, classes)` wrapped. Raises `UsageError` for the rest."""
     if isinstance(victim, str):
-        return open_victim(victim)
+        return open_victim(victim, options)
     if isinstance(victim, Victim):
         return victim
     if callable(victim):
-        return FunctionVictim(victim)
+        return FunctionVictim(victim, timeout=options.timeout)
     raise UsageError(
         f"a {type(victim).__name__} is no victim; give a selector, a callable texts -> (n, classes), or a Victim"
     )
 
 
 class FunctionVictim:
-    """A plain function `list of inputs -> (n, classes)` as a victim; its answers are checked by whoever asks."""
+    """A plain function `list of inputs -> (n, classes)` as a victim, given up after `timeout` seconds; its answers are checked
+    by whoever asks."""
 
     label_names: tuple[str, ...] = ()
     random = False
 
-    def __init__(self, function: Callable[[list[Input]], Any], name: str | None = None) -> None:
+    def __init__(
+        self, function: Callable[[list[Input]], Any], name: str | None = None, timeout: float | None = None
+    ) -> None:
         self.function = function
         self.name = name or str(getattr(function, "__qualname__", type(function).__name__))
+        self._patience = Patience(timeout, self.name)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -145,8 +171,9 @@ class FunctionVictim:
         return content_hash("function", kind.__module__, kind.__qualname__, digest, _state(self.function))[:16]
 
     def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
-        answer: Probabilities = np.asarray(self.function(list(inputs)), dtype=np.float32)
-        return answer
+        answer = self._patience(lambda: self.function(list(inputs)), len(inputs))
+        made: Probabilities = np.asarray(answer, dtype=np.float32)
+        return made
 
 
 def _state(function: Any) -> str:

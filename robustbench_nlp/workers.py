@@ -44,6 +44,7 @@ class Opening:
     attacks: tuple[str | Attack, ...]
     device: str = "auto"
     batch_size: int | str = "auto"
+    timeout: float | None = None
     threads: int = 1
 
 
@@ -73,8 +74,8 @@ class _Worker:
 
 
 def share_of(example: Example, shares: int) -> int:
-    """The number of the share, of so many, that an example belongs to: by its hash, whatever else is attacked."""
-    return int(example.id[:12], 16) % shares
+    """The number of the share, of so many, that an example belongs to: by the end of its hash, whose start decides its shard."""
+    return int(example.id[8:], 16) % shares
 
 
 class Crew:
@@ -219,6 +220,7 @@ def _serve(connection: Connection[Any, Any]) -> None:
         attacks=opening.attacks,
         device=opening.device,
         batch_size=opening.batch_size,
+        timeout=opening.timeout,
     )
     connection.send(_Beat())
     last = time.monotonic()

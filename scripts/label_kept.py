@@ -31,6 +31,8 @@ import robustbench_nlp as rb
 from robustbench_nlp.attacks.textfooler import TextFooler
 from robustbench_nlp.cache import built
 from robustbench_nlp.lexicon.neighbours import WAY, from_vectors
+from robustbench_nlp.report.sheet import defused
+from robustbench_nlp.review import VERDICTS
 from robustbench_nlp.stats import mcnemar, wilson
 from robustbench_nlp.text import words_of
 from robustbench_nlp.threat import align
@@ -39,7 +41,6 @@ ROOT = Path(__file__).resolve().parent.parent
 RUNS, RESULTS = ROOT / "runs" / "label-kept", ROOT / "results" / "label-kept"
 WAYS = ("plain", "filtered", "counterfit", WAY)
 LEVEL = 0.65
-VERDICTS = ("yes", "no", "unclear")
 
 
 def table_of(way: str) -> Path:
@@ -102,7 +103,7 @@ def run(examples: int, victim: str) -> None:
         {"row": i, "original_label": labels[i], "original": a, "changed": b, "label": "", "sound": ""}
         for i, (a, b) in enumerate(pairs)
     ]
-    pd.DataFrame(sheet).to_csv(RUNS / "sheet.csv", index=False)
+    pd.DataFrame(sheet).map(lambda cell: defused(str(cell))).to_csv(RUNS / "sheet.csv", index=False)
     print(f"{len(keys)} successes, {len(sheet)} rows to judge in {RUNS / 'sheet.csv'}")
 
 

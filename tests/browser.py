@@ -5,13 +5,22 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["CHROMIUM", "Opened", "chromium", "opened"]
+__all__ = ["CHROMIUM", "MISSING", "Opened", "chromium", "opened"]
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 """The browser's path; None where there is none (`apt-get install chromium`)."""
+MISSING = (
+    "no Chromium is installed here"
+    if CHROMIUM is None
+    else ""
+    if find_spec("playwright")
+    else "Playwright is not installed"
+)
+"""Why no page can be opened; "" where one can."""
 CONTRASTS = """() => {
   const channels = (color) => {
     const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });

@@ -24,7 +24,23 @@ from robustbench_nlp.cli import main
 from robustbench_nlp.errors import UsageError
 
 HEAVY = ("torch", "pandas", "transformers", "numpy", "sklearn", "rich")
-COMMANDS = ("run", "list", "attack", "certify", "compare", "doctor", "fetch", "report", "submit", "verify")
+COMMANDS = (
+    "run",
+    "list",
+    "attack",
+    "certify",
+    "compare",
+    "doctor",
+    "fetch",
+    "figures",
+    "log",
+    "power",
+    "report",
+    "review",
+    "seeds",
+    "submit",
+    "verify",
+)
 ROWS = 'text,label\n"a good, fine film",positive\n"a bad, dull film",negative\n"great cast, good fun",positive\n'
 VICTIM = "from robustbench_nlp.fakes import KeywordVictim\nvictim = KeywordVictim()\n"
 SLOW_VICTIM = """

@@ -8,15 +8,18 @@ from math import isnan
 from pathlib import Path
 from random import Random
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robustbench_nlp.api import evaluate
-from robustbench_nlp.curves import accuracy_by_queries, accuracy_by_words
+from robustbench_nlp.curves import COLUMNS, accuracy_by_queries, accuracy_by_words, of_fewest_words
 from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.power import detectable, needed
+from robustbench_nlp.recorded import Cell
 from robustbench_nlp.records import Record
+from robustbench_nlp.report.files import written
 from robustbench_nlp.stats import mcnemar
 
 PAIRS = [
@@ -82,6 +85,38 @@ def test_the_power_is_about_what_was_asked_for() -> None:
         lost = [(discordant + difference) / 2 <= draw < discordant for draw in draws]
         found += mcnemar(won, lost) < 0.05
     assert 0.7 < found / 400 < 0.88
+
+
+def test_a_worst_case_is_never_above_its_members(tmp_path: Path) -> None:
+    run = evaluate(
+        victim=KeywordVictim(),
+        dataset=PAIRS,
+        attacks=["deepwordbug", "pwws", "worst_case"],
+        similarity="none",
+        output=tmp_path,
+    )
+    (path,) = written(run.folder, ["curves"])
+    frame = pd.read_csv(path)
+    assert [*frame.columns] == [*COLUMNS]
+    assert (frame["floor"] == 1.0).all()
+    assert frame["accuracy"].between(frame["accuracy_low"], frame["accuracy_high"]).all()
+    words = {
+        attack: part.set_index("spent")["accuracy"] for attack, part in frame[frame["by"] == "words"].groupby("attack")
+    }
+    worst = words.pop("worst_case:deepwordbug+pwws")
+    for spent in range(8):
+        told = min(curve[curve.index <= spent].iloc[-1] for curve in words.values())
+        assert worst[worst.index <= spent].iloc[-1] <= told
+    last = frame[frame["by"] == "queries"].groupby("attack")["accuracy"].last()
+    robust = run.table.set_index("attack")["robust_accuracy"]
+    assert last.to_dict() == pytest.approx(robust.to_dict())
+
+
+def test_fewest_words_are_looked_for_among_all_members() -> None:
+    many, few = (Cell({}, {"e": record("success", words=words)}) for words in (5, 1))
+    worst = Cell({}, {"e": record("success", words=5)}, (many, few))
+    assert of_fewest_words(worst).records["e"].words_changed == 1
+    assert of_fewest_words(many) is many
 
 
 def test_a_difference_that_cannot_be_is_refused() -> None:

@@ -87,6 +87,32 @@ def test_three_outcomes_on_the_same_examples():
     assert "needs n ≥ " in doubtful.told()
 
 
+def test_the_needed_n_is_the_tolerances_then_the_drops():
+    before = verdicts(robust=500, broken=500)
+    near = {i: "broken" if int(i) < 50 else word for i, word in before.items()}
+    few = dict(list(near.items())[::20])
+    assert "inconclusive with n = 50: needs n ≥ " in judged("robust_accuracy", before, few, 0.05).doubted()
+    exactly, nearly = (judged("robust_accuracy", before, near, tolerance) for tolerance in (0.05, 0.052))
+    assert exactly.doubt == "it is near the tolerance: no n settles it"
+    assert nearly.doubt == f"it is near the tolerance: needs n ≥ {nearly.needed}"
+    assert nearly.needed > 10_000
+
+
+def test_what_could_not_fail_does_not_pass():
+    before = verdicts(robust=5, broken=95)
+    assert judged("robust_accuracy", before, verdicts(robust=50, broken=50), 0.05).outcome == "pass"
+    for now in (before, dict.fromkeys(before, "broken")):
+        verdict = judged("robust_accuracy", before, now, 0.05)
+        assert (verdict.outcome, verdict.needed) == ("inconclusive", None)
+        assert "a loss of everything would not fail it: give a smaller tolerance or a weaker attack" in verdict.told()
+    little = verdicts(robust=8, broken=92)
+    verdict = judged("robust_accuracy", little, little, 0.05)
+    assert verdict.outcome == "inconclusive"
+    many = verdicts(robust=round(0.08 * verdict.needed), broken=round(0.92 * verdict.needed))
+    assert judged("robust_accuracy", many, dict.fromkeys(many, "broken"), 0.05).outcome == "fail"
+    assert judged("robust_accuracy", many, many, 0.05).outcome == "pass"
+
+
 def test_a_success_rate_is_compared_where_both_were_attempted():
     before = {"a": "robust", "b": "broken", "c": "wrong", "d": "robust", "e": "error"}
     now = {"a": "broken", "b": "broken", "c": "broken", "d": "wrong", "e": "robust"}
@@ -111,10 +137,10 @@ def test_the_fields_that_options_take_are_those_that_can_be_compared():
 def test_the_bounds_decide_and_improvements_never_fail(pairs, field, tolerance):
     before, now = ({str(i): pair[side] for i, pair in enumerate(pairs)} for side in (0, 1))
     verdict = judged(field, before, now, tolerance)
-    if not verdict.n:
-        return
+    blind = "a loss of everything" in verdict.doubt
     assert (verdict.outcome == "fail") == (verdict.worse.low > tolerance)
-    assert (verdict.outcome == "pass") == (verdict.worse.high <= tolerance)
-    assert verdict.needed is None or verdict.needed > verdict.n
+    assert (verdict.outcome == "pass") == (verdict.worse.high <= tolerance and not blind)
+    assert (verdict.outcome == "inconclusive") == bool(verdict.doubt)
+    assert verdict.needed is None or verdict.needed > 0
     if len(verdict.lost) <= verdict.won:
         assert verdict.outcome != "fail"

@@ -37,7 +37,10 @@ VICTIM = """
 GATE = """
     @pytest.mark.robustness(attack="random-typos")
     def test_gate(robustness):
-        robustness.check(victim=predict, data=DATA{check})
+        robustness.check(victim={victim}, data=DATA{check})
+
+    def broken(texts):
+        raise AssertionError("nothing is asked")
 """
 UPDATE = "--robust-update-baseline"
 
@@ -52,9 +55,18 @@ def gates(pytester, monkeypatch):
     )
 
     def run(
-        *options: str, share: float = 0.0, salt: str = "", size: int = 20, check: str = "", body: str = GATE
+        *options: str,
+        share: float = 0.0,
+        salt: str = "",
+        size: int = 20,
+        check: str = "",
+        body: str = GATE,
+        victim: str = "predict",
     ) -> pytest.RunResult:
-        pytester.makepyfile(test_it=VICTIM.format(share=share, salt=salt, size=size) + body.replace("{check}", check))
+        pytester.makepyfile(
+            test_it=VICTIM.format(share=share, salt=salt, size=size)
+            + body.replace("{check}", check).replace("{victim}", victim)
+        )
         return pytester.runpytest("-p", "robustbench_nlp.pytest_plugin", "--robust-baseline", "base", *options)
 
     return run
@@ -91,7 +103,10 @@ def test_planted_noise_never_fails_and_doubt_is_told_with_the_n_it_needs(gates):
     result = gates("--robust-limit", "40", share=0.1, size=75, salt="1")
     result.assert_outcomes(passed=1, warnings=1)
     result.stdout.fnmatch_lines(
-        ["*InconclusiveGate: none × random_typos: *n = 40 *needs n ≥ *", "1 gate: 1 inconclusive (needs n ≥ *)"]
+        [
+            "*InconclusiveGate: none × random_typos: robust accuracy is inconclusive with n = 40: needs n ≥ *",
+            "1 gate: 1 inconclusive (needs n ≥ *)",
+        ]
     )
     result = gates("--robust-limit", "40", "--robust-strict", share=0.1, size=75, salt="1")
     result.assert_outcomes(failed=1)
@@ -145,6 +160,19 @@ def test_a_baseline_of_other_settings_is_refused_by_name(gates, changed, named):
     result.stdout.fnmatch_lines(
         [f"the baseline base/test_it/test_gate.json was made with other settings (*{named}*--robust-update-baseline"]
     )
+
+
+def test_what_can_be_refused_is_refused_before_the_victim_is_asked(gates):
+    nowhere = gates(victim="broken")
+    nowhere.stdout.fnmatch_lines(["the baseline base/test_it/test_gate.json is not there; *"])
+    gates(UPDATE, check=", attack=['random-typos', 'leetspeak']")
+    for change in (
+        "seed=1",
+        "attack=['random-typos(layout=\"de\")', 'leetspeak'], seed=1",
+        "limit=1000, split='all', seed=2",
+    ):
+        result = gates(victim="broken", check=f", {change}")
+        result.stdout.fnmatch_lines(["*was made with other settings (*seed: 0 then, now *"])
 
 
 def test_a_changed_threat_and_version_are_named_as_such(tmp_path):

@@ -17,12 +17,15 @@ import pytest
 from texts import complaint
 
 from robustbench_nlp.api import evaluate
+from robustbench_nlp.attacks.deepwordbug import DeepWordBug
 from robustbench_nlp.cli import main
 from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.records import RecordFile, read
 from robustbench_nlp.report.files import written
+from robustbench_nlp.threat import Threat
 
 PAIRS = [(f"{words} number {i}", 1) for i in range(10) for words in ("a good and great but dull film", "a fine film")]
+HOSTILE = r"50% \input{/etc/passwd} $x_1$ {~^#&"
 SETTINGS: dict[str, Any] = {
     "dataset": PAIRS,
     "attacks": ["deepwordbug", "bad_characters:homoglyphs", "random_typos", "worst_case"],
@@ -75,9 +78,9 @@ def test_the_best_defense_is_bold_and_its_ties_are_marked(run: Path) -> None:
     plain, normal = (next(line for line in lines if line.strip().startswith(name)) for name in ("none", "unicode"))
     before, after = (line.rstrip(" \\").split(" & ") for line in (plain, normal))
     glyphs = 3  # defense, clean, deepwordbug, bad_characters
-    assert after[glyphs].startswith(r"\textbf{\num{100.0}}")
-    assert re.fullmatch(r"\\num\{\d+\.\d\}", before[glyphs])
-    assert before[4] == after[4] == r"\num{100.0}"  # noise breaks neither: no best, no ties
+    assert after[glyphs] == r"\bfseries 100.0"
+    assert re.fullmatch(r"\d+\.\d", before[glyphs])
+    assert before[4] == after[4] == "100.0"  # noise breaks neither: no best, no ties
 
 
 def test_what_is_not_told_from_the_best_is_marked_alike_everywhere(run: Path, tmp_path: Path) -> None:
@@ -113,24 +116,40 @@ def test_without_the_extra_ties_are_untold_and_a_ranking_says_what_to_install(
 
 
 def test_latex_is_balanced_and_hostile_names_are_escaped(tmp_path: Path) -> None:
-    victim = KeywordVictim(name=r"50% \input{/etc/passwd} $x_1$ {~^#&")
+    victim = KeywordVictim(name=HOSTILE)
     folder = evaluate(victim=victim, output=tmp_path, **SETTINGS | {"defenses": ["none"]}).folder
     text = of(folder)
     assert r"\input{/etc" not in text
     bare = re.sub(r"\\[{}]", "", text)
     assert bare.count("{") == bare.count("}")
     assert text.count(r"\begin{") == text.count(r"\end{") == 2
-    assert not re.search(r"(?<!\\)[#&%](?![^\n]*\\\\|\s*\\usepackage)", text)
+    assert not re.search(r"(?<!\\)[#&%](?![^\n]*\\\\| In the preamble)", text)
+
+
+def test_latex_has_a_cell_for_every_column_and_says_what_a_paper_must(run: Path) -> None:
+    text = of(run)
+    (columns,) = re.findall(r"\\begin\{tabular\}\{l\*\{(\d+)\}\{S\[", text)
+    lines = [line for line in text.splitlines() if line.endswith(r" \\")]
+    assert len(lines) == 3
+    assert {line.count(" & ") for line in lines} == {int(columns)} == {5}
+    (told,) = re.findall(r"\\caption\[\{.*?\}\]\{(.*)\}", text)
+    for part in ("n = 20", "seed 0", r"char\_30@1", "No attack has a budget", "Python 3", "torch", "robustbench-nlp 0"):
+        assert part in told
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX is installed here")
-def test_latex_compiles(run: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["keywords", HOSTILE])
+def test_latex_compiles(name: str, tmp_path: Path) -> None:
+    folder = evaluate(victim=KeywordVictim(name=name), output=tmp_path, **SETTINGS).folder
     body = (
-        r"\documentclass{article}\usepackage{booktabs,siunitx,graphicx}\begin{document}" + of(run) + r"\end{document}"
+        r"\documentclass{article}\usepackage{booktabs,siunitx,graphicx}\begin{document}"
+        + of(folder)
+        + r"\end{document}"
     )
     (tmp_path / "paper.tex").write_text(body, "utf-8")
     line = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
-    assert subprocess.run(line, cwd=tmp_path, capture_output=True, check=False).returncode == 0
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
 
 
 def test_the_command(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,6 +158,8 @@ def test_the_command(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out.splitlines() == [str(copy / "table.tex")]
     assert "no format 'word'" in complaint(lambda: written(copy, ["word"]))
     assert main(["report", str(tmp_path)]) == 2
+    (copy / "run.yaml").write_text("victim: tfidf-mr\nalpha: 0.001\n", "utf-8")
+    assert "holds certificates" in complaint(lambda: written(copy, ["csv"]))
 
 
 def test_warnings_below_the_table_stay(run: Path, tmp_path: Path) -> None:
@@ -147,3 +168,25 @@ def test_warnings_below_the_table_stay(run: Path, tmp_path: Path) -> None:
     (copy / "manifest.json").write_text(json.dumps(manifest | {"warnings": ["saturated: half of the scores are 1"]}))
     (path,) = written(copy, ["md"])
     assert "Warning: saturated: half of the scores are 1" in path.read_text()
+
+
+def test_what_an_earlier_benchmark_left_in_the_folder_is_not_the_runs(run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    smaller = SETTINGS | {"attacks": ["deepwordbug", "random_typos"], "defenses": ["none"]}
+    evaluate(victim=KeywordVictim(), output=copy, **smaller)
+    written(copy, ["csv", "ranking"])
+    assert set(pd.read_csv(copy / "table.csv")["attack"]) == {"deepwordbug", "random_typos"}
+    assert set(pd.read_csv(copy / "ranking.csv")["defense"]) == {"none"}
+
+
+def test_worst_cases_of_attacks_that_are_objects_are_put_together_too(tmp_path: Path) -> None:
+    attacks = [DeepWordBug(threat=Threat(name="few", max_edits=3)), "random_typos", "worst_case"]
+    run = evaluate(victim=KeywordVictim(), output=tmp_path, **SETTINGS | {"attacks": attacks})
+    before = run.table["attack"].tolist()
+    assert before[2].startswith("worst_case:deepwordbug")
+    written(run.folder, ["csv", "ranking"])
+    assert pd.read_csv(tmp_path / "table.csv")["attack"].tolist() == before
+    assert pd.read_csv(tmp_path / "ranking.csv")["attack"].iloc[0] == before[2]
+    (tmp_path / "table.csv").unlink()
+    written(run.folder, ["csv"])
+    assert len(pd.read_csv(tmp_path / "table.csv")) == 4

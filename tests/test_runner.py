@@ -67,6 +67,7 @@ def test_run_folder(tmp_path: Path) -> None:
     run = go(tmp_path)
     assert {path.name for path in run.folder.iterdir()} == {
         "run.yaml",
+        ".lock",
         "manifest.json",
         "records",
         "table.csv",

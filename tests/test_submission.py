@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -87,9 +88,10 @@ def test_a_full_run_and_a_cascade_may_stand_in_one_ranking(board_run: Path, tmp_
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
+        ({"victim": "python:boardvictims:drawn", "draws": 1}, "--draws was 1"),
         ({"attacks": ["pwws", "worst-case"]}, "measured no published ensemble"),
         ({"dtype": "bfloat16"}, "searched in bfloat16"),
-        ({"victim": "python:boardvictims:drawn", "draws": 2}, "random and was judged by 2 draws"),
+        ({"victim": "python:boardvictims:drawn", "draws": 2}, "judged by at least 20 draws here, and --draws was 2"),
     ],
 )
 def test_a_run_that_no_leaderboard_takes(tmp_path: Path, settings: dict[str, Any], told: str) -> None:
@@ -139,7 +141,7 @@ def test_members_that_are_not_the_published_ones_are_refused(
     edited = (EnsembleMember("random_typos"), EnsembleMember("deepwordbug", 300), EnsembleMember("pwws", 200))
     monkeypatch.setattr(grid, "load_ensemble", lambda name: Ensemble(name, "", edited))
     told = complaint(lambda: submit(board_run, to=tmp_path))
-    assert "none × fast-1: fast-1/deepwordbug has the attack" in told
+    assert "none × fast-1/deepwordbug: the attack is " in told
     assert "run it again with this release" in told
 
 
@@ -155,6 +157,16 @@ def test_claims(board_run: Path, tmp_path: Path) -> None:
         lambda: submit(board_run, to=tmp_path, defense="none", claims={"robist": 0.5})
     )
     assert "add --claim" in complaint(lambda: submit(board_run, to=tmp_path, defense="none", external=True))
+
+
+def test_what_only_the_run_knew_is_kept(board_run: Path, tmp_path: Path) -> None:
+    folder = copytree(board_run, tmp_path / "run")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    told = "nondeterministic_victim: keywords answered otherwise"
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"warnings": [told]}))
+    entry = read_entry(submit(folder, to=tmp_path / "board", defense="none")[0])
+    assert entry.warnings[0] == told
+    assert entry.flags == ["unreliable", "small"]
 
 
 def test_another_entry_is_not_overwritten_by_accident(board_run: Path, tmp_path: Path) -> None:
@@ -173,6 +185,24 @@ def test_what_is_no_entry(board_run: Path, tmp_path: Path) -> None:
         (lambda c: c["measured"].pop("floor"), "lacks measured.floor"),
         (lambda c: c.update(comment="x"), "has 'comment'"),
         (lambda c: c.update(schema=9), "has schema 9"),
+        (
+            lambda c: c["measured"].update(robust_accuracy="0.9"),
+            "measured.robust_accuracy is '0.9', which is no fraction",
+        ),
+        (lambda c: c["measured"].update(robust_high=31.0), "measured.robust_high is 31.0, which is no fraction"),
+        (lambda c: c["measured"].update(robust_low=None), "measured.robust_low is missing"),
+        (lambda c: c["measured"].update(n=0), "measured.n is no number"),
+        (lambda c: c["measured"].update(n=True), "measured.n"),
+        (lambda c: c["members"][0].update(errors=-1), "members[0].errors is -1"),
+        (lambda c: c["members"][0].pop("threat"), "members[0] is no attack's result"),
+        (lambda c: c.update(members=3), "members[0] is no attack's result"),
+        (lambda c: c.update(members=[]), "lacks members"),
+        (lambda c: c.update(links="https://example.org"), "links is no list of texts"),
+        (lambda c: c.update(claimed={"asr": 0.1}), "claimed.asr is no claim"),
+        (lambda c: c.update(costs={"train_ratio": "x"}), "costs.train_ratio is no number"),
+        (lambda c: c["victim"].update(name=3), "victim.name is no text"),
+        (lambda c: c["texts"].update(file="../../x.gz"), "texts.file is '../../x.gz'"),
+        (lambda c: c["benchmark"].update(seed="0"), "benchmark.seed is no whole number"),
     ):
         before = path.read_text()
         rewrite(path, change)
@@ -188,7 +218,31 @@ def test_what_is_no_entry(board_run: Path, tmp_path: Path) -> None:
 def test_the_command(board_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["submit", str(board_run), "--to", str(tmp_path), "--defense", "none", "--claim", "robust=0.25"]) == 0
     assert "keywords__none.json: " in (line := capsys.readouterr().out)
-    assert "n = 24; small" in line
+    assert "n = 24; unreliable, small" in line
     assert main(["submit", str(board_run), "--to", str(tmp_path), "--claim", "robust"]) == 2
     assert "write robust=0.31" in capsys.readouterr().err
     assert main(["submit", str(tmp_path)]) == 2
+
+
+def test_the_seeding_script_makes_entries_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parent.parent / "scripts"))
+    from seed_leaderboard import main as seed
+
+    line = ["--victims", "python:boardvictims:victim", "--dataset", "csv:rows.csv", "--limit", "8"]
+    line += [
+        "--defenses",
+        "unicode-normalize,freelb",
+        "--to",
+        str(tmp_path / "board"),
+        "--runs",
+        str(tmp_path / "runs"),
+    ]
+    seed(line, standalone_mode=False)
+    out = capsys.readouterr().out
+    assert "freelb: left out: freelb trains the victim's weights" in out
+    assert out.count(" % robust") == out.count(".json (") == 2
+    seed(line, standalone_mode=False)
+    assert capsys.readouterr().out.count("on the leaderboard") == 2
+    assert len(entries(tmp_path / "board")) == 2

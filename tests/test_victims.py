@@ -154,7 +154,7 @@ def test_http_gives_up_on_a_server_that_is_too_slow() -> None:
         return lengths(inputs)
 
     with serving(slow) as (url, _):
-        with pytest.raises(VictimError, match=r"failed 2 times.*ReadTimeout"):
+        with pytest.raises(VictimError, match=r"gave no answer within 0\.1 s"):
             HttpVictim(url, timeout=0.1, retries=1, backoff=0.01).predict(["a"])
         gate.set()
 

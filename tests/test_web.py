@@ -8,6 +8,7 @@ import time
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,7 +16,9 @@ from random import Random
 from typing import Any
 
 import pytest
-from browser import CHROMIUM, CONTRASTS, Opened, chromium, opened
+from browser import CONTRASTS, MISSING, Opened, chromium, opened
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from robustbench_nlp.api import evaluate
 from robustbench_nlp.curves import accuracy_by_queries
@@ -23,13 +26,14 @@ from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.recorded import Cell, recorded_cells
 from robustbench_nlp.records import Record
 from robustbench_nlp.report.charts import heat, noise_charts, query_charts, reading, word_charts
-from robustbench_nlp.report.examples import OUTCOMES, ROW, examples
+from robustbench_nlp.report.examples import OUTCOMES, ROW, differences, examples
 from robustbench_nlp.report.files import written
-from robustbench_nlp.report.page import Column, Row, Value, page, table
+from robustbench_nlp.report.page import Column, Row, Value, page, selector, table
 from robustbench_nlp.report.svg import chart
 from robustbench_nlp.report.table import row
 from robustbench_nlp.report.table import table as frame_of
 from robustbench_nlp.report.web import web
+from robustbench_nlp.text import Text
 
 HOSTILE = (
     "<script>window.hacked = 1</script>",
@@ -46,8 +50,8 @@ ATTACKS = [
     "bad_characters:invisible",
     "worst_case",
 ]
-VOID = {"meta", "link", "input", "img", "br"}
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here")
+VOID = {"meta", "link", "input", "img", "br", "wbr"}
+needs_browser = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +170,32 @@ def test_curves_and_heat_map_hold_the_tables_numbers(cells: list[Cell]) -> None:
     assert "NaN" not in chart(bug) + chart(keyboard)
 
 
+def applied(clean: str, changes: list[Any]) -> str:
+    """What a browser makes of differences: strings there are UTF-16."""
+    units = clean.encode("utf-16-le", "surrogatepass")
+    made, at = b"", 0
+    for start, length, put in zip(changes[::3], changes[1::3], changes[2::3], strict=True):
+        made += units[2 * at : 2 * start] + put.encode("utf-16-le", "surrogatepass")
+        at = start + length
+    return (made + units[2 * at :]).decode("utf-16-le", "surrogatepass")
+
+
+@given(clean=st.text(), attacked=st.text())
+@example(clean="", attacked="\0")
+def test_differences_lead_from_any_text_to_any_other(clean: str, attacked: str) -> None:
+    assert applied(clean, differences(Text(clean), Text(attacked))) == attacked
+
+
+@given(words=st.lists(st.text("abc😀é", min_size=1, max_size=4), min_size=1, max_size=8), at=st.integers(0, 7))
+def test_one_changed_word_is_one_difference(words: list[str], at: int) -> None:
+    clean = " ".join(words)
+    text = Text(clean)
+    if not len(text):
+        return
+    attacked = text.swap(at % len(text), "xyz")
+    assert differences(text, Text(str(attacked)))[2:] == ["xyz"]
+
+
 def test_examples_hold_every_record(cells: list[Cell]) -> None:
     data = examples(cells)
     assert len(data["texts"]) == len(set(data["texts"]))
@@ -178,7 +208,32 @@ def test_examples_hold_every_record(cells: list[Cell]) -> None:
             assert OUTCOMES[found["outcome"]] == record.outcome
             assert found.get("queries", 0) == record.queries
             if record.outcome == "success":
-                assert data["texts"][found["attacked"]] == record.adversarial
+                assert applied(str(record.original), found["attacked"]) == record.adversarial
+
+
+def test_errors_stand_in_the_table_and_among_the_warnings(cells: list[Cell]) -> None:
+    broken = [
+        Cell(cell.header, {i: replace(r, outcome="error", error="<boom>") for i, r in cell.records.items()})
+        if cell.name == ("none", "deepwordbug")
+        else cell
+        for cell in cells
+    ]
+    made = web(of(broken), broken)
+    assert "Incomplete (!): none × deepwordbug: 24 of 24 examples ended in an error" in made.partition("<table")[0]
+    assert "24 (!)" in made
+    assert "<boom>" not in made
+    assert "robust % if errors right" not in web(of(cells), cells)
+
+
+def test_a_run_that_only_reduces_has_a_page_without_curves(tmp_path: Path) -> None:
+    folder = evaluate(
+        victim=KeywordVictim(), dataset=PAIRS, attacks=["input_reduction"], similarity="none", output=tmp_path
+    ).folder
+    (path,) = written(folder, ["html"])
+    content = path.read_text("utf-8")
+    _Read(content)
+    assert "Reductions keep the prediction" in content
+    assert "<figure" not in content
 
 
 @pytest.fixture(scope="module")
@@ -279,6 +334,41 @@ def test_a_cell_of_the_heat_map_leads_to_what_its_attack_broke(reader: Opened, c
         assert len(clean) == len(attacked)
         assert record.words_changed is not None
         assert 1 <= len(attacked) <= record.words_changed + 1
+
+
+@needs_browser
+def test_a_link_leads_to_an_example_under_every_attack(browser: Any, run: Path, cells: list[Cell]) -> None:
+    identity = next(iter(cells[0].records))
+    number = f"1–{len(cells)} of {len(cells)} examples"
+    with opened(browser, run / "report.html") as found:
+        found.page.goto(f"{(run / 'report.html').as_uri()}#example={identity}")
+        found.page.get_by_text(number).wait_for()
+        found.page.select_option("#example-defense", "none")
+        found.page.get_by_role("link", name=f"example {identity}").first.click()
+        found.page.get_by_label("text or id holds").fill("")
+        found.page.get_by_text(f"of {len(cells) * len(PAIRS) // 2} examples").wait_for()
+        assert found.complaints == []
+
+
+@needs_browser
+def test_choices_leave_the_rows_that_have_what_is_chosen(browser: Any, tmp_path: Path) -> None:
+    rows = [
+        Row([Value(name), Value(str(i), i)], tags={"kind": kind}) for i, (name, kind) in enumerate(["ax", "bx", "cy"])
+    ]
+    body = selector("Kind", "t", "kind", ["x", "y"]) + table(
+        "t", "Three", [Column("name"), Column("n", number=True)], rows
+    )
+    (tmp_path / "page.html").write_text(page("Page", body), "utf-8")
+    with opened(browser, tmp_path / "page.html") as found:
+        shown = found.page.locator("#t tbody tr:visible")
+        found.page.get_by_label("Kind").select_option("x")
+        assert shown.all_inner_texts() == ["a\t0", "b\t1"]
+        assert found.page.get_by_role("status").inner_text() == "2 of 3 rows."
+        found.page.get_by_label("Kind").select_option("y")
+        assert shown.all_inner_texts() == ["c\t2"]
+        found.page.get_by_label("Kind").select_option("")
+        assert shown.count() == 3
+        assert found.complaints == []
 
 
 @needs_browser

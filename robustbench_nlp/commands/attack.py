@@ -26,11 +26,10 @@ def command(text: str, **settings: Any) -> int:
 
     Shows the text and the prediction before and after.
     """
-    from rich.console import Console
-
     from robustbench_nlp import progress, trial
+    from robustbench_nlp.screen import screen
 
-    with progress.listening(Console(stderr=True)):
+    with progress.listening(screen(stderr=True)):
         result = trial.attack_text(text, **settings)
     aligned(result.lines)
     return INCOMPLETE if result.failed else 0

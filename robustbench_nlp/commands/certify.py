@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
-from robustbench_nlp.console import INCOMPLETE, PIPED_WIDTH, complain
+from robustbench_nlp.console import INCOMPLETE, complain, say
 from robustbench_nlp.flags import label_map, listed, read_file, train
 
 __all__ = ["command"]
@@ -40,16 +39,15 @@ def command(**settings: Any) -> int:
 
     CERTIFY.yaml holds the same settings; flags win over it. A run folder's run.yaml is such a file.
     """
-    from rich.console import Console
-
     from robustbench_nlp import progress
     from robustbench_nlp.certification import certify
     from robustbench_nlp.report.certified import render
+    from robustbench_nlp.screen import screen
 
-    with progress.listening(Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)):
+    with progress.listening(screen()):
         finished = certify(**{**settings, "defenses": settings["defenses"] or []})
         progress.note(render(finished.table))
-    click.echo(finished.folder)
+    say(finished.folder)
     if not finished.complete:
         complain(
             f"incomplete: more than one example in a hundred ended in an error (see {finished.folder / 'records'})"

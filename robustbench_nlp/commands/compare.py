@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from math import isnan
 from typing import TYPE_CHECKING
 
 import click
 
-from robustbench_nlp.console import PIPED_WIDTH
+from robustbench_nlp.console import say
 
 if TYPE_CHECKING:
     from robustbench_nlp.comparison import Comparison, Pair
@@ -33,22 +32,27 @@ def command(first: str, second: str, flips: int, as_json: bool) -> None:
     accuracies is paired: its 95 % interval, McNemar's exact test, and Holm's correction over all pairs. Attack success rates,
     whose denominators differ, are compared by the bootstrap over examples.
     """
-    from rich.console import Console
-
     from robustbench_nlp.comparison import compare
+    from robustbench_nlp.report.collapse import Answers, no_better_than_constant
+    from robustbench_nlp.screen import screen
 
     found = compare(first, second)
     if as_json:
-        click.echo(json.dumps([_row(pair) for pair in found.pairs], indent=1))
+        say(json.dumps([_row(pair) for pair in found.pairs], indent=1))
         return
-    Console(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(_table(found))
+    screen().print(_table(found))
+    for cell in {
+        cell.header["spec"]["victim"]: cell for pair in found.pairs for cell in (pair.first, pair.second)
+    }.values():
+        if evidence := no_better_than_constant(Answers.of([cell.records.values()])):
+            say(f"Warning: {cell.header['victim']}, {cell.name[0]}: {evidence}")
     for alone in found.unpaired:
-        click.echo(f"only in one run: {alone}")
+        say(f"only in one run: {alone}")
     for pair in found.pairs if flips else ():
         for identity in [i for side in pair.flips() for i in side][:flips]:
             for cell in (pair.first, pair.second):
                 record = cell.records[identity]
-                click.echo(f"{' × '.join(cell.name)}: {record.outcome} {record.adversarial or record.original!r}")
+                say(f"{' × '.join(cell.name)}: {record.outcome} {record.adversarial or record.original!r}")
 
 
 def _row(pair: Pair) -> dict[str, object]:
@@ -104,9 +108,10 @@ def _table(found: Comparison) -> object:
     constants = ", ".join(dict.fromkeys(f"{pair.first.floor():.1%}" for pair in found.pairs))
     table.caption = (
         f"A constant answer scores {constants}, clean and under attack. Differences of robust accuracy: 95 % by Newcombe's method "
-        "10, p by McNemar's exact test; of attack success rates (ASR, successes / attempted): by the bootstrap over examples. p after "
-        "Holm's correction over the lines; ≈: not distinguishable at 5 %. −: withstood by the first alone, +: by the second "
-        "alone; finds ≥: the difference in points that so many examples find four times in five, with as many flips."
+        "10, p by McNemar's exact test; of attack success rates (ASR, successes / attempted): by the bootstrap over examples, "
+        "without p where fewer than ten differ. p after Holm's correction over the lines; ≈: not distinguishable at 5 %. −: withstood "
+        "by the first alone, +: by the second alone; finds ≥: the difference in points that so many examples find four times in "
+        "five, with as many flips."
     )
     return table
 

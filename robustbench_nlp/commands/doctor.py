@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from robustbench_nlp.console import INCOMPLETE, aligned, columns
+from robustbench_nlp.console import INCOMPLETE, aligned, columns, say
 
 __all__ = ["command"]
 
@@ -20,6 +20,6 @@ def command(verify: bool) -> int:
 
     result = diagnosis.diagnose()
     aligned(result.lines)
-    click.echo()
+    say()
     columns(diagnosis.resource_rows(verify=verify))
     return 0 if result.healthy else INCOMPLETE

@@ -20,9 +20,8 @@ def command(names: Sequence[str], everything: bool) -> int:
 
     Without a name: every data file and model, with its size, state and licence.
     """
-    from rich.console import Console
-
     from robustbench_nlp import diagnosis, progress, resources
+    from robustbench_nlp.screen import screen
 
     wanted = [resources.resource_named(name) for name in names]
     if everything:
@@ -32,7 +31,7 @@ def command(names: Sequence[str], everything: bool) -> int:
         columns(diagnosis.resource_rows())
         return 0
     failed = False
-    with progress.listening(Console()):
+    with progress.listening(screen()):
         for resource in wanted:
             try:
                 progress.note(f"{resource.name}: {diagnosis.told(resource, resources.fetch(resource))}")

@@ -10,6 +10,7 @@ from typing import get_args
 import click
 
 from robustbench_nlp import plugins
+from robustbench_nlp.console import say
 
 __all__ = ["command"]
 
@@ -20,7 +21,7 @@ KINDS = {f"{kind}s": kind for kind in get_args(plugins.Kind)}
 @click.argument("kind", metavar="|".join(KINDS), type=click.Choice(list(KINDS)))
 @click.option("--json", "as_json", is_flag=True, help="As a JSON list, for programs.")
 def command(kind: str, as_json: bool) -> None:
-    """Attacks, defenses, victims, datasets or tasks, a line on each.
+    """Attacks, defenses, victims, datasets, tasks or trackers, a line on each.
 
     Attacks stand by what they change and what they see of the victim, with their threats; recipes of other libraries with
     whether they run here. A terminal cuts long lines, a pipe doesn't.
@@ -29,8 +30,8 @@ def command(kind: str, as_json: bool) -> None:
 
     if as_json:
         rows = [{**row._asdict(), "choices": [c._asdict() for c in row.choices]} for row in listing.listed(KINDS[kind])]
-        click.echo(json.dumps(rows, indent=1))
+        say(json.dumps(rows, indent=1))
         return
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for line in listing.lines(KINDS[kind], width):
-        click.echo(line)
+        say(line)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from robustbench_nlp.console import INCOMPLETE, PIPED_WIDTH, complain
+from robustbench_nlp.console import INCOMPLETE, complain, say
 from robustbench_nlp.flags import label_map, listed, read_file, train
 
 if TYPE_CHECKING:
@@ -46,6 +45,12 @@ __all__ = ["command"]
 @click.option("--max-queries", type=int, help="Queries that an attack may spend on an example, the clean one included.")
 @click.option("--batch-size", metavar="auto|N", help="Inputs of one call of the victim. Default: auto.")
 @click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Give a python: function or an http: server up after so long, a batch. Default: never; a server after 60.",
+)
+@click.option(
     "--dtype",
     metavar="DTYPE",
     help="Precision of the search, helper models included: float32 (default), bfloat16 or float16; float32 credits.",
@@ -73,6 +78,11 @@ __all__ = ["command"]
 @click.option("--output", metavar="DIR", help="Run folder. Default: one in runs/ named after the benchmark.")
 @click.option("--resume/--no-resume", default=None, help="Go on from the folder's records (default), or start anew.")
 @click.option("--workers", type=int, help="Processes that share the examples of each cell. Default: 1.")
+@click.option(
+    "--shard",
+    metavar="I/N",
+    help="Attack one of N parts of the examples, on a machine of its own; the same command without it gathers the parts.",
+)
 @click.option("--quiet", is_flag=True, default=None, help="Print nothing but the run folder.")
 def command(quiet: bool | None, **settings: Any) -> int:
     """Table the accuracy that attacks leave.
@@ -89,7 +99,7 @@ def command(quiet: bool | None, **settings: Any) -> int:
 
     given = {name: value for name, value in settings.items() if value is not None}
     finished = evaluate() if quiet else _shown(evaluate)
-    click.echo(finished.folder)
+    say(finished.folder)
     if not finished.complete:
         complain(
             "incomplete: more than one example in a hundred of a row ended in an error "
@@ -101,10 +111,9 @@ def command(quiet: bool | None, **settings: Any) -> int:
 
 def _shown(evaluate: Callable[..., Any]) -> Any:
     """Evaluate with progress on the terminal: each row as soon as it is there, the whole table in the end."""
-    from rich.console import Console
-
     from robustbench_nlp import progress
     from robustbench_nlp.report.shown import render, summary
+    from robustbench_nlp.screen import screen
 
     rows = 0
 
@@ -114,7 +123,7 @@ def _shown(evaluate: Callable[..., Any]) -> Any:
             progress.note(line)
         rows = len(table)
 
-    with progress.listening(Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)):
+    with progress.listening(screen()):
         finished = evaluate(on_table=show)
         progress.note(render(finished.table))
         return finished

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from robustbench_nlp.console import say
+
 __all__ = ["command"]
 
 
@@ -60,13 +62,15 @@ def command(folder: Path, **settings: Any) -> None:
     ensembles that aren't as published.
     """
     from robustbench_nlp.leaderboard.entry import read_entry
+    from robustbench_nlp.leaderboard.shown import interval
     from robustbench_nlp.leaderboard.submission import submit
+    from robustbench_nlp.report.shown import percent
 
     for path in submit(folder, **settings):
         entry = read_entry(path)
         told = entry.measured
         flags = f"; {', '.join(entry.flags)}" if entry.flags else ""
-        click.echo(
-            f"{path}: {told['robust_accuracy']:.1%} robust [{told['robust_low']:.1%}–{told['robust_high']:.1%}], "
-            f"{told['clean_accuracy']:.1%} clean, n = {told['n']}{flags}"
+        say(
+            f"{path}: robust {percent(told['robust_accuracy'])} % {interval(told, 'robust')}, "
+            f"clean {percent(told['clean_accuracy'])} %, n = {told['n']}{flags}"
         )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from robustbench_nlp.console import INCOMPLETE, PIPED_WIDTH, complain
+from robustbench_nlp.console import INCOMPLETE, complain, say
 from robustbench_nlp.errors import UsageError
 
 __all__ = ["command"]
@@ -19,21 +18,23 @@ SHOWN = 50
 
 
 @click.command("verify")
-@click.argument("places", metavar="RUN|ENTRY.json...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("places", metavar="RUN|ENTRY|LEADERBOARD...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--victim", metavar="VICTIM", help="The model, where it isn't found by the name that the run has for it.")
 @click.option("--dataset", metavar="DATASET", help="The data set, where it isn't found by its name.")
 @click.option(
     "--sample", type=click.IntRange(min=1), help="Check the first N attempted examples of each cell. Default: all."
 )
+@click.option("--trust", is_flag=True, help="Let the run or entry name a victim that runs code or talks to a server.")
 @click.option("--device", metavar="DEVICE", default="auto", show_default=True, help="auto, cpu, cuda, …")
 def command(places: Sequence[Path], **settings: Any) -> int:
     """Check runs and leaderboard entries: texts, threats, outcomes, values.
 
     Predicts every recorded text again, holds it against the threat from the original text, and computes the table, or the entry's values, again
     from the records; says line by line what differs. That a failed search looked for long enough is not checked. An entry's victim and
-    defense are made by its selectors: python: and http: ones run what they name.
+    defense are made by its selectors: python: and http: ones run what they name, and only with --trust.
     """
     codes = []
+    places = [found for place in places for found in _within(place)]
     for place in places:
         try:
             codes.append(_one(place, settings))
@@ -44,19 +45,24 @@ def command(places: Sequence[Path], **settings: Any) -> int:
     return max(codes)
 
 
+def _within(place: Path) -> list[Path]:
+    """The entries of a leaderboard's folder; anything else itself."""
+    entries = [] if (place / "run.yaml").exists() else sorted(place.glob("*/*/*.json"))
+    return entries or [place]
+
+
 def _one(place: Path, settings: dict[str, Any]) -> int:
     """Print what differs; the exit code."""
-    from rich.console import Console
-
     from robustbench_nlp import progress
+    from robustbench_nlp.screen import screen
     from robustbench_nlp.verification import verify
 
-    with progress.listening(Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, stderr=True)):
+    with progress.listening(screen(stderr=True)):
         result = verify(place, **settings)
     for line in result.differences[:SHOWN]:
-        click.echo(line)
+        say(line)
     if len(result.differences) > SHOWN:
-        click.echo(f"… and {len(result.differences) - SHOWN} more")
+        say(f"… and {len(result.differences) - SHOWN} more")
     checked = f"{result.cells} cells, {result.texts} examples predicted again"
-    click.echo(f"{place}: {checked}; {'it holds' if result.holds else f'{len(result.differences)} differences'}")
+    say(f"{place}: {checked}; {'it holds' if result.holds else f'{len(result.differences)} differences'}")
     return 0 if result.holds else INCOMPLETE

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.gates.baseline import Baseline, baseline_file, differences, load, measured, save
+from robustbench_nlp.gates.baseline import (
+    Baseline,
+    baseline_file,
+    differences,
+    differences_before,
+    load,
+    measured,
+    save,
+)
 from robustbench_nlp.gates.flips import flips
 from robustbench_nlp.gates.options import GateOptions
 from robustbench_nlp.gates.verdict import Outcome, Verdict, judged
 from robustbench_nlp.recorded import recorded_cells
 
-__all__ = ["Comparison", "compared"]
+__all__ = ["Comparison", "compared", "foreseen"]
 
 ORDER: tuple[Outcome, ...] = ("pass", "inconclusive", "fail")
 SHOWN = 3
@@ -42,13 +51,19 @@ class Comparison:
         """A line for every verdict of this outcome."""
         return [f"{cell}: {v.told()}" for (cell, _), v in self.verdicts.items() if v.outcome == outcome]
 
+    def doubts(self) -> list[str]:
+        """A few words for every verdict that is inconclusive."""
+        return [f"{cell}: {v.doubted()}" for (cell, _), v in self.verdicts.items() if v.doubt]
+
     def explained(self, outcome: Outcome) -> list[str]:
         """These lines, and the texts that were right in the baseline and are wrong now, of the first cell."""
         cell, verdict = next((cell, v) for (cell, _), v in self.verdicts.items() if v.outcome == outcome)
-        records = next(c.records for c in recorded_cells(self.folder) if " × ".join(c.name) == cell)
+        held = next(c for c in recorded_cells(self.folder) if " × ".join(c.name) == cell)
         word = "worse than the baseline" if outcome == "fail" else "inconclusive, which --robust-strict fails"
         lines = [f"{word}: {line}" for line in self.told(outcome)]
-        return lines + flips((records[i] for i in verdict.lost), "flips since the baseline")
+        return lines + flips(
+            (held.records[i] for i in verdict.lost), held.header["label_names"], "flips since the baseline"
+        )
 
     def properties(self) -> list[tuple[str, object]]:
         """For JUnit: each field's drop (a rise for a success rate), its bounds and verdict."""
@@ -62,6 +77,18 @@ class Comparison:
         return found
 
 
+def foreseen(options: GateOptions, test: str, check: int) -> Callable[[Mapping[str, Any]], None] | None:
+    """What hears a run's cells before their attacks, and raises `UsageError` for the settings of another baseline; None where
+    nothing is compared. Raises `UsageError` at once where there is no baseline, or a damaged one."""
+    if options.update == "all":
+        return None
+    path = baseline_file(options.baseline or Path(), test, check)
+    old = load(path)
+    if old is None and not options.update:
+        raise UsageError(f"the baseline {_near(path)} is not there; write it with --robust-update-new-only")
+    return None if old is None else lambda header: _refuse(path, differences_before(old, header))
+
+
 def compared(folder: Path, tolerances: Mapping[str, float], options: GateOptions, test: str, check: int) -> Comparison:
     """Compare a run with its baseline, or write that, as the options say.
 
@@ -73,11 +100,10 @@ def compared(folder: Path, tolerances: Mapping[str, float], options: GateOptions
         return Comparison({}, folder, "written" if save(path, test, now) else "unchanged")
     old = load(path)
     if old is not None:
-        _refuse_others(path, old, now)
+        _refuse(path, differences(old, now))
     missing = [name for name in now.cells if old is None or name not in old.cells]
     if missing and options.update != "new":
-        what = "is not there" if old is None else f"has no {missing[0]}"
-        raise UsageError(f"the baseline {_near(path)} {what}; write it with --robust-update-new-only")
+        raise UsageError(f"the baseline {_near(path)} has no {missing[0]}; write it with --robust-update-new-only")
     verdicts = _verdicts(old, now, tolerances) if old else {}
     if missing:
         kept = old.cells if old else {}
@@ -94,8 +120,7 @@ def _verdicts(old: Baseline, now: Baseline, tolerances: Mapping[str, float]) -> 
     }
 
 
-def _refuse_others(path: Path, old: Baseline, now: Baseline) -> None:
-    found: Sequence[str] = differences(old, now)
+def _refuse(path: Path, found: Sequence[str]) -> None:
     if found:
         more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         raise UsageError(

@@ -72,11 +72,12 @@ class Gate:
 
         settings = {"similarity": "none", "output": self.folder / str(self.checks), **self.settings, **overrides}
         settings.pop("suite", None)
-        known = {*OWN, *signature(evaluate).parameters} - {"victim", "dataset", "attacks"}
+        known = {*OWN, *signature(evaluate).parameters} - {"victim", "dataset", "attacks", "on_cell"}
         for name in settings:
             if name not in known:
                 raise unknown("keyword of the robustness gate", name, known)
-        attack = settings.pop("attack", None) or self.attack
+        attack = overrides.get("attack") or self.attack or settings.get("attack")
+        settings.pop("attack", None)
         marked = settings.pop("data", None)
         tolerances = self._tolerances(settings)
         bounds = taken_bounds(settings)
@@ -92,8 +93,9 @@ class Gate:
         chosen = self.options.data or None if chosen is None else chosen
         if chosen is None:
             raise UsageError("the gate has no data; give check(data=…), data= in the marker, or --robust-data SELECTOR")
-        limits = [limit for limit in (settings.get("limit"), self.options.limit) if limit is not None]
-        settings["limit"] = min(limits, default=None)
+        limit, most = settings.get("limit"), self.options.limit
+        if most is not None and (limit is None or (isinstance(limit, int) and limit > most)):
+            settings["limit"] = most
         return _Asked(attack, chosen, bounds, tolerances, settings)
 
     def _tolerances(self, settings: dict[str, Any]) -> Mapping[str, float]:
@@ -124,9 +126,11 @@ class Gate:
 
     def _run(self, victim: object, asked: _Asked) -> Run:
         from robustbench_nlp.api import evaluate
+        from robustbench_nlp.gates.compared import foreseen
 
+        on_cell = foreseen(self.options, self.test, self.checks) if asked.tolerances else None
         target: Any = self.default_victim() if victim is None else victim
-        return evaluate(victim=target, dataset=asked.data, attacks=asked.attack, **asked.settings)
+        return evaluate(victim=target, dataset=asked.data, attacks=asked.attack, on_cell=on_cell, **asked.settings)
 
     def _found(self, run: Run, asked: _Asked) -> tuple[list[str], Comparison | None]:
         """Everything that is wrong, and what the comparison with the baseline gave."""
@@ -162,7 +166,7 @@ class Gate:
         if outcome == "fail" or (outcome == "inconclusive" and self.options.strict):
             pytest.fail("\n".join(comparison.explained(outcome)), pytrace=False)
         if outcome == "inconclusive":
-            warnings.warn(InconclusiveGate("\n".join(comparison.told(outcome))), stacklevel=3)
+            warnings.warn(InconclusiveGate("\n".join(comparison.doubts())), stacklevel=3)
 
     def _tell(self, outcome: str, lines: Sequence[str], needed: int | None = None, written: str = "") -> None:
         from robustbench_nlp.gates.summary import properties
@@ -181,7 +185,10 @@ class _Asked(NamedTuple):
 def _flipped(run: Run, defense: str, attack: str) -> list[str]:
     """The flips of one row; those of every member for a worst case."""
     from robustbench_nlp.gates.flips import flips
+    from robustbench_nlp.records import read
 
     cells = run.records
     chosen = [(defense, attack)] if (defense, attack) in cells else [key for key in cells if key[0] == defense]
-    return flips(record for key in chosen for record in cells[key] if record.outcome == "success")
+    file = read(min((run.folder / "records").glob("*.jsonl")))
+    names = file.header["label_names"] if file else ()
+    return flips((r for key in chosen for r in cells[key] if r.outcome == "success"), names)

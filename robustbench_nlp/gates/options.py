@@ -93,7 +93,7 @@ def options_of(config: pytest.Config) -> GateOptions:
         )
     if options.update and options.baseline is None:
         raise UsageError("no folder for the baselines; give --robust-baseline DIR, or robust_baseline in the ini file")
-    if update_all and config.getoption("robust_limit"):
+    if options.update and config.getoption("robust_limit"):
         raise UsageError("--robust-limit would leave examples out of the baselines; update them without it")
     return options
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from robustbench_nlp.api import Pairs, opened
 from robustbench_nlp.data import Dataset
+from robustbench_nlp.detection import Detecting
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import Benchmark
 from robustbench_nlp.leaderboard.entry import Entry, read_entry
@@ -22,7 +23,7 @@ from robustbench_nlp.records import CellRecords, Record
 from robustbench_nlp.report.table import WORST_CASE
 from robustbench_nlp.runner import Runner
 from robustbench_nlp.verification import Check, Verification, same
-from robustbench_nlp.victim import Victim
+from robustbench_nlp.victim import Victim, refuse_code
 
 __all__ = ["verify_entry"]
 
@@ -37,14 +38,17 @@ def verify_entry(
     dataset: str | Dataset | Pairs | None = None,
     device: str = "auto",
     sample: int | None = None,
+    trust: bool = False,
 ) -> Verification:
     """Check an entry against its texts. `victim` and `dataset` stand in for its selectors; `sample` predicts the first so many
-    attempted examples of each member only, and recomputes all values.
+    attempted examples of each member only, and recomputes all values. `trust` is as `verify` has it.
 
     Raises `UsageError` for a file that is no entry, and for what can't be had here.
     """
     place = Path(path)
     entry = read_entry(place)
+    if victim is None and not trust:
+        refuse_code(entry.victim["selector"], place)
     runner = _opened(entry, place.parent, victim, dataset, device)
     differences = list(_ensemble(entry))
     try:
@@ -59,6 +63,11 @@ def verify_entry(
     differences += check.differences()
     differences += _identity(entry, found)
     differences += _values(entry, runner, found)
+    detects = isinstance(check.victims.get(entry.defense["selector"]), Detecting)
+    if detects != ("detector" in entry.flags):
+        differences.append(
+            f"flags say that the defense {'detects nothing' if detects else 'detects'}, and it does{'' if detects else ' not'}"
+        )
     return Verification(place, check.cells, check.texts, tuple(differences))
 
 

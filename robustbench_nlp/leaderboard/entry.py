@@ -7,21 +7,22 @@ seconds; null where there is nothing to count.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.records import file_name, write_whole
 
-__all__ = ["CLAIMS", "SCHEMA", "Entry", "entries", "read_entry"]
+__all__ = ["CLAIMS", "SCHEMA", "Entry", "entries", "entry_name", "read_entry"]
 
 SCHEMA = 1
 CLAIMS = {"clean": "clean_accuracy", "robust": "robust_accuracy"}
 """What may be claimed, by its short name and its column's."""
 _PARTS = {
-    "ensemble": ("name", "sha256"),
+    "ensemble": ("name", "sha256", "knowledge"),
     "dataset": ("name", "selector", "split", "fingerprint", "examples"),
     "victim": ("name", "selector", "fingerprint"),
     "defense": ("name", "selector"),
@@ -30,6 +31,8 @@ _PARTS = {
     "benchmark": ("dataset", "victim", "seed"),
 }
 """Names that must be there, by the part of an entry."""
+_COUNTS = ("n", "skipped", "attempted", "successes", "errors")
+_RATES = ("_accuracy", "_low", "_high", "_rate", "floor")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +66,7 @@ class Entry:
     @property
     def name(self) -> str:
         """Its file's name without the ending."""
-        return f"{file_name(self.victim['name'])}__{file_name(self.defense['name'])}"
+        return entry_name(self.victim["name"], self.defense["name"])
 
     @property
     def place(self) -> Path:
@@ -90,7 +93,12 @@ class Entry:
             )
         if others := [name for name in content if name not in known]:
             raise UsageError(f"{where} has '{others[0]}', which entries don't have; take it out")
-        return cls(**content)
+        for problem in _wrong(content):
+            raise UsageError(f"{where}: {problem}")
+        made = cls(**content)
+        if made.texts["file"] != f"{made.name}.jsonl.gz":
+            raise UsageError(f"{where}: texts.file is {made.texts['file']!r}; it must be {made.name}.jsonl.gz")
+        return made
 
     def write(self, folder: Path) -> Path:
         """Write it where it belongs below a leaderboard's folder; its path."""
@@ -98,6 +106,65 @@ class Entry:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps(asdict(self), indent=1, allow_nan=False) + "\n")
         return path
+
+
+def _wrong(content: Mapping[str, Any]) -> Iterator[str]:
+    """Values of the wrong kind, a phrase each."""
+    for part in ("task", "mode", "comparable"):
+        if not isinstance(content[part], str):
+            yield f"{part} is no text"
+    for part in ("ensemble", "victim", "defense", "texts"):
+        yield from (f"{part}.{name} is no text" for name in _PARTS[part] if not isinstance(content[part][name], str))
+    for part in ("flags", "warnings", "links"):
+        if not isinstance(content[part], list) or not all(isinstance(item, str) for item in content[part]):
+            yield f"{part} is no list of texts"
+    yield from _no_numbers("measured", content["measured"])
+    if content["measured"]["n"] == 0:
+        yield "measured.n is no number of examples"
+    claimed = content["claimed"] if isinstance(content["claimed"], dict) else {"": None}
+    for name, value in claimed.items():
+        if name not in CLAIMS.values() or not _fraction(value):
+            yield f"claimed.{name} is no claim; known: {', '.join(CLAIMS.values())}, in [0, 1]"
+    members = content["members"] if isinstance(content["members"], list) else [None]
+    for number, member in enumerate(members):
+        if not isinstance(member, dict) or not {"attack", "threat", "max_queries", *_COUNTS} <= member.keys():
+            yield f"members[{number}] is no attack's result"
+            return
+        yield from _no_numbers(f"members[{number}]", member)
+    costs = content["costs"] if isinstance(content["costs"], dict) else {"": ""}
+    yield from (
+        f"costs.{name} is no number" for name, value in costs.items() if value is not None and not _number(value)
+    )
+    if not isinstance(content["benchmark"]["seed"], int):
+        yield "benchmark.seed is no whole number"
+    if not isinstance(content["environment"], dict):
+        yield "environment is no mapping"
+
+
+def _no_numbers(where: str, part: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in part.items():
+        if name in _COUNTS and (type(value) is not int or value < 0):
+            yield f"{where}.{name} is {value!r}, which is no count"
+        elif name.endswith(_RATES) and value is not None and not _fraction(value):
+            yield f"{where}.{name} is {value!r}, which is no fraction in [0, 1]"
+        elif name.endswith(("_mean", "_median", "max_queries")) and value is not None and not _number(value):
+            yield f"{where}.{name} is {value!r}, which is no number"
+    for name in _PARTS["measured"]:
+        if name.endswith(_RATES) and part.get(name) is None:
+            yield f"{where}.{name} is missing"
+
+
+def _number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+
+
+def _fraction(value: object) -> bool:
+    return _number(value) and 0 <= value <= 1
+
+
+def entry_name(victim: str, defense: str) -> str:
+    """`tfidf_mr__spell`: the name of an entry's files without their endings."""
+    return f"{file_name(victim)}__{file_name(defense)}"
 
 
 def read_entry(path: Path) -> Entry:

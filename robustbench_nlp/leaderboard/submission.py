@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
-import yaml
 
 from robustbench_nlp.defense import shown
 from robustbench_nlp.ensembles import ensemble_names
 from robustbench_nlp.errors import UsageError, unknown
-from robustbench_nlp.grid import DRAWS, Benchmark, Grid, grid_of
-from robustbench_nlp.leaderboard.entry import CLAIMS, Entry, read_entry
-from robustbench_nlp.leaderboard.summary import changed, ensemble_digest, summarised
+from robustbench_nlp.grid import DRAWS, Benchmark, Grid, Member, grid_of
+from robustbench_nlp.leaderboard.entry import CLAIMS, Entry, entry_name, read_entry
+from robustbench_nlp.leaderboard.summary import changed, described, summarised
 from robustbench_nlp.leaderboard.texts import compressed, digest, packed
 from robustbench_nlp.recorded import Cell, recorded_cells
 from robustbench_nlp.records import write_whole
 from robustbench_nlp.report.table import WORST_CASE
+from robustbench_nlp.settings_file import plain_yaml
 
 __all__ = ["BOARD", "submit"]
 
@@ -46,22 +45,11 @@ def submit(
     says that the claim is an evaluation elsewhere. Nothing is written unless every entry can be. Raises `UsageError` for a run that
     is unfinished, no adaptive one, or not of the ensemble as it is here, and where another entry has the name unless `replace`.
     """
+    said = _Said(name, list(links), dict(claims or {}), external, whole_texts)
     made = _Made(Path(folder))
     chosen = made.defenses(defense)
-    if claims and len(chosen) > 1:
-        raise UsageError(f"a claim is one defense's; say whose: --defense {chosen[-1]}")
-    if external and not (claims and links):
-        raise UsageError("an external evaluation needs its value and where it stands; add --claim robust=… --link URL")
-    _refuse_claims(claims or {})
-    found: list[tuple[Entry, bytes]] = []
-    for each in chosen:
-        for ensemble in made.ensembles():
-            told = {
-                "claimed": {CLAIMS[key]: float(value) for key, value in (claims or {}).items()},
-                "links": list(links),
-                "victim": name,
-            }
-            found.append(made.entry(each, ensemble, told, external=external, whole_texts=whole_texts))
+    said.check(chosen)
+    found = [made.entry(each, ensemble, said) for each in chosen for ensemble in made.ensembles()]
     for entry, _ in found:
         if not replace:
             _refuse_another(Path(to), entry)
@@ -74,6 +62,29 @@ def submit(
     return paths
 
 
+class _Said(NamedTuple):
+    """What a run doesn't know and its submitter says."""
+
+    name: str | None
+    links: list[str]
+    claims: dict[str, float]
+    external: bool
+    whole_texts: bool
+
+    def check(self, defenses: Sequence[str]) -> None:
+        if self.claims and len(defenses) > 1:
+            raise UsageError(f"a claim is one defense's; say whose: --defense {defenses[-1]}")
+        if self.external and not (self.claims and self.links):
+            raise UsageError(
+                "an external evaluation needs its value and where it stands; add --claim robust=… --link URL"
+            )
+        for key, value in self.claims.items():
+            if key not in CLAIMS:
+                raise unknown("claim", key, CLAIMS)
+            if not 0 <= value <= 1:
+                raise UsageError(f"the claim {key}={value} is no fraction; write {key}=0.31 for 31 %")
+
+
 class _Made:
     """A run folder as it may be submitted."""
 
@@ -81,7 +92,7 @@ class _Made:
         self.folder = folder
         self.cells = {cell.name: cell for cell in recorded_cells(folder)}
         text = (folder / "run.yaml").read_text("utf-8")
-        self.benchmark = Benchmark.of(yaml.safe_load(text))
+        self.benchmark = Benchmark.of(plain_yaml(text, f"{folder / 'run.yaml'}"))
         if text.startswith("# Not complete"):
             raise UsageError(
                 f"{folder} was made {text.partition(chr(10))[0][len('# Not complete ') :]}, which nobody else has; run it with "
@@ -113,64 +124,66 @@ class _Made:
             )
         return found
 
-    def entry(
-        self, selector: str, ensemble: str, told: Mapping[str, Any], *, external: bool, whole_texts: bool
-    ) -> tuple[Entry, bytes]:
+    def entry(self, selector: str, ensemble: str, said: _Said) -> tuple[Entry, bytes]:
         """The entry and the lines of its texts."""
         defense = shown(selector)
-        where = f"{defense} × {ensemble}"
         names = self.grid.worst_cases[ensemble]
         members = [member for member in self.grid.members if member.name in names]
-        cells = [self._cell(defense, member.name) for member in members]
-        for cell, member in zip(cells, members, strict=True):
-            if difference := changed(cell, member):
-                raise UsageError(f"{where}: {difference}; run it again with this release")
-        header = cells[0].header
+        cells = [self._cell(defense, member) for member in members]
         try:
             summary = summarised(cells, members, ensemble, selector)
         except UsageError as problem:
-            raise UsageError(f"{where}: {problem}") from problem
-        asked_twice = [line for line in self.warnings if line.startswith("nondeterministic_victim")]
-        summary["warnings"] = [*asked_twice, *summary["warnings"]]
-        summary["flags"] = [
-            *(["external"] if external else []),
-            *(flag for flag in summary["flags"] if flag != "unreliable"),
-            *(["unreliable"] if summary["warnings"] else []),
-        ]
-        victim = told["victim"] or header["victim"]
-        content = packed(cells, whole=whole_texts)
-        entry = Entry(
+            raise UsageError(f"{defense} × {ensemble}: {problem}") from problem
+        header = cells[0].header
+        victim = said.name or header["victim"]
+        content = packed(cells, whole=said.whole_texts)
+        texts = {
+            "file": f"{entry_name(victim, defense)}.jsonl.gz",
+            "sha256": digest(content),
+            "lines": content.count(b"\n"),
+        }
+        made = Entry(
             task=header["task"],
-            ensemble={"name": ensemble, "sha256": ensemble_digest(ensemble)},
+            ensemble=described(ensemble, members),
             dataset=self._dataset(header),
             victim={"name": victim, "selector": self.benchmark.victim, "fingerprint": header["spec"]["victim"]},
             defense={"name": defense, "selector": selector},
-            claimed=told["claimed"],
+            claimed={CLAIMS[key]: float(value) for key, value in said.claims.items()},
             costs=self._costs(defense, cells),
-            links=told["links"],
-            texts={},
+            links=said.links,
+            texts=texts,
             benchmark=self._benchmark(selector, ensemble),
             environment=header["environment"],
-            **summary,
+            **summary | self._doubts(defense, summary, external=said.external),
         )
-        texts = {"file": f"{entry.name}.jsonl.gz", "sha256": digest(content), "lines": content.count(b"\n")}
-        return Entry(**{**_shallow(entry), "texts": texts}), content
+        return made, content
 
-    def _cell(self, defense: str, attack: str) -> Cell:
-        """Refuses what is unfinished, and what met another victim than the defended one."""
-        cell = self.cells.get((defense, attack))
+    def _doubts(self, defense: str, summary: Mapping[str, Any], *, external: bool) -> dict[str, list[str]]:
+        """The entry's flags and warnings: what its records give, and what only the run or its submitter knew."""
+        asked_twice = [line for line in self.warnings if line.startswith("nondeterministic_victim")]
+        warnings = [*asked_twice, *summary["warnings"]]
+        known = {"external": external, "detector": self._detects(defense), "unreliable": bool(warnings)}
+        flags = [*(name for name, holds in known.items() if holds), *summary["flags"]]
+        return {"flags": list(dict.fromkeys(flags)), "warnings": warnings}
+
+    def _cell(self, defense: str, member: Member) -> Cell:
+        """Refuses what is unfinished, what met another victim than the defended one, and what isn't as published."""
+        where = f"{defense} × {member.name}"
+        cell = self.cells.get((defense, member.name))
         if cell is None or len(cell.records) < cell.header["n"]:
-            raise UsageError(f"{defense} × {attack} is not finished; the same run command goes on where it stopped")
+            raise UsageError(f"{where} is not finished; the same run command goes on where it stopped")
         if cell.header["mode"] == "transfer":
             raise UsageError(
-                f"{defense} × {attack} shows texts that fooled the undefended victim (mode transfer); the leaderboard takes "
+                f"{where} shows texts that fooled the undefended victim (mode transfer); the leaderboard takes "
                 "attacks on the defended victim: run it without --mode transfer"
             )
         draws = cell.header["spec"]["draws"]
-        if 1 < draws < DRAWS:
+        if draws == self.benchmark.draws < DRAWS:
             raise UsageError(
-                f"{defense} is random and was judged by {draws} draws; the leaderboard wants at least {DRAWS}"
+                f"{where}: a random victim is judged by at least {DRAWS} draws here, and --draws was {draws}"
             )
+        if difference := changed(cell, member):
+            raise UsageError(f"{where}: {difference}; run it again with this release")
         return cell
 
     def _dataset(self, header: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,6 +199,10 @@ class _Made:
             "source": known.get("source"),
             "note": header["note"],
         }
+
+    def _detects(self, defense: str) -> bool:
+        rows = self.table[self.table["defense"] == defense]
+        return "robust_with_rejection" in rows and bool(rows["robust_with_rejection"].notna().any())
 
     def _costs(self, defense: str, cells: Sequence[Cell]) -> dict[str, Any]:
         """Costs of the defense beside its victim, and the seconds that the attacks took."""
@@ -207,18 +224,6 @@ class _Made:
             "cascade": False,
             "mode": "adaptive",
         }
-
-
-def _shallow(entry: Entry) -> dict[str, Any]:
-    return {name: getattr(entry, name) for name in asdict(entry)}
-
-
-def _refuse_claims(claims: Mapping[str, float]) -> None:
-    for key, value in claims.items():
-        if key not in CLAIMS:
-            raise unknown("claim", key, CLAIMS)
-        if not 0 <= value <= 1:
-            raise UsageError(f"the claim {key}={value} is no fraction; write {key}=0.31 for 31 %")
 
 
 def _refuse_another(board: Path, entry: Entry) -> None:

@@ -13,14 +13,16 @@ from typing import Any
 from robustbench_nlp import ensembles
 from robustbench_nlp.data.example import content_hash
 from robustbench_nlp.defense import compose, knows
+from robustbench_nlp.ensembles import load_ensemble
 from robustbench_nlp.errors import UsageError, apart
 from robustbench_nlp.grid import Member
 from robustbench_nlp.recorded import Cell
 from robustbench_nlp.report.flags import Evidence, flags
 from robustbench_nlp.report.table import COLUMNS, is_incomplete, row, table
 from robustbench_nlp.report.worst_case import worst_case_row
+from robustbench_nlp.threat import KNOWLEDGE
 
-__all__ = ["SMALL", "changed", "ensemble_digest", "summarised"]
+__all__ = ["SMALL", "changed", "described", "ensemble_digest", "summarised"]
 
 SMALL = 100
 """Entries over fewer examples are flagged."""
@@ -85,10 +87,21 @@ def changed(cell: Cell, member: Member) -> str:
     for name, wanted in here.items():
         if spec[name] != wanted:
             mine, recorded = apart(wanted, spec[name])
-            return f"{member.name} has the {name} {mine} here and {recorded} on record"
+            return f"the {name} is {mine} here and {recorded} on record"
     return ""
 
 
 def ensemble_digest(name: str) -> str:
     """The SHA-256 sum of the published file."""
     return hashlib.sha256((files(ensembles.__name__) / f"{name}.yaml").read_bytes()).hexdigest()
+
+
+def described(name: str, members: Sequence[Member]) -> dict[str, str]:
+    """An entry's part `ensemble`; `knowledge` is what the attackers see, the most of any member."""
+    known = {member.attack.threat.knowledge for member in members}
+    return {
+        "name": name,
+        "sha256": ensemble_digest(name),
+        "knowledge": max(known, key=KNOWLEDGE.index),
+        "description": load_ensemble(name).description,
+    }

@@ -16,6 +16,7 @@ from typing import Any
 
 from rapidfuzz.distance import Levenshtein
 
+from robustbench_nlp.archives import gunzipped
 from robustbench_nlp.data.example import Example, Input
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.recorded import Cell
@@ -84,12 +85,12 @@ def compressed(content: bytes) -> bytes:
 
 
 def uncompressed(path: Path) -> bytes:
-    """Raises `UsageError` where the file is missing or damaged."""
+    """Raises `UsageError` where the file is missing or damaged, or unpacks to more than texts come to."""
     try:
-        return gzip.decompress(path.read_bytes())
+        return gunzipped(path)
     except FileNotFoundError as problem:
         raise UsageError(f"the texts {path.name} are missing beside the entry") from problem
-    except (OSError, EOFError, ValueError) as problem:
+    except OSError as problem:
         raise UsageError(f"the texts {path.name} are damaged: {problem}") from problem
 
 
@@ -105,7 +106,7 @@ def lines_of(content: bytes) -> Iterator[dict[str, Any]]:
             told = json.loads(line)
             if not isinstance(told, dict) or not isinstance(told["member"], str):
                 raise ValueError("it names no member")
-        except (ValueError, KeyError) as problem:
+        except (ValueError, KeyError, RecursionError) as problem:
             raise UsageError(f"line {number} of the texts cannot be read: {problem}") from problem
         yield told
 

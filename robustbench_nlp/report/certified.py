@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pandas as pd
 
 from robustbench_nlp.records import write_whole
+from robustbench_nlp.report.shown import escaped
 from robustbench_nlp.stats import wilson
 
 if TYPE_CHECKING:
@@ -87,8 +88,9 @@ def write(frame: pd.DataFrame, folder: Path) -> None:
     write_whole(folder / "table.csv", frame.to_csv(index=False, lineterminator="\n"))
     heads, lines = _wide(frame)
     marks = [":--", *["--:"] * (len(heads) - 1)]
-    body = "\n".join(f"| {' | '.join(cells)} |" for cells in [heads, marks, *lines]).replace("_", r"\_")
-    notes = "\n".join(f"- {line}" for line in caption(frame)).replace("_", r"\_")
+    heads, *lines = ([escaped(cell) for cell in line] for line in (heads, *lines))
+    body = "\n".join(f"| {' | '.join(cells)} |" for cells in [heads, marks, *lines])
+    notes = "\n".join(f"- {escaped(line)}" for line in caption(frame))
     write_whole(folder / "table.md", f"{body}\n\n{notes}\n")
 
 

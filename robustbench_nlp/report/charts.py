@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from robustbench_nlp.curves import Point, accuracy_by_queries, accuracy_by_words
+from robustbench_nlp.curves import Point, accuracy_by_queries, accuracy_by_words, of_fewest_words
 from robustbench_nlp.recorded import Cell
 from robustbench_nlp.records import Record
 from robustbench_nlp.report.noise_curve import noise_curve
@@ -25,7 +25,7 @@ __all__ = [
     "noise_charts",
     "query_charts",
     "reading",
-    "title_of",
+    "ticks",
     "word_charts",
 ]
 
@@ -64,11 +64,6 @@ class Heat(NamedTuple):
     floor: float | None
 
 
-def title_of(attack: str) -> str:
-    """An attack as plots head it: worst cases by their short names."""
-    return headline(attack) if attack.startswith(WORST_CASE) else attack
-
-
 def floor_of(frame: pd.DataFrame) -> float | None:
     """What a constant answer scores on the frame's first dataset; None where that is unknown."""
     known: dict[str, float] = frame.attrs.get("floor", {})
@@ -77,14 +72,15 @@ def floor_of(frame: pd.DataFrame) -> float | None:
 
 
 def query_charts(frame: pd.DataFrame, cells: Iterable[Cell]) -> list[Chart]:
-    """Accuracy against the budget of queries, worst cases first; noise and transferred texts, which spend none, have no curve."""
+    """Accuracy against the budget of queries, worst cases first; what spends none has no curve: transferred texts, and noise."""
     searched = [cell for cell in cells if cell.header["mode"] not in ("noise", "transfer")]
-    return _charts(frame, searched, "queries per example", accuracy_by_queries, _queries, log=True)
+    made = _charts(frame, searched, "queries per example", accuracy_by_queries, _queries, log=True)
+    return [chart for chart in made if chart.end > 2]
 
 
 def word_charts(frame: pd.DataFrame, cells: Iterable[Cell]) -> list[Chart]:
     """Accuracy where only successes with so many changed words count (an upper bound), worst cases first; noise has no curve."""
-    searched = [cell for cell in cells if cell.header["mode"] != "noise"]
+    searched = [of_fewest_words(cell) for cell in cells if cell.header["mode"] != "noise"]
     return _charts(frame, searched, "words changed at most", accuracy_by_words, _words)
 
 
@@ -112,7 +108,7 @@ def _charts(
         own = [cell for cell in measured if cell.name[1] == attack]
         end = max((spent(record) for cell in own for record in cell.records.values()), default=0)
         lines = tuple(Line(cell.name[0], tuple(curve(cell.records.values()))) for cell in own)
-        charts.append(Chart(title_of(attack), x_label, lines, floor_of(frame), float(max(end, 2)), log))
+        charts.append(Chart(headline(attack), x_label, lines, floor_of(frame), float(max(end, 2)), log))
     return charts
 
 
@@ -149,3 +145,13 @@ def reading(line: Line, at: float) -> float | None:
         if nearest <= x <= at:
             found, nearest = share, x
     return found
+
+
+def ticks(made: Chart) -> list[float]:
+    """Round numbers along the x axis: powers of ten and their triples, or at most eight whole steps."""
+    if made.log:
+        known = [factor * 10.0**power for power in range(7) for factor in (1, 3)]
+        found = [value for value in known if value <= made.end]
+        return found if len(found) < 7 else found[::2]
+    step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 1e4, 1e5, 1e6) if made.end / s <= 8)
+    return [step * i for i in range(int(made.end / step) + 1)]

@@ -1,4 +1,4 @@
-// The example browser: filters, pages, and word-level differences. Texts come in by textContent alone.
+// The example browser: filters, pages, and what changed word by word. Texts come in by textContent alone.
 "use strict";
 (() => {
   const byId = (name) => document.getElementById(name);
@@ -9,9 +9,7 @@
     settled: "broken by an earlier attack of the cascade", error: "error",
   };
   const INVISIBLE = /[\p{Cc}\p{Cf}\u2028\u2029\ufe00-\ufe0f\u{e0100}-\u{e01ef}]/u;
-  const TOKENS = /[\p{L}\p{N}\p{M}\p{Cf}_]+(?:['’\-‐‑][\p{L}\p{N}\p{M}\p{Cf}_]+)*|\s+|./gsu;
   const PER_PAGE = 10;
-  const MOST = 4e6; // pairs of tokens that are compared exactly
 
   const make = (tag, text, look) => {
     const made = document.createElement(tag);
@@ -21,43 +19,27 @@
   };
   const shown = (number) => (number === undefined || number === null ? "-" : String(number));
 
-  // The longest common subsequence of two lists of tokens, as runs [kept, gone, new].
-  const differences = (a, b) => {
-    let start = 0;
-    while (start < a.length && start < b.length && a[start] === b[start]) start += 1;
-    let end = 0;
-    while (end < a.length - start && end < b.length - start && a[a.length - 1 - end] === b[b.length - 1 - end]) end += 1;
-    const x = a.slice(start, a.length - end);
-    const y = b.slice(start, b.length - end);
-    const runs = a.slice(0, start).map((token) => [0, token]);
-    if (x.length * y.length > MOST) {
-      runs.push(...x.map((token) => [-1, token]), ...y.map((token) => [1, token]));
-    } else {
-      const width = y.length + 1;
-      const best = new Uint16Array((x.length + 1) * width);
-      for (let i = x.length - 1; i >= 0; i -= 1) {
-        for (let j = y.length - 1; j >= 0; j -= 1) {
-          const at = i * width + j;
-          best[at] = x[i] === y[j] ? best[at + width + 1] + 1 : Math.max(best[at + width], best[at + 1]);
-        }
-      }
-      let i = 0;
-      let j = 0;
-      while (i < x.length || j < y.length) {
-        if (i < x.length && j < y.length && x[i] === y[j]) { runs.push([0, x[i]]); i += 1; j += 1; }
-        else if (j >= y.length || (i < x.length && best[(i + 1) * width + j] >= best[i * width + j + 1])) { runs.push([-1, x[i]]); i += 1; }
-        else { runs.push([1, y[j]]); j += 1; }
-      }
+  // An attacked text from the clean one and its differences (start, length, what stands there now, …), and both as runs:
+  // 0 kept, -1 gone, 1 new.
+  const runsOf = (clean, changes) => {
+    const runs = [];
+    let at = 0;
+    for (let i = 0; i < changes.length; i += 3) {
+      const [start, length, put] = changes.slice(i, i + 3);
+      runs.push([0, clean.slice(at, start)], [-1, clean.slice(start, start + length)], [1, put]);
+      at = start + length;
     }
-    return runs.concat(a.slice(a.length - end).map((token) => [0, token]));
+    runs.push([0, clean.slice(at)]);
+    return runs.filter((run) => run[1] !== "");
   };
+  const attackedOf = (clean, changes) => runsOf(clean, changes).filter((run) => run[0] >= 0).map((run) => run[1]).join("");
 
   const named = (character) => `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
-  // A token with its invisible characters named.
-  const put = (target, token) => {
+  // A text with its invisible characters named.
+  const put = (target, content) => {
     let plain = "";
     const flush = () => { if (plain) target.append(plain); plain = ""; };
-    for (const character of token) {
+    for (const character of content) {
       if (INVISIBLE.test(character) && character !== "\n" && character !== "\t") {
         flush();
         target.append(make("span", named(character), "code"));
@@ -73,12 +55,11 @@
     const box = make("div");
     const text = make("p");
     text.dir = "auto";
-    let open = null;
-    for (const [kind, token] of runs) {
+    for (const [kind, part] of runs) {
       if (kind === -sign) continue;
-      if (kind === 0) { open = null; put(text, token); continue; }
-      if (!open) { open = make(sign < 0 ? "del" : "ins"); text.append(open); }
-      put(open, token);
+      const mark = kind === 0 ? text : make(sign < 0 ? "del" : "ins");
+      put(mark, part);
+      if (kind !== 0) text.append(mark);
     }
     box.append(make("h4", name), text);
     return box;
@@ -96,7 +77,7 @@
     const [id, original, gold] = data.examples[row[EXAMPLE]];
     const clean = data.texts[original];
     const known = row[ATTACKED] !== undefined && row[ATTACKED] !== null;
-    const attacked = known ? data.texts[row[ATTACKED]] : clean;
+    const attacked = known ? attackedOf(clean, row[ATTACKED]) : clean;
     const box = make("article", undefined, "example");
     const head = make("h3", `${label(gold)}, predicted ${label(row[CLEAN])}${percent(row[CLEAN_SHARE])}`);
     if (known) head.append(` → ${label(row[PREDICTION])}${percent(row[SHARE])}`);
@@ -104,19 +85,23 @@
     head.append(" ", make("span", MEANING[name] ?? name, `outcome ${name}`));
     const pair = make("div", undefined, "pair");
     if (known) {
-      const runs = differences(clean.match(TOKENS) ?? [], attacked.match(TOKENS) ?? []);
+      const runs = runsOf(clean, row[ATTACKED]);
       pair.append(side("clean", runs, -1), side("attacked", runs, 1));
     } else pair.append(side("clean", [[0, clean]], -1));
-    const facts = [`${cell.defense} × ${cell.attack}`, `example ${id}`, `queries ${shown(row[QUERIES])}`];
+    const facts = [`${cell.defense} × ${cell.attack}`, `queries ${shown(row[QUERIES])}`];
     if (row[WORDS] !== undefined && row[WORDS] !== null) facts.push(`words changed ${row[WORDS]} of ${shown(row[TOTAL])}`, `characters ${shown(row[EDITS])}`);
     if (known) {
       const odd = foreign(clean, attacked);
       if (odd.length) facts.push(`new characters ${odd.slice(0, 12).join(", ")}${odd.length > 12 ? ", …" : ""}`);
     }
     if (row[SIMILARITY] !== undefined && row[SIMILARITY] !== null) facts.push(`similarity ${row[SIMILARITY]}`);
-    if (row[WINNER] !== undefined && row[WINNER] !== null) facts.push(`broken by ${data.texts[row[WINNER]]}`);
+    if (row[WINNER] !== undefined && row[WINNER] !== null && data.texts[row[WINNER]] !== cell.name) facts.push(`broken by ${data.texts[row[WINNER]]}`);
     if (row[ERROR] !== undefined && row[ERROR] !== null) facts.push(data.texts[row[ERROR]]);
-    box.append(head, pair, make("p", facts.join(" · "), "muted small"));
+    const link = make("a", `example ${id}`);
+    link.href = `#example=${encodeURIComponent(id)}`;
+    const line = make("p", undefined, "muted small");
+    line.append(link, ` · ${facts.join(" · ")}`);
+    box.append(head, pair, line);
     return box;
   };
 
@@ -138,7 +123,9 @@
 
   const select = () => {
     const wanted = search.value.trim().toLowerCase();
-    const holds = wanted ? data.texts.map((text) => text.toLowerCase().includes(wanted)) : null;
+    const clean = (row) => data.texts[data.examples[row[EXAMPLE]][1]];
+    const holds = (row) => clean(row).toLowerCase().includes(wanted) || data.examples[row[EXAMPLE]][0] === wanted
+      || (row[ATTACKED] ? attackedOf(clean(row), row[ATTACKED]).toLowerCase().includes(wanted) : false);
     const number = outcome.value === "" ? -1 : data.outcomes.indexOf(outcome.value);
     found = [];
     for (const cell of data.cells) {
@@ -146,7 +133,7 @@
       if (attack.value !== "" && cell.name !== attack.value) continue;
       for (const row of cell.rows) {
         if (number >= 0 && row[OUTCOME] !== number) continue;
-        if (holds && !holds[data.examples[row[EXAMPLE]][1]] && !holds[row[ATTACKED]] && data.examples[row[EXAMPLE]][0] !== wanted) continue;
+        if (wanted && !holds(row)) continue;
         found.push([cell, row]);
       }
     }
@@ -175,7 +162,18 @@
         byId("example-list").focus({ preventScroll: true });
       });
     }
-    select();
+    // A link to report.html#example=ID shows that example under every attack.
+    const linked = () => {
+      const [, id] = /^#example=(.+)$/.exec(location.hash) ?? [];
+      if (id === undefined) return false;
+      for (const control of [defense, attack, outcome]) control.value = "";
+      search.value = decodeURIComponent(id);
+      select();
+      byId("examples").scrollIntoView();
+      return true;
+    };
+    addEventListener("hashchange", linked);
+    if (!linked()) select();
     document.documentElement.dataset.ready = "";
   };
   requestAnimationFrame(() => setTimeout(start)); // the tables are seen before the texts are read

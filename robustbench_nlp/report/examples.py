@@ -1,17 +1,21 @@
-"""The examples of a report as compact data: every text once, a short row a record."""
+"""The examples of a report as compact data: every clean text once, a short row a record, attacked texts as their differences."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from math import isfinite
 from typing import Any, get_args
+
+from rapidfuzz.distance import Levenshtein
 
 from robustbench_nlp.data.example import Input
 from robustbench_nlp.recorded import Cell
 from robustbench_nlp.records import Outcome, Record
-from robustbench_nlp.report.charts import title_of
+from robustbench_nlp.report.shown import headline
+from robustbench_nlp.text import Text
 
-__all__ = ["ROW", "examples"]
+__all__ = ["OUTCOMES", "ROW", "differences", "examples"]
 
 OUTCOMES: tuple[str, ...] = get_args(Outcome)
 ROW = (
@@ -35,31 +39,34 @@ def examples(cells: Sequence[Cell]) -> dict[str, Any]:
     """JSON-able data of all records.
 
     `texts` are numbered strings, `examples` are [id, text, label], and a cell's `rows` are as `ROW` says: `example` is a number in
-    `examples`, `attacked` one in `texts` (None where no text was tried, or the clean one was left), `outcome` one in `outcomes`.
+    `examples`, `outcome` one in `outcomes`, `attacked` are `differences` (None where no text was tried, or the clean one was left).
     """
     texts = _Pool()
     known: dict[str, int] = {}
     shared: list[list[Any]] = []
+    clean: list[Text] = []
     made = []
     for cell in cells:
         rows = []
         for record in cell.records.values():
             if record.example_id not in known:
                 known[record.example_id] = len(shared)
+                clean.append(Text(_text(record.original) or ""))
                 shared.append([record.example_id, texts.number(_text(record.original)), record.label])
-            rows.append(_row(known[record.example_id], record, texts))
+            number = known[record.example_id]
+            rows.append(_row(number, record, clean[number], texts))
         defense, attack = cell.name
-        made.append({"defense": defense, "attack": title_of(attack), "name": attack, "rows": rows})
+        made.append({"defense": defense, "attack": headline(attack), "name": attack, "rows": rows})
     names = next((list(cell.header["label_names"]) for cell in cells if cell.header.get("label_names")), [])
     return {"outcomes": OUTCOMES, "labels": names, "texts": list(texts.numbers), "examples": shared, "cells": made}
 
 
-def _row(example: int, record: Record, texts: _Pool) -> list[Any]:
-    changed = record.adversarial is not None and record.adversarial != record.original
+def _row(example: int, record: Record, clean: Text, texts: _Pool) -> list[Any]:
+    attacked = _text(record.adversarial)
     row = [
         *(example, OUTCOMES.index(record.outcome), record.clean_prediction),
         _share(record.clean_output, record.clean_prediction),
-        texts.number(_text(record.adversarial)) if changed else None,
+        differences(clean, Text(attacked)) if attacked is not None and attacked != str(clean) else None,
         record.adversarial_prediction,
         _share(record.adversarial_output, record.adversarial_prediction),
         *(record.queries, record.words_changed, record.words_total, record.edits_chars),
@@ -70,6 +77,25 @@ def _row(example: int, record: Record, texts: _Pool) -> list[Any]:
     while row[-1] is None:
         row.pop()
     return row
+
+
+def differences(clean: Text, attacked: Text) -> list[Any]:
+    """How a text was changed, word by word: start, length and what stands there now, for one place after another.
+
+    Starts and lengths are in the clean text and count UTF-16 units, as browsers do.
+    """
+    before, after = ([piece for piece in text.pieces if piece] for text in (clean, attacked))  # "" would pass for "\0"
+    starts = list(accumulate(map(_units, before), initial=0))
+    found: list[Any] = []
+    for change in Levenshtein.opcodes(before, after):
+        if change.tag != "equal":
+            start, end = starts[change.src_start], starts[change.src_end]
+            found += [start, end - start, "".join(after[change.dest_start : change.dest_end])]
+    return found
+
+
+def _units(string: str) -> int:
+    return len(string) if string.isascii() else len(string) + sum(character > "\uffff" for character in string)
 
 
 def _text(given: Input | None) -> str | None:

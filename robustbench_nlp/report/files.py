@@ -8,16 +8,21 @@ from pathlib import Path
 
 import pandas as pd
 
+from robustbench_nlp.curves import curves
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.recorded import Cell, recorded_cells
 from robustbench_nlp.records import write_whole
 from robustbench_nlp.report.latex import latex
+from robustbench_nlp.report.model_index import model_index
 from robustbench_nlp.report.ranks import ranking, ranking_markdown, ties
+from robustbench_nlp.report.sheet import sheet
 from robustbench_nlp.report.shown import markdown
 from robustbench_nlp.report.table import row, table
+from robustbench_nlp.report.valid import valid_markdown
 from robustbench_nlp.report.web import web
+from robustbench_nlp.validity import rechecked
 
-__all__ = ["DEFAULTS", "FORMATS", "written"]
+__all__ = ["DEFAULTS", "FORMATS", "tabled", "written"]
 
 Cells = Sequence[Cell]
 
@@ -47,14 +52,38 @@ def _parquet(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
 
 def _ranking(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
     found = ranking(cells)
+    found.attrs["flags"] = frame.attrs.get("flags", [])
     write_whole(folder / "ranking.csv", found.to_csv(index=False, lineterminator="\n"))
     write_whole(folder / "ranking.md", ranking_markdown(found))
     return folder / "ranking.md"
 
 
+def _valid(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+    found = rechecked(cells)
+    found.attrs["flags"] = frame.attrs.get("flags", [])
+    write_whole(folder / "valid.csv", found.to_csv(index=False, lineterminator="\n"))
+    write_whole(folder / "valid.md", valid_markdown(found))
+    return folder / "valid.md"
+
+
+def _curves(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+    write_whole(folder / "curves.csv", curves(cells).to_csv(index=False, lineterminator="\n"))
+    return folder / "curves.csv"
+
+
+def _sheet(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+    write_whole(folder / "examples.csv", "\ufeff" + sheet(cells))  # the mark tells spreadsheets that it is UTF-8
+    return folder / "examples.csv"
+
+
 def _html(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
     write_whole(folder / "report.html", web(frame, cells))
     return folder / "report.html"
+
+
+def _model_index(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+    write_whole(folder / "model-index.yaml", model_index(frame))
+    return folder / "model-index.yaml"
 
 
 FORMATS: dict[str, Callable[[pd.DataFrame, Cells, Path], Path]] = {
@@ -63,7 +92,11 @@ FORMATS: dict[str, Callable[[pd.DataFrame, Cells, Path], Path]] = {
     "latex": _latex,
     "parquet": _parquet,
     "ranking": _ranking,
+    "valid": _valid,
+    "curves": _curves,
     "html": _html,
+    "model-index": _model_index,
+    "sheet": _sheet,
 }
 DEFAULTS = ("csv", "md", "latex", "html")
 """What is written unless a user names formats."""
@@ -75,13 +108,20 @@ def written(folder: Path, formats: Sequence[str]) -> list[Path]:
     for name in formats:
         if name not in FORMATS:
             raise unknown("format", name, FORMATS)
+    frame, cells = tabled(folder)
+    return [FORMATS[name](frame, cells, folder) for name in formats]
+
+
+def tabled(folder: Path) -> tuple[pd.DataFrame, list[Cell]]:
+    """A run folder's table and the cells that it is computed from; its `attrs` hold floors, notes, the run's warnings (`flags`),
+    ties and versions. Raises `UsageError` where there is no run."""
     cells = recorded_cells(folder)
     frame = table([row(cell.header, list(cell.records.values())) for cell in cells])
     frame = _completed(frame, folder)
     if (folder / "manifest.json").exists():
         frame.attrs["flags"] = json.loads((folder / "manifest.json").read_text("utf-8")).get("warnings", [])
-    frame.attrs |= ties(cells)
-    return [FORMATS[name](frame, cells, folder) for name in formats]
+    frame.attrs |= ties(cells) | {"versions": _versions(cells)}
+    return frame, cells
 
 
 def _completed(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
@@ -95,3 +135,15 @@ def _completed(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
     merged = frame.merge(old[[*keys, *further]].drop_duplicates(keys), on=keys, how="left") if further else frame
     merged.attrs = frame.attrs
     return merged
+
+
+def _versions(cells: Cells) -> str:
+    """What decides numbers beside the settings, in words; of cells that were recorded with several versions, all of them."""
+    known: dict[str, list[str]] = {}
+    for cell in cells:
+        environment = cell.header.get("environment", {})
+        versions = {"Python": environment.get("python"), **environment.get("packages", {})}
+        for name in ("Python", "torch", "transformers"):
+            if versions.get(name) and versions[name] not in known.setdefault(name, []):
+                known[name].append(str(versions[name]))
+    return ", ".join(f"{name} {' and '.join(found)}" for name, found in known.items())

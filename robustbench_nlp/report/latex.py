@@ -8,16 +8,19 @@ from typing import Any
 
 import pandas as pd
 
+from robustbench_nlp.console import printable
 from robustbench_nlp.report.shown import caption, headline, marked
 
 __all__ = ["latex"]
 
-PREAMBLE = "% \\usepackage{booktabs, graphicx, siunitx}"
+PREAMBLE = "% In the preamble: \\usepackage{booktabs, graphicx, siunitx}"
 TIE = r"$^{\approx}$"
+_COLUMN = f"S[table-format=3.1, table-space-text-post={TIE}]"
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    " %": r"\,\%",
     **{mark: f"\\{mark}" for mark in "&%$#_{}"},
     "≥": r"$\geq$",
     "≈": r"$\approx$",
@@ -26,12 +29,13 @@ _SPECIAL = {
     "–": "--",
     "−": "$-$",
 }
+_LABEL = re.compile(r"[^A-Za-z0-9]+")
 _MARK = re.compile("|".join(map(re.escape, _SPECIAL)))
 
 
 def latex(frame: pd.DataFrame) -> str:
     """A floating table for each victim and data set: a line a defense, a column an attack, robust accuracies in percent, marked
-    as `shown.marked` does."""
+    as `shown.marked` does; with what `frame.attrs` says of `versions`."""
     measured = marked(frame[frame["robust_accuracy"].notna()])
     parts = [_table(part) for _, part in measured.groupby(["dataset", "victim"], sort=False)]
     return "\n\n".join([PREAMBLE, *parts]) + "\n"
@@ -45,18 +49,19 @@ def _table(part: pd.DataFrame) -> str:
     for defense in defenses:
         numbers = [_number(clean[defense]), *(_marked(cells.get((defense, attack))) for attack in attacks)]
         rows.append(" & ".join([_escaped(defense), *numbers]) + r" \\")
-    heads = " & ".join(
-        ["defense", "clean", *(f"\\rotatebox{{60}}{{{_escaped(headline(attack))}}}" for attack in attacks)]
-    )
-    first = part.iloc[0]
+    heads = ["defense", "{clean}", *(f"{{\\rotatebox{{90}}{{{_escaped(headline(attack))}}}}}" for attack in attacks)]
+    victim, dataset = (str(part.iloc[0][name]) for name in ("victim", "dataset"))
+    title = _escaped(f"Robust accuracy of {victim} on {dataset} in percent.")
     return "\n".join(
         [
             r"\begin{table}",
             r"  \centering",
-            f"  \\caption{{Robust accuracy of {_escaped(str(first['victim']))} in percent. {_escaped(' '.join(caption(part)))}}}",
-            f"  \\begin{{tabular}}{{l{'r' * (len(attacks) + 1)}}}",
+            r"  \sisetup{detect-weight}",
+            f"  \\caption[{{{title}}}]{{{title} {_escaped(' '.join(_told(part)))}}}",
+            f"  \\label{{tab:robust-{_LABEL.sub('-', victim)}-{_LABEL.sub('-', dataset)}}}",
+            f"  \\begin{{tabular}}{{l*{{{len(attacks) + 1}}}{{{_COLUMN}}}}}",
             r"    \toprule",
-            f"    {heads} \\\\",
+            f"    {' & '.join(heads)} \\\\",
             r"    \midrule",
             *(f"    {row}" for row in rows),
             r"    \bottomrule",
@@ -66,17 +71,24 @@ def _table(part: pd.DataFrame) -> str:
     )
 
 
+def _told(part: pd.DataFrame) -> list[str]:
+    """The caption's sentences: those below every table, and what a paper must say besides."""
+    free = [] if part["max_queries"].notna().any() else ["No attack has a budget of queries."]
+    versions = part.attrs.get("versions", "")
+    return [*caption(part), *free, *([f"Made with {versions}."] if versions else [])]
+
+
 def _marked(row: Mapping[Hashable, Any] | None) -> str:
     """A cell's robust accuracy: bold where it is the best, with `TIE` where it can't be told from that."""
     if row is None:
-        return "--"
+        return "{--}"
     number = _number(row["robust_accuracy"])
-    return f"\\textbf{{{number}}}" if row["best"] else number + TIE * bool(row["tied"])
+    return rf"\bfseries {number}" if row["best"] else number + TIE * bool(row["tied"])
 
 
 def _number(share: float) -> str:
-    return f"\\num{{{100 * share:.1f}}}"
+    return f"{100 * share:.1f}"
 
 
 def _escaped(text: str) -> str:
-    return _MARK.sub(lambda match: _SPECIAL[match.group()], " ".join(text.split()))
+    return _MARK.sub(lambda match: _SPECIAL[match.group()], " ".join(printable(text).split()))

@@ -10,14 +10,15 @@ import pandas as pd
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.ranking import ALPHA, standings
 from robustbench_nlp.recorded import Cell
-from robustbench_nlp.report.shown import escaped, headline, percent
+from robustbench_nlp.report.collapse import Answers, no_better_than_constant
+from robustbench_nlp.report.shown import escaped, headline, percent, warned
 from robustbench_nlp.report.table import INCOMPLETE, TIES, UNTOLD, WORST_CASE
 
 __all__ = ["COLUMNS", "ranking", "ranking_markdown", "ties"]
 
 COLUMNS = (
     *("dataset", "split", "victim", "attack", "rank", "defense", "n", "errors", "clean_accuracy"),
-    *("robust_accuracy", "robust_low", "robust_high", "p_best", "better", "floor"),
+    *("robust_accuracy", "robust_low", "robust_high", "p_best", "better", "floor", "at_floor"),
 )
 """The columns of ranking.csv, in order."""
 
@@ -39,7 +40,8 @@ def ties(cells: Iterable[Cell]) -> dict[str, Any]:
 
 def ranking(cells: Iterable[Cell]) -> pd.DataFrame:
     """A row a defense and attack, worst cases first, with `COLUMNS`: `better` lists the defenses that are significantly better,
-    `p_best` is the p-value against the best by Holm over all pairs under the attack, `floor` what a constant answer scores.
+    `p_best` is the p-value against the best by Holm over all pairs under the attack, `floor` what a constant answer scores, `at_floor` whether the
+    clean accuracy is not significantly above it.
 
     Rates are fractions in [0, 1]; an errored example is not right. Raises `UsageError` without the extra `stats`, for more
     than two defenses.
@@ -65,6 +67,7 @@ def ranking(cells: Iterable[Cell]) -> pd.DataFrame:
                     "p_best": standing.p_best,
                     "better": ", ".join(standing.better),
                     "floor": cell.floor(),
+                    "at_floor": bool(no_better_than_constant(Answers.of([cell.records.values()]))),
                 }
             )
     return pd.DataFrame(rows, columns=[*COLUMNS])
@@ -75,6 +78,8 @@ def ranking_markdown(frame: pd.DataFrame) -> str:
     parts = [
         f"## {escaped(headline(str(attack)))}\n\n{_table(part)}" for attack, part in frame.groupby("attack", sort=False)
     ]
+    if frame.empty:
+        return "# Ranking\n\nNo attack of this run says anything of robustness.\n"
     first = frame.iloc[0]
     notes = [
         f"{first['victim']} on {first['dataset']}, {first['split']} split.",
@@ -82,7 +87,9 @@ def ranking_markdown(frame: pd.DataFrame) -> str:
         "all pairs under the attack, 5 %); ≈: can't be told from the best; p: against the best, after Holm.",
         "Intervals: 95 % Wilson; robust = right under attack / n; an errored example is not right ((!): more than 1 % of them).",
     ]
-    body = "\n".join(f"- {escaped(note)}" for note in notes)
+    if frame["at_floor"].any():
+        notes.append("∅: right without an attack no more often than a constant answer; its rank may be that of one.")
+    body = "\n".join(f"- {escaped(note)}" for note in [*warned(frame), *notes])
     return "\n".join(["# Ranking", "", *parts, body, ""])
 
 
@@ -98,9 +105,10 @@ def _table(part: pd.DataFrame) -> str:
             lines.append(constant)
             constant = ""
         tied = " ≈" if row["p_best"] >= ALPHA and row["robust_accuracy"] < highest else ""
+        constant_like = " ∅" if row["at_floor"] else ""
         wrong = " (!)" if row["errors"] > INCOMPLETE * row["n"] else ""
         lines.append(
-            f"| {row['rank']} | {escaped(row['defense'])}{wrong} | {row['n']} | {percent(row['clean_accuracy'])} | "
+            f"| {row['rank']} | {escaped(row['defense'])}{constant_like}{wrong} | {row['n']} | {percent(row['clean_accuracy'])} | "
             f"{percent(row['robust_accuracy'])} [{percent(row['robust_low'])}–{percent(row['robust_high'])}]{tied} | "
             f"{row['p_best']:.2g} | {escaped(row['better'])} |"
         )

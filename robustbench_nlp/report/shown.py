@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from robustbench_nlp.console import printable
 from robustbench_nlp.ensembles import ensemble_names
 from robustbench_nlp.records import write_whole
 from robustbench_nlp.report.table import (
@@ -25,7 +26,7 @@ from robustbench_nlp.report.table import (
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["caption", "escaped", "headline", "markdown", "marked", "percent", "render", "summary", "write"]
+__all__ = ["caption", "escaped", "headline", "markdown", "marked", "percent", "render", "summary", "warned", "write"]
 
 
 def write(frame: pd.DataFrame, folder: Path) -> None:
@@ -91,12 +92,18 @@ def caption(frame: pd.DataFrame) -> list[str]:
     if (frame["mode"] == "transfer").any():
         lines.append("Transfer: texts found against the undefended victim, shown to the defended ones; not adaptive.")
     lines += [f"Incomplete (!): {line}." for line in incomplete(frame)]
-    lines += [f"Warning: {line}" for line in frame.attrs.get("flags", ())]
+    lines += warned(frame)
     lines.append(
-        "Intervals: 95 % Wilson; robust = right under attack / n; ASR = successes / attempted. "
+        "Intervals: 95 % Wilson; robust = right under attack / n; ASR = successes / attempted; queries: mean over attempted, words "
+        "changed: over successes. "
         f"robustbench-nlp {version('robustbench-nlp')}, records schema {_listed(frame['schema'])}."
     )
     return lines
+
+
+def warned(frame: pd.DataFrame) -> list[str]:
+    """The run's automatic warnings, as every page of it has them."""
+    return [f"Warning: {line}" for line in frame.attrs.get("flags", ())]
 
 
 def _reduced(row: Mapping[Hashable, Any]) -> str:
@@ -110,9 +117,10 @@ def _costs(row: Mapping[Hashable, Any]) -> str:
     trained, texts = row["train_ratio"], row["forwards_per_prediction"]
     training = "training time unknown" if pd.isna(trained) else f"training {trained:.1f} × the victim's"
     draws = "" if row.get("draws", 1) == 1 else f"; scores average {row['draws']} draws, a query each"
+    ratio = row["latency_ratio"]
     return (
         f"{training if trained else 'no training'}; a prediction reads {texts} text{'s' * (texts != 1)} and "
-        f"takes {row['latency_ratio']:.1f} × the time{draws}"
+        f"takes {'an unknown' if pd.isna(ratio) else f'{ratio:.1f} × the'} time{draws}"
     )
 
 
@@ -256,6 +264,8 @@ def markdown(frame: pd.DataFrame) -> str:
 
 
 def escaped(text: str) -> str:
+    """A cell or line of Markdown that shows the text and does nothing: no markup, no HTML, no link, no second line."""
+    text = " ".join(printable(text).split())
     for mark in "\\|*_<`":
         text = text.replace(mark, "\\" + mark)
-    return text
+    return text.replace("](", "]\\(").replace("][", "]\\[")

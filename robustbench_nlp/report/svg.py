@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import log10
 
-from robustbench_nlp.report.charts import Chart, Line, reading
+from robustbench_nlp.report.charts import Chart, Line, reading, ticks
 from robustbench_nlp.report.page import escaped
 
 __all__ = ["STYLES", "chart", "interval", "legend"]
@@ -94,16 +94,6 @@ def _grid(made: Chart) -> list[str]:
     if made.floor is not None:
         parts.append(f'<path class="floor" d="M{_LEFT} {_y(made.floor):.1f}H{right}"/>')
     return parts
-
-
-def ticks(made: Chart) -> list[float]:
-    """Round numbers along the x axis: powers of ten and their triples, or at most eight whole steps."""
-    if made.log:
-        known = [factor * 10.0**power for power in range(7) for factor in (1, 3)]
-        found = [value for value in known if value <= made.end]
-        return found if len(found) < 7 else found[::2]
-    step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 1e4, 1e5, 1e6) if made.end / s <= 8)
-    return [step * i for i in range(int(made.end / step) + 1)]
 
 
 def _line(made: Chart, line: Line, number: int) -> str:

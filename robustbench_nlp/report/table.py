@@ -21,9 +21,11 @@ __all__ = [
     "TIES",
     "UNTOLD",
     "WORST_CASE",
+    "average",
     "floor",
     "incomplete",
     "is_incomplete",
+    "rate",
     "robust_if_errors_right",
     "row",
     "table",
@@ -68,26 +70,26 @@ def row(cell: Mapping[str, Any], records: Sequence[Record]) -> dict[str, Any]:
         for record in records
     )
     values = {
-        **{name: cell.get(name) for name in COLUMNS[:9]},
+        **{name: _storable(cell.get(name)) for name in COLUMNS[:9]},
         "n": n,
         "skipped": outcomes["skipped"],
         "attempted": len(attempted),
         "successes": len(successes),
         "errors": outcomes["error"],
-        **_rate(("clean_accuracy", "clean_low", "clean_high"), clean_right, n),
-        **_rate(("robust_accuracy", "robust_low", "robust_high"), outcomes["failed"], n),
-        **_rate(("attack_success_rate", "asr_low", "asr_high"), len(successes), len(attempted)),
-        "queries_mean": _mean(record.queries for record in attempted),
+        **rate(("clean_accuracy", "clean_low", "clean_high"), clean_right, n),
+        **rate(("robust_accuracy", "robust_low", "robust_high"), outcomes["failed"], n),
+        **rate(("attack_success_rate", "asr_low", "asr_high"), len(successes), len(attempted)),
+        "queries_mean": average(record.queries for record in attempted),
         "queries_median": float(median(record.queries for record in attempted)) if attempted else nan,
-        "forwards_mean": _mean(record.forwards for record in attempted),
-        "words_changed_mean": _mean(record.words_changed for record in successes),
-        "similarity_mean": _mean(record.similarity for record in successes),
+        "forwards_mean": average(record.forwards for record in attempted),
+        "words_changed_mean": average(record.words_changed for record in successes),
+        "similarity_mean": average(record.similarity for record in successes),
         "seconds": fsum(record.seconds for record in records),
         **{name: cell.get(name) for name in COLUMNS[-3:]},
     }
     if cell.get("mode") == REDUCTION:
         told = ("robust_accuracy", "robust_low", "robust_high", "attack_success_rate", "asr_low", "asr_high")
-        values |= dict.fromkeys(told, nan) | {"words_left_mean": _mean(map(_words_left, attempted))}
+        values |= dict.fromkeys(told, nan) | {"words_left_mean": average(map(_words_left, attempted))}
     return values | {"floor": floor(records), "note": cell.get("note") or ""}
 
 
@@ -97,8 +99,14 @@ def floor(records: Iterable[Record]) -> float:
     return max(labels.values()) / labels.total() if labels else nan
 
 
-def _rate(names: tuple[str, str, str], successes: int, n: int) -> dict[str, float]:
+def rate(names: tuple[str, str, str], successes: int, n: int) -> dict[str, float]:
+    """A share of n and the ends of its 95 % Wilson interval, under the names given; NaN where n is 0."""
     return dict(zip(names, (successes / n if n else nan, *wilson(successes, n)), strict=True))
+
+
+def _storable(value: Any) -> Any:
+    """A name as tables can hold it: halves of characters, which a file's name may have, written out."""
+    return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
 
 
 def _words_left(reduced: Record) -> int | None:
@@ -107,7 +115,8 @@ def _words_left(reduced: Record) -> int | None:
     return reduced.words_total - reduced.words_changed * (reduced.outcome == "success")
 
 
-def _mean(numbers: Iterable[float | None]) -> float:
+def average(numbers: Iterable[float | None]) -> float:
+    """The mean of those that are known; NaN where none is."""
     known = [float(number) for number in numbers if number is not None]
     return mean(known) if known else nan
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -16,14 +17,13 @@ from robustbench_nlp.report.charts import (
     heat,
     noise_charts,
     query_charts,
-    title_of,
     word_charts,
 )
 from robustbench_nlp.report.examples import OUTCOMES, examples
 from robustbench_nlp.report.page import Column, Row, Value, escaped
-from robustbench_nlp.report.shown import caption
+from robustbench_nlp.report.shown import caption, headline, marked, percent
 from robustbench_nlp.report.svg import chart, interval, legend
-from robustbench_nlp.report.table import REDUCTION, WORST_CASE
+from robustbench_nlp.report.table import REDUCTION, WORST_CASE, is_incomplete, robust_if_errors_right
 
 __all__ = ["web"]
 
@@ -32,15 +32,16 @@ _COLUMNS = (
     Column("attack"),
     Column("clean %", number=True, about="share that is right without an attack"),
     Column("robust % [95 %]", number=True, about="share that is right without an attack and under it"),
-    Column(
-        "0–100 %", about="dot and bar: robust with its interval; tick: clean; dotted: a constant answer", sorts=False
-    ),
+    Column("0–100 %", sorts=False),
     Column("ASR %", number=True, low=True, about="attack success rate: successes / attempted"),
     Column("queries", number=True, about="mean per attempted example"),
-    Column("words changed", number=True, about="mean per success"),
+    Column("words", number=True, about="changed, mean per success"),
     Column("similarity", number=True, about="mean per success"),
     Column("errors", number=True, low=True),
+    Column("robust % if errors right", number=True, about="had every example that ended in an error stayed right"),
 )
+_ERRORS = 2
+"""The last columns, which only a table with errors has."""
 
 
 def web(frame: pd.DataFrame, cells: Sequence[Cell]) -> str:
@@ -88,14 +89,16 @@ def _summary(frame: pd.DataFrame) -> str:
     lines = caption(bare)
     doubts = [line for line in lines if line.startswith("Incomplete")]
     doubts += [str(flag) for flag in frame.attrs.get("flags", ())]
-    rows = sorted(frame.to_dict("records"), key=lambda row: not str(row["attack"]).startswith(WORST_CASE))
+    told = marked(frame).assign(if_errors_right=robust_if_errors_right(frame), incomplete=is_incomplete(frame))
+    rows = sorted(told.to_dict("records"), key=lambda row: not str(row["attack"]).startswith(WORST_CASE))
     measured = [row for row in rows if row["mode"] != REDUCTION]
     with_errors = bool((frame["errors"] > 0).any())
-    columns = _COLUMNS if with_errors else _COLUMNS[:-1]
+    columns = _COLUMNS if with_errors else _COLUMNS[:-_ERRORS]
     made = [_row(row, frame, len(columns)) for row in measured]
-    told = f"{frame.iloc[0]['victim']} on {frame.iloc[0]['dataset']}: accuracy without and under each attack; headings sort"
-    notes = "".join(f"<li>{escaped(line)}</li>" for line in lines if line not in doubts)
-    return f'{_doubts(doubts, "flags" in frame.attrs)}{page.table("results", told, columns, made)}<ul class="notes">{notes}</ul>'
+    title = f"{frame.iloc[0]['victim']} on {frame.iloc[0]['dataset']}: accuracy without and under each attack; headings sort"
+    key = "Bars: 0 to 100 %; dot and line: robust accuracy and its interval; tick: clean accuracy; dotted: a constant answer."
+    notes = "".join(f"<li>{escaped(line)}</li>" for line in [key, *lines] if line not in doubts)
+    return f'{_doubts(doubts, "flags" in frame.attrs)}{page.table("results", title, columns, made) if made else ""}<ul class="notes">{notes}</ul>'
 
 
 def _doubts(lines: Sequence[str], known: bool) -> str:
@@ -110,29 +113,33 @@ def _doubts(lines: Sequence[str], known: bool) -> str:
 def _row(row: Mapping[Hashable, Any], frame: pd.DataFrame, width: int) -> Row:
     attack = str(row["attack"])
     known = not pd.isna(row["robust_accuracy"])
-    robust = f"{_percent(row['robust_accuracy'])} [{_percent(row['robust_low'])}–{_percent(row['robust_high'])}]"
+    robust = f"{percent(row['robust_accuracy'])} [{percent(row['robust_low'])}–{percent(row['robust_high'])}]"
+    robust += " ≈" if row["tied"] else ""
+    name = escaped(headline(attack) + ("\u00a0†" if row.get("known") is True else ""))
+    worst = attack.startswith(WORST_CASE)
     ends = (row["robust_low"], row["robust_accuracy"], row["robust_high"], row["clean_accuracy"])
     values = [
         Value(str(row["defense"])),
-        Value(title_of(attack) + (" †" if row.get("known") is True else "")),
+        Value("", markup=f"<em>{name}</em>" if worst else name),
         _number(row["clean_accuracy"], 100),
-        Value(robust if known else "-", float(row["robust_accuracy"])),
+        Value(
+            robust if known else "-",
+            float(row["robust_accuracy"]),
+            f"<strong>{robust}</strong>" if row["best"] else None,
+        ),
         Value("", markup=interval(*ends, floor_of(frame)) if known else ""),
         _number(row["attack_success_rate"], 100),
         _number(row["queries_mean"]),
         _number(row["words_changed_mean"]),
         _number(row["similarity_mean"], 1, 2),
-        Value(str(row["errors"]), float(row["errors"])),
+        Value(f"{row['errors']}{' (!)' if row['incomplete'] else ''}", float(row["errors"])),
+        _number(row["if_errors_right"], 100),
     ]
-    return Row(values[:width], headline=attack.startswith(WORST_CASE))
+    return Row(values[:width], headline=worst)
 
 
 def _number(value: Any, factor: float = 1, digits: int = 1) -> Value:
     return Value("-") if pd.isna(value) else Value(f"{factor * value:.{digits}f}", float(value))
-
-
-def _percent(share: Any) -> str:
-    return f"{100 * share:.1f}"
 
 
 def _charts(made: Sequence[Chart], about: str) -> str:
@@ -142,20 +149,25 @@ def _charts(made: Sequence[Chart], about: str) -> str:
 
 
 def _heat(made: Heat) -> str:
-    heads = "".join(f'<th scope="col">{escaped(title_of(attack))}</th>' for attack in made.attacks)
+    heads = "".join(f'<th scope="col">{_breakable(headline(attack))}</th>' for attack in made.attacks)
     rows = "\n".join(
         f'<tr><th scope="row">{escaped(defense)}</th>{"".join(_cell(made, defense, attack) for attack in made.attacks)}</tr>'
         for defense in made.defenses
     )
     scale = "".join(f'<li class="h{i}">{10 * i}</li>' for i in range(11))
-    below = "" if made.floor is None else f" ▾: at most what a constant answer scores ({_percent(made.floor)} %)."
+    below = "" if made.floor is None else f" ▾: at most what a constant answer scores ({percent(made.floor)} %)."
     return (
         f'<p class="muted">Robust accuracy in percent; a cell leads to the examples that its attack broke.{below}</p>'
-        '<div class="scroll" tabindex="0" role="region" aria-label="Attacks by defenses"><table class="heat">'
+        '<div class="scroll" tabindex="0" role="group" aria-label="Attacks by defenses"><table class="heat">'
         '<caption class="unseen">Robust accuracy in percent by defense and attack</caption>'
         f'<thead><tr><th scope="col">defense</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
         f'<ul class="scale" aria-label="Scale in percent">{scale}</ul>'
     )
+
+
+def _breakable(name: str) -> str:
+    """A name that may go on in the next line behind its signs."""
+    return re.sub(r"([_:+)]|\(\b)", r"\1<wbr>", escaped(name))
 
 
 def _cell(made: Heat, defense: str, attack: str) -> str:
@@ -163,10 +175,10 @@ def _cell(made: Heat, defense: str, attack: str) -> str:
     if share is None:
         return '<td><span class="none">-</span></td>'
     low = made.floor is not None and share <= made.floor
-    about = f"examples of {defense} under {title_of(attack)}"
+    about = f"examples of {defense} under {headline(attack)}"
     return (
         f'<td><button type="button" class="h{round(10 * share)}" data-shows data-defense="{escaped(defense)}" '
-        f'data-attack="{escaped(attack)}">{"▾ " if low else ""}{_percent(share)}<span class="unseen"> %, {escaped(about)}</span></button></td>'
+        f'data-attack="{escaped(attack)}">{"▾ " if low else ""}{percent(share)}<span class="unseen"> %, {escaped(about)}</span></button></td>'
     )
 
 
@@ -179,7 +191,7 @@ def _browser(frame: pd.DataFrame) -> str:
         "<noscript><p>The examples need JavaScript, which this page holds itself.</p></noscript>"
         '<div class="controls" role="search" aria-label="Examples">'
         + _choice("example-defense", "defense", defenses, next(iter(defenses)))
-        + _choice("example-attack", "attack", {name: title_of(name) for name in attacks}, chosen)
+        + _choice("example-attack", "attack", {name: headline(name) for name in attacks}, chosen)
         + _choice("example-outcome", "outcome", outcomes, "success")
         + '<label>text or id holds<input id="example-search" type="search" autocomplete="off"></label></div>'
         '<p id="example-count" role="status"></p>'

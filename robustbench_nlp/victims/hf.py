@@ -20,6 +20,7 @@ from robustbench_nlp.attack import Vocabulary
 from robustbench_nlp.costs import seconds_trained
 from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.errors import UsageError, VictimError
+from robustbench_nlp.interrupts import batch_ended
 from robustbench_nlp.victim import DEFAULT_OPTIONS, Placed, Probabilities, TokenGradients, VictimOptions
 from robustbench_nlp.victims._reader import Reader, batches, placements
 from robustbench_nlp.victims._shortcut import shortened
@@ -176,6 +177,7 @@ class HFVictim:
         return self._reader.truncate(string)
 
     def _forward(self, model: Any, encodings: Sequence[Any]) -> Any:
+        batch_ended()  # the one before
         return model(**self._reader.tensors(encodings, self._device)).logits.float().softmax(dim=-1)
 
     def _gradients(self, batch: Sequence[tuple[Any, int, Placed]]) -> list[TokenGradients]:

@@ -20,11 +20,15 @@ import numpy as np
 
 from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.errors import Unreachable, UsageError, VictimError
+from robustbench_nlp.patience import Late, Patience
 from robustbench_nlp.victim import Probabilities, VictimOptions
 
 __all__ = ["load", "HttpVictim"]  # noqa: RUF022 (the factory first)
 
+TIMEOUT = 60.0
 TOKEN_VARIABLE = "ROBUSTBENCH_NLP_HTTP_TOKEN"
+MOST_BYTES = 16 * 2**20
+"""The largest answer that is read: far more than 64 inputs' probabilities."""
 _BUSY = {408, 425, 429, 500, 502, 503, 504}
 
 
@@ -42,23 +46,24 @@ def load(argument: str, options: VictimOptions) -> HttpVictim:
         import httpx  # noqa: F401
     except ImportError as problem:
         raise UsageError("http: needs httpx; pip install 'robustbench-nlp[http]'") from problem
-    return HttpVictim(url)
+    return HttpVictim(url, timeout=options.timeout or TIMEOUT)
 
 
 class HttpVictim:
     """Asks a server, 64 inputs a call; `timeout` and `backoff` are seconds, and the wait doubles with each of `retries`.
 
-    Refused connections, time-outs and the statuses of a busy server are tried again, everything else is a `VictimError`.
+    Refused connections and the statuses of a busy server are tried again, a late answer once, everything else is a `VictimError`.
+    A server that answers no single input in time hangs: `UsageError`.
     """
 
     label_names: tuple[str, ...] = ()
     random = False
     batch_size = 64
 
-    def __init__(self, url: str, *, timeout: float = 60.0, retries: int = 4, backoff: float = 0.5) -> None:
+    def __init__(self, url: str, *, timeout: float = TIMEOUT, retries: int = 4, backoff: float = 0.5) -> None:
         self.name = f"http:{_public(url)}"
         self._url = url
-        self._timeout = timeout
+        self._patience = Patience(timeout, self.name)
         self._retries = retries
         self._backoff = backoff
 
@@ -71,12 +76,21 @@ class HttpVictim:
         if not inputs:
             return np.zeros((0, max(len(self.label_names), 2)), np.float32)
         body = json.dumps({"inputs": list(inputs)})  # ASCII: any string survives
+        late = 0
         for attempt in range(self._retries + 1):
             if attempt:
                 time.sleep(self._backoff * 2 ** (attempt - 1))
-            problem, answer = self._ask(body)
+            try:
+                problem, answer = self._patience.wait(lambda: self._ask(body))
+            except Late:
+                if (late := late + 1) > 1:
+                    break
+                problem, answer = "a late answer", None
             if not problem:
+                self._patience.answered()
                 return _rows(answer, self.name)
+        if late:
+            raise self._patience.late(len(inputs))
         kind = Unreachable if problem.startswith("Connect") else VictimError  # ConnectError, ConnectTimeout
         raise kind(f"{self.name} failed {self._retries + 1} times, at last with: {problem}")
 
@@ -84,17 +98,26 @@ class HttpVictim:
         """What went wrong and may be tried again ('' for nothing), and the decoded answer."""
         import httpx
 
+        content = bytearray()
         try:
-            response = self._client.post(self._url, content=body)
-        except httpx.TransportError as problem:
+            with self._client.stream("POST", self._url, content=body) as response:
+                if response.status_code in _BUSY:
+                    return f"status {response.status_code}", None
+                if response.status_code != 200:
+                    raise VictimError(f"{self.name} answered with status {response.status_code}")
+                for part in response.iter_bytes():
+                    content += part
+                    if len(content) > MOST_BYTES:
+                        raise VictimError(f"{self.name} answered with more than {MOST_BYTES >> 20} MB")
+        except httpx.ConnectTimeout as problem:
             return f"{type(problem).__name__}: {problem}", None
-        if response.status_code in _BUSY:
-            return f"status {response.status_code}", None
-        if response.status_code != 200:
-            raise VictimError(f"{self.name} answered with status {response.status_code}")
+        except httpx.TimeoutException:
+            raise Late from None
+        except (httpx.TransportError, httpx.DecodingError) as problem:
+            return f"{type(problem).__name__}: {problem}", None
         try:
-            return "", response.json()
-        except ValueError as problem:
+            return "", json.loads(content)
+        except (ValueError, RecursionError) as problem:
             raise VictimError(f"{self.name} answered with something that is no JSON") from problem
 
     @cached_property
@@ -105,7 +128,7 @@ class HttpVictim:
         token = os.environ.get(TOKEN_VARIABLE)
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        return httpx.Client(timeout=self._timeout, headers=headers)
+        return httpx.Client(timeout=self._patience.seconds, headers=headers)
 
 
 def _rows(answer: Any, name: str) -> Probabilities:

@@ -19,7 +19,7 @@ __all__ = ["load"]
 
 
 def load(argument: str, options: VictimOptions) -> Victim:
-    """Import the named object, from the current folder too; the options are its own business. Raises `UsageError`."""
+    """Import the named object, from the current folder too; of the options only a function's timeout is heard. Raises `UsageError`."""
     module_name, _, name = argument.partition(":")
     if not module_name or not name:
         raise UsageError(f"cannot read 'python:{argument}'; write python:MODULE:CALLABLE")
@@ -46,4 +46,4 @@ def load(argument: str, options: VictimOptions) -> Victim:
         raise UsageError(
             f"'{name}' in '{module_name}' is no callable; it must take a list of texts and return (n, classes)"
         )
-    return FunctionVictim(found, f"python:{argument}")
+    return FunctionVictim(found, f"python:{argument}", options.timeout)

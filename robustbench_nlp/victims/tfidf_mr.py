@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from functools import cached_property
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -32,9 +34,13 @@ def load(argument: str, options: VictimOptions) -> SklearnVictim:
         TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
         LogisticRegression(C=10.0, max_iter=1000),
     )
+    start = time.perf_counter()
     pipeline.fit([example.input for example in train.examples], [example.label for example in train.examples])
+    seconds = time.perf_counter() - start
     identity = content_hash("tfidf-mr", _VERSION, train.fingerprint)
-    return SklearnVictim(pipeline, name="tfidf_mr", label_names=train.label_names, identity=identity)
+    return SklearnVictim(
+        pipeline, name="tfidf_mr", label_names=train.label_names, identity=identity, training_seconds=seconds
+    )
 
 
 class SklearnVictim:
@@ -42,9 +48,18 @@ class SklearnVictim:
 
     random = False
 
-    def __init__(self, pipeline: Any, *, name: str, label_names: tuple[str, ...], identity: str) -> None:
+    def __init__(
+        self,
+        pipeline: Any,
+        *,
+        name: str,
+        label_names: tuple[str, ...],
+        identity: str,
+        training_seconds: float = nan,
+    ) -> None:
         self.name = name
         self.label_names = label_names
+        self.training_seconds = training_seconds
         self._pipeline = pipeline
         self._identity = identity
 

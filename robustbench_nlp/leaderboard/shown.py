@@ -1,0 +1,97 @@
+"""Rankings as Markdown: what stands in a repository beside the entries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from robustbench_nlp.leaderboard.board import FLAGS, Line, Ranking
+from robustbench_nlp.report.shown import escaped, percent
+
+__all__ = ["NOTES", "costs_of", "interval", "markdown", "number"]
+
+NOTES = (
+    "Robust: right on the clean text and under every attack of the ensemble; intervals are 95 % Wilson.",
+    "Rank: 1 + the number of entries that are right on significantly more of the same examples (McNemar's exact test, Holm over all "
+    "pairs of the ranking, 5 %); entries behind equally many share a rank.",
+    "A constant answer always says the most frequent class: it is perfectly robust and useless.",
+    "Costs beside the undefended victim: training time, texts that its models read for a prediction, time of a prediction.",
+    "Claimed: the authors' own robust accuracy; ≠: outside the measured interval.",
+)
+"""What a reader needs to know, a sentence or two each."""
+_HEADS = (
+    ("rank", "--:"),
+    ("victim", ":--"),
+    ("defense", ":--"),
+    ("robust % [95 %]", "--:"),
+    ("clean %", "--:"),
+    ("claimed %", "--:"),
+    ("training", "--:"),
+    ("texts", "--:"),
+    ("time", "--:"),
+    ("flags", ":--"),
+)
+
+
+def markdown(found: Sequence[Ranking], folder: Path) -> str:
+    """A table a ranking, worst case first, and what its marks mean."""
+    parts = ["# Leaderboard", ""]
+    for ranking in found:
+        entry = ranking.first
+        parts += [f"## {escaped(ranking.title)}", ""]
+        parts += [f"{escaped(entry.ensemble.get('description', ''))}", "", *_table(ranking, folder), ""]
+        if entry.dataset.get("note"):
+            parts += [escaped(str(entry.dataset["note"])), ""]
+    flags = {flag for ranking in found for line in ranking.lines for flag in line.entry.flags}
+    notes = [*NOTES, *(f"{name}: {told}." for name, told in FLAGS.items() if name in flags)]
+    notes.append(
+        "Made by `robustbench-nlp report --leaderboard`; every entry is checked by `robustbench-nlp verify ENTRY.json`."
+    )
+    return "\n".join([*parts, *(f"- {escaped(note) if '`' not in note else note}" for note in notes), ""])
+
+
+def _table(ranking: Ranking, folder: Path) -> list[str]:
+    rows = [_cells(line, folder) for line in ranking.lines]
+    floor = f"{percent(ranking.floor)}"
+    rows.insert(ranking.below, ["–", "*a constant answer*", "", floor, floor, "", "", "", "", ""])
+    heads, marks = zip(*_HEADS, strict=True)
+    return [f"| {' | '.join(cells)} |" for cells in (heads, marks, *rows)]
+
+
+def _cells(line: Line, folder: Path) -> list[str]:
+    entry = line.entry
+    told = entry.measured
+    claim = entry.claimed.get("robust_accuracy")
+    claimed = "" if claim is None else percent(claim) + ("" if line.claim_holds else " ≠")
+    return [
+        str(line.rank),
+        escaped(entry.victim["name"]),
+        f"[{escaped(entry.defense['name'])}]({line.path.relative_to(folder).as_posix()})",
+        f"{percent(told['robust_accuracy'])} {interval(told, 'robust')}",
+        percent(told["clean_accuracy"]),
+        claimed,
+        *costs_of(entry.costs),
+        ", ".join(entry.flags),
+    ]
+
+
+def interval(told: Mapping[str, Any], name: str) -> str:
+    """`[4.8–16.2]`."""
+    return f"[{percent(told[f'{name}_low'])}–{percent(told[f'{name}_high'])}]"
+
+
+def costs_of(costs: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Training, texts and time of a prediction, as they are read."""
+    texts = number(costs.get("forwards_per_prediction"), 0)
+    drawn = costs.get("draws") or 1
+    return (
+        number(costs.get("train_ratio"), 1, " ×"),
+        texts if drawn == 1 else f"{texts}, {drawn:.0f} draws",
+        number(costs.get("latency_ratio"), 1, " ×"),
+    )
+
+
+def number(value: float | None, digits: int, unit: str = "") -> str:
+    """A number of so many digits behind the point; "?" where it isn't known."""
+    return "?" if value is None else f"{value:.{digits}f}{unit}"

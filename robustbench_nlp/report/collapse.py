@@ -1,0 +1,80 @@
+"""Signs that a number is a constant answer's: a victim that always says one class is perfectly robust, and useless."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from robustbench_nlp.records import Record
+from robustbench_nlp.stats import mcnemar
+
+__all__ = ["Answers", "collapsed", "no_better_than_constant"]
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a defended victim answers to each example without an attack; None where it answered nothing."""
+
+    labels: Mapping[str, int]
+    predictions: Mapping[str, int | None]
+
+    @classmethod
+    def of(cls, cells: Iterable[Iterable[Record]]) -> Answers:
+        """The answers of one defended victim, from the records of all its cells: any may have met what another didn't."""
+        labels: dict[str, int] = {}
+        predictions: dict[str, int | None] = {}
+        for record in (record for cell in cells for record in cell):
+            labels[record.example_id] = record.label
+            if predictions.get(record.example_id) is None:
+                predictions[record.example_id] = record.clean_prediction
+        return cls(labels, predictions)
+
+    @property
+    def right(self) -> int:
+        """How many examples are answered right."""
+        return sum(self.predictions[example] == label for example, label in self.labels.items())
+
+    def says(self, answer: int, examples: Sequence[str]) -> list[bool]:
+        """Whether each example is answered so."""
+        return [self.predictions[example] == answer for example in examples]
+
+
+def no_better_than_constant(answers: Answers) -> str:
+    """The evidence that the accuracy isn't significantly above the largest class's share, by the exact one-sided binomial test at
+    5 %; '' where it is."""
+    from scipy.stats import binomtest
+
+    n = len(answers.labels)
+    if not n:
+        return ""
+    constant = max(Counter(answers.labels.values()).values())
+    p = float(binomtest(answers.right, n, constant / n, alternative="greater").pvalue)
+    if p < ALPHA:
+        return ""
+    return (
+        f"{answers.right} of {n} examples are right without an attack, a constant answer would have {constant} (exact "
+        f"binomial p = {p:.2g})"
+    )
+
+
+def collapsed(defended: Answers, plain: Answers) -> str:
+    """The evidence that a defense drives the answers towards one class: it says it significantly more often than the
+    undefended victim (McNemar's exact test at 5 %), more often than it is right to, and is right less often; '' without."""
+    examples = [example for example in plain.labels if example in defended.labels]
+    said = Counter(defended.predictions[example] for example in examples if defended.predictions[example] is not None)
+    if not said or defended.right >= plain.right:
+        return ""
+    answer, often = said.most_common(1)[0]
+    assert answer is not None
+    now, before = defended.says(answer, examples), plain.says(answer, examples)
+    wanted = sum(plain.labels[example] == answer for example in examples)
+    p = mcnemar(now, before)
+    if sum(now) <= max(sum(before), wanted) or p >= ALPHA:
+        return ""
+    return (
+        f"it says class {answer} to {often} of {len(examples)} examples, the undefended victim to {sum(before)} and the labels "
+        f"to {wanted} (McNemar p = {p:.2g}), and is right on {defended.right} instead of {plain.right} without an attack"
+    )

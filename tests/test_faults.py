@@ -1,0 +1,393 @@
+"""What goes wrong on real machines, really done: kills, torn files, full disks, two runs on a folder, Ctrl-C, hangs, memory."""
+
+from __future__ import annotations
+
+import ast
+import ctypes
+import math
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import fault_run
+import numpy as np
+import pandas as pd
+import pytest
+
+import robustbench_nlp
+from robustbench_nlp.api import Run, evaluate
+from robustbench_nlp.errors import UsageError
+from robustbench_nlp.fakes import KeywordVictim
+from robustbench_nlp.records import read
+
+HERE = Path(__file__).parent
+ROWS = "text,label\n" + "".join(f'"{text}",{label}\n' for text, label in fault_run.PAIRS)
+CAP_DAC_OVERRIDE, PR_CAPBSET_DROP = 1, 24
+
+
+def content(folder: Path) -> dict[str, Any]:
+    """Everything that a run folder says of the attacks, costs aside."""
+    found: dict[str, Any] = {}
+    for path in sorted((folder / "records").glob("*.jsonl")):
+        cell = read(path)
+        assert cell is not None
+        found[path.name] = (
+            cell.header["fingerprint"],
+            [{**asdict(record), "seconds": 0} for _, record in sorted(cell.records.items())],
+        )
+    frame = pd.read_csv(folder / "table.csv").drop(columns="seconds")
+    return {**found, "table.csv": frame.to_csv(), "table.md": (folder / "table.md").read_text("utf-8")}
+
+
+def go(folder: Path, victim: Any = fault_run.VICTIM, **settings: Any) -> Run:
+    values: dict[str, Any] = {
+        "dataset": fault_run.PAIRS,
+        "attacks": ["deepwordbug", "worst-case"],
+        "similarity": "none",
+    }
+    return evaluate(**(values | {"victim": victim, "output": folder} | settings))
+
+
+@pytest.fixture(scope="session")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing went wrong with."""
+    return go(tmp_path_factory.mktemp("sound")).folder
+
+
+def process(folder: Path, *arguments: str, **settings: Any) -> subprocess.Popen[str]:
+    """`robustbench-nlp ARGUMENTS` in a folder that has data.csv, and the victim's code in mine.py."""
+    (folder / "data.csv").write_text(ROWS, "utf-8")
+    line = [sys.executable, "-m", "robustbench_nlp.cli", *arguments]
+    paths = os.pathsep.join([str(Path(robustbench_nlp.__file__).parent.parent), str(HERE)])
+    settings = {"cwd": folder, "env": {**os.environ, "PYTHONPATH": paths}, "text": True, **settings}
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **settings)
+
+
+def ended(running: subprocess.Popen[str], seconds: float = 120) -> tuple[int, str]:
+    """Exit code and stderr, which is no traceback."""
+    _, err = running.communicate(timeout=seconds)
+    assert "Traceback" not in err
+    return running.returncode, err
+
+
+RUN = (
+    *("run", "--dataset", "csv:data.csv", "--attacks", "deepwordbug", "--similarity", "none"),
+    *("--victim", "python:mine:predict", "--output", "run"),
+)
+
+
+@pytest.mark.parametrize("kills", [8, pytest.param(100, marks=pytest.mark.slow)])
+def test_killed_at_random_moments(tmp_path: Path, kills: int) -> None:
+    line = [sys.executable, str(HERE / "fault_run.py"), str(tmp_path), str(kills), "7"]
+    paths = str(Path(robustbench_nlp.__file__).parent.parent)
+    subprocess.run(line, check=True, env={**os.environ, "PYTHONPATH": paths})
+    whole = content(tmp_path / "whole")
+    runs = sorted(tmp_path.glob("run*"))
+    assert runs
+    for folder in runs:
+        assert content(folder) == whole
+        assert not list(folder.rglob("*.part"))
+
+
+def garbled(last: bytes, rng: random.Random) -> list[bytes]:
+    """What a crash may leave in place of a file's last line."""
+    place = rng.randrange(len(last) - 1)
+    flipped = last[:place] + bytes([last[place] ^ 1 << rng.randrange(8)]) + last[place + 1 :]
+    return [
+        b"",
+        last[:place],
+        last[:-1],
+        flipped,
+        last + last[:place],
+        bytes(4096),
+        last + bytes(512),
+        rng.randbytes(300).replace(b"\n", b""),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_garbled_last_record_is_made_again(tmp_path: Path, sound: Path, seed: int) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(sound, folder)
+    (path,) = (folder / "records").glob("*.jsonl")
+    whole, start = path.read_bytes(), path.read_bytes().rindex(b"\n", 0, -1) + 1
+    for tail in garbled(whole[start:], random.Random(seed)):
+        path.write_bytes(whole[:start] + tail)
+        go(folder)
+        assert content(folder) == content(sound)
+
+
+@pytest.mark.parametrize("name", ["run.yaml", "manifest.json", "table.csv", "table.md"])
+@pytest.mark.parametrize("left", [b"", b"\0\0\0\0", b"{"])
+def test_a_garbled_file_beside_the_records_is_made_again(tmp_path: Path, sound: Path, name: str, left: bytes) -> None:
+    shutil.copytree(sound, tmp_path / "run")
+    (tmp_path / "run" / name).write_bytes(left)
+    go(tmp_path / "run")
+    assert content(tmp_path / "run") == content(sound)
+
+
+def heed_permissions() -> None:
+    """Let even root be refused what a file's mode refuses."""
+    ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="capabilities are Linux's")
+def test_a_read_only_folder(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("from fault_run import VICTIM\npredict = VICTIM.predict\n", "utf-8")
+    (tmp_path / "shut").mkdir(mode=0o555)
+    arguments = RUN[:-1]
+    code, err = ended(process(tmp_path, *arguments, "shut/run", preexec_fn=heed_permissions))
+    assert (code, err.count("\n")) == (2, 1)
+    assert "cannot make the run folder shut/run (Permission denied); choose another --output" in err
+    code, err = ended(process(tmp_path, *arguments, "shut", preexec_fn=heed_permissions))
+    assert (code, err.count("\n")) == (2, 1)
+    assert "Permission denied" in err
+    assert ended(process(tmp_path, *arguments, "/proc/no/run")) == (
+        2,
+        "robustbench-nlp: cannot make the run folder /proc/no/run (No such file or directory); choose another --output\n",
+    )
+
+
+NEW_MOUNTS = ["unshare", "--mount", "--map-root-user"]
+
+
+def can_mount() -> bool:
+    line = [*NEW_MOUNTS, "mount", "-t", "tmpfs", "none", "/mnt"]
+    return (
+        shutil.which("unshare") is not None and subprocess.run(line, check=False, capture_output=True).returncode == 0
+    )
+
+
+@pytest.mark.skipif(not can_mount(), reason="no file system can be mounted here")
+def test_a_disk_that_fills_up_and_is_made_room_on(tmp_path: Path) -> None:
+    """A disk of 16 KiB ends in the middle of the records; of 1 MiB, it takes the run from there."""
+    (tmp_path / "mine.py").write_text("from fault_run import VICTIM\npredict = VICTIM.predict\n", "utf-8")
+    (tmp_path / "data.csv").write_text(ROWS, "utf-8")
+    (tmp_path / "run").mkdir()
+    command = f"{sys.executable} -m robustbench_nlp.cli {' '.join(RUN)} --quiet"
+    script = f"mount -t tmpfs -o size=16k none run\n{command}; echo first $?\nls -l run/records >&2\n"
+    script += f"mount -o remount,size=1m run\n{command}; echo second $?\ncp -r run kept\n"
+    paths = os.pathsep.join([str(Path(robustbench_nlp.__file__).parent.parent), str(HERE)])
+    done = subprocess.run(
+        [*NEW_MOUNTS, "sh", "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "first 2" in done.stdout
+    assert "second 0" in done.stdout
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert read(next((tmp_path / "kept" / "records").glob("*.jsonl"))) is not None
+
+
+SLOW = """
+import time
+from pathlib import Path
+from fault_run import VICTIM
+def predict(texts):
+    with open("calls", "a") as file:
+        file.write("begun ")
+    time.sleep({seconds})
+    with open("calls", "a") as file:
+        file.write("ended ")
+    return VICTIM.predict(texts)
+"""
+
+
+def wait_for(told: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not told():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def calls(folder: Path) -> list[str]:
+    return (folder / "calls").read_text().split() if (folder / "calls").exists() else []
+
+
+def test_two_processes_on_one_folder(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(SLOW.format(seconds=0.3), "utf-8")
+    first = process(tmp_path, *RUN)
+    wait_for(lambda: len(calls(tmp_path)) > 0)
+    code, err = ended(process(tmp_path, *RUN))
+    assert code == 2
+    assert (
+        err
+        == f"robustbench-nlp: run is in use by process {first.pid}; wait until it ends, or choose another --output\n"
+    )
+    os.kill(first.pid, signal.SIGKILL)
+    first.communicate()
+    (tmp_path / "mine.py").write_text(SLOW.format(seconds=0.0), "utf-8")
+    assert ended(process(tmp_path, *RUN, "--no-resume"))[0] == 0
+
+
+def heed_interrupts() -> None:
+    """Undo what a shell does to the commands that it starts in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def test_control_c_ends_the_batch_first(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(SLOW.format(seconds=0.4), "utf-8")
+    running = process(tmp_path, *RUN, preexec_fn=heed_interrupts)
+    wait_for(lambda: len(calls(tmp_path)) >= 5)
+    running.send_signal(signal.SIGINT)
+    code, err = ended(running)
+    assert code == 130
+    assert "interrupted; what was recorded is kept" in err
+    assert len(calls(tmp_path)) % 2 == 0, "a batch that was begun was not ended"
+    (path,) = (tmp_path / "run" / "records").glob("*.jsonl")
+    assert read(path) is not None
+
+
+def test_a_second_control_c_quits_at_once(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(SLOW.format(seconds=60), "utf-8")
+    running = process(tmp_path, *RUN, preexec_fn=heed_interrupts)
+    wait_for(lambda: len(calls(tmp_path)) == 1)
+    running.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert running.poll() is None
+    running.send_signal(signal.SIGINT)
+    assert ended(running, 20)[0] == 130
+
+
+def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(0)
+    monkeypatch.setattr(time, "time", lambda: rng.uniform(-1e9, 3e9))
+    monkeypatch.setattr(time, "time_ns", lambda: rng.randrange(-(10**18), 3 * 10**18))
+    run = go(tmp_path / "run")
+    assert content(run.folder) == content(sound)
+    seconds = [record.seconds for records in run.records.values() for record in records]
+    assert all(0 <= value < 60 and math.isfinite(value) for value in seconds)
+
+
+def test_nothing_reads_the_wall_clock() -> None:
+    """Durations come from the monotonic clocks; no result depends on the date."""
+    package = Path(robustbench_nlp.__file__).parent
+    for path in [*package.rglob("*.py"), *package.parent.glob("attacks/*.py"), *package.parent.glob("defenses/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Attribute):
+                assert ast.unparse(node) not in {"time.time", "time.time_ns", "datetime.now", "date.today"}, path
+
+
+class Hangs:
+    """Gives no answer to batches with a word in them, or to any after so many calls."""
+
+    def __init__(self, word: str = "", calls: int = 0) -> None:
+        self.word, self.calls = word, calls
+
+    def __call__(self, texts: Sequence[str]) -> Any:
+        self.calls -= 1
+        if (self.word and any(self.word in text for text in texts)) or self.calls < 0 <= self.calls + 1e6:
+            time.sleep(5)
+        return fault_run.VICTIM.predict(list(texts))
+
+
+def test_a_victim_that_hangs_on_one_text_makes_one_error(tmp_path: Path) -> None:
+    pairs = [*fault_run.PAIRS[:7], ("the good poison was made", 1)]
+    run = go(tmp_path / "run", Hangs("poison", 10**9), dataset=pairs, timeout=0.1)
+    (records,) = run.records.values()
+    (failed,) = [record for record in records if record.outcome == "error"]
+    assert failed.original == "the good poison was made"
+    assert "gave no answer within 0.1 s" in str(failed.error)
+
+
+def test_a_victim_that_hangs_for_good_stops_the_run(tmp_path: Path) -> None:
+    start = time.monotonic()
+    with pytest.raises(UsageError, match=r"hangs: 3 inputs in a row had no answer within 0\.1 s; mend it"):
+        go(tmp_path / "run", Hangs(calls=3), timeout=0.1)
+    assert time.monotonic() - start < 4
+
+
+def test_the_timeout_of_the_command_line(tmp_path: Path) -> None:
+    code = "import time\nfrom fault_run import VICTIM\ndef predict(texts):\n    time.sleep(60)\n"
+    (tmp_path / "mine.py").write_text(code, "utf-8")
+    code, err = ended(process(tmp_path, *RUN, "--timeout", "0.1"))
+    assert code == 2
+    assert "python:mine:predict hangs" in err
+    assert err.count("\n") == 1
+    assert ended(process(tmp_path, *RUN, "--timeout", "0"))[0] == 2
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named as torch's is."""
+
+
+class Small:
+    """A victim whose memory takes so many texts at a time."""
+
+    def __init__(self, most: int, problem: Exception) -> None:
+        self.most, self.problem = most, problem
+        self.sizes: list[int] = []
+
+    def __call__(self, texts: Sequence[str]) -> Any:
+        self.sizes.append(len(texts))
+        if len(texts) > self.most:
+            raise self.problem
+        return fault_run.VICTIM.predict(list(texts))
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [OutOfMemoryError("CUDA out of memory"), MemoryError(), RuntimeError("MPS backend out of memory")],
+    ids=["cuda", "machine", "mps"],
+)
+def test_where_memory_ends_batches_halve_and_stay_small(tmp_path: Path, sound: Path, problem: Exception) -> None:
+    victim = Small(7, problem)
+    run = go(tmp_path / "run", victim)
+    refused = [size for size in victim.sizes if size > 7]
+    assert refused == [60, 30, 15, 32, 16, 8]  # the cell's, and later those of the warnings' 32 texts
+    assert max(victim.sizes[3 : victim.sizes.index(32)]) == 7
+    ours, theirs = content(run.folder), content(sound)
+    assert [value[1] for name, value in ours.items() if name.endswith("jsonl")] == [
+        value[1] for name, value in theirs.items() if name.endswith("jsonl")
+    ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS")
+def test_a_process_whose_memory_really_ends(tmp_path: Path) -> None:
+    code = """
+import resource
+import numpy as np
+from fault_run import VICTIM
+limited = False
+def predict(texts):
+    global limited
+    if not limited:
+        used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 30), -1))
+        limited = True
+    held = [np.empty((1 << 26) // 8) for _ in texts]  # 64 MiB a text: 15 at most
+    with open("sizes", "a") as file:
+        print(len(texts), file=file)
+    return VICTIM.predict(texts)
+"""
+    (tmp_path / "mine.py").write_text(code, "utf-8")
+    assert ended(process(tmp_path, *RUN, "--limit", "20"))[0] == 0
+    sizes = [int(size) for size in (tmp_path / "sizes").read_text().split()]
+    assert 1 <= max(sizes) <= 16
+    (path,) = (tmp_path / "run" / "records").glob("*.jsonl")
+    cell = read(path)
+    assert cell is not None
+    assert not [record for record in cell.records.values() if record.outcome == "error"]
+
+
+def test_costs_of_a_victim_that_fails_are_unknown(tmp_path: Path) -> None:
+    def fails(texts: list[str]) -> Any:
+        if any("number 3 " in text for text in texts):
+            raise ValueError("not that")
+        return KeywordVictim().predict(texts)
+
+    run = go(tmp_path / "run", fails, defenses=["none", "unicode-normalize"])
+    assert np.isnan(run.table["latency_ratio"].iloc[-1])
+    assert "takes an unknown time" in (run.folder / "table.md").read_text("utf-8")

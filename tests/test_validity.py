@@ -1,0 +1,160 @@
+"""Valid successes: limits rechecked from the two texts, and what they leave, by hand and against the table."""
+
+from __future__ import annotations
+
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from texts import complaint
+
+import robustbench_nlp as rb
+from robustbench_nlp.api import evaluate
+from robustbench_nlp.fakes import KeywordVictim
+from robustbench_nlp.recorded import Cell
+from robustbench_nlp.records import Record
+from robustbench_nlp.report.files import written
+from robustbench_nlp.report.worst_case import worst_case_row
+from robustbench_nlp.validity import COLUMNS, LIMITS, Limit, changes, rechecked
+
+HEADER: dict[str, Any] = {
+    "task": "classification",
+    "dataset": "films",
+    "split": "test",
+    "victim": "v",
+    "defense": "none",
+    "mode": "adaptive",
+    "threat": "t@1",
+    "max_queries": None,
+    "fingerprint": "f",
+}
+TEN = "one two three four five six seven eight nine ten"
+
+
+def cell(attack: str, *records: Record) -> Cell:
+    return Cell(HEADER | {"attack": attack}, {record.example_id: record for record in records})
+
+
+def record(identity: str, adversarial: str, similarity: float | None = None, outcome: str = "success") -> Record:
+    return Record(
+        example_id=identity, label=0, original=TEN, adversarial=adversarial, similarity=similarity, outcome=outcome
+    )  # type: ignore[arg-type]
+
+
+def changed(words: int) -> str:
+    return " ".join(["X"] * words + TEN.split()[words:])
+
+
+ATTACK = cell(
+    "a",
+    record("close", changed(1), 0.95),
+    record("some", changed(2), 0.75),
+    record("far", changed(5), 0.5),
+    record("held", changed(1), outcome="failed"),
+    record("wrong", TEN, outcome="skipped"),
+)
+
+
+def test_by_hand() -> None:
+    frame = rechecked([ATTACK]).set_index("limit")
+    assert frame["valid"].to_dict() == {
+        "raw": 3,
+        "similarity ≥ 0.6": 2,
+        "similarity ≥ 0.7": 2,
+        "similarity ≥ 0.8": 1,
+        "similarity ≥ 0.9": 1,
+        "words ≤ 40 %": 2,
+        "words ≤ 20 %": 2,
+        "words ≤ 10 %": 1,
+        "similarity ≥ 0.9 and words ≤ 10 %": 1,
+    }
+    strict = frame.loc["words ≤ 20 %"]
+    assert (strict["attempted"], strict["n"], strict["successes"]) == (4, 5, 3)
+    assert (strict["valid_rate"], strict["robust_accuracy"]) == (0.5, 0.4)
+    assert strict["similarity_mean"] == pytest.approx(0.85)
+    assert strict["words_share_mean"] == pytest.approx(0.15)
+    assert [*rechecked([ATTACK]).columns] == [*COLUMNS]
+
+
+def test_recorded_numbers_are_not_believed() -> None:
+    """A record that says one word of its five changed is counted by its texts."""
+    lied = Record(
+        example_id="e",
+        label=0,
+        original=TEN,
+        adversarial=changed(5),
+        outcome="success",
+        words_changed=1,
+        words_total=10,
+    )
+    (row,) = rechecked([cell("a", lied)], [Limit(max_words_share=0.2)]).to_dict("records")
+    assert row["valid"] == 0
+
+
+def test_a_short_text_may_lose_one_word_as_under_a_threat() -> None:
+    short = Record(example_id="e", label=0, original="fine film", adversarial="poor film", outcome="success")
+    assert Limit(max_words_share=0.1).allows(short)
+
+
+def test_what_was_not_measured_is_unknown_and_no_success() -> None:
+    blind = cell("a", record("e", changed(1)), record("f", changed(1)))
+    frame = rechecked([blind]).set_index("limit")
+    assert isnan(frame["robust_accuracy"]["similarity ≥ 0.6"])
+    assert frame["unknown"]["similarity ≥ 0.6"] == 2
+    assert frame["robust_accuracy"]["words ≤ 10 %"] == 0
+    half = cell("a", record("e", changed(1)), record("f", changed(1), 0.95))
+    row = rechecked([half]).set_index("limit").loc["similarity ≥ 0.9"]
+    assert (row["unknown"], row["valid"], row["robust_accuracy"]) == (1, 1, 0.5)
+
+
+def test_a_worst_case_asks_every_member_for_a_valid_success() -> None:
+    """The first member's success hides the second's, which alone is valid."""
+    first, second = cell("a", record("e", changed(9), 0.1)), cell("b", record("e", changed(1), 0.95))
+    header, (merged,) = worst_case_row([(c.header, list(c.records.values())) for c in (first, second)])
+    assert merged.adversarial == changed(9)
+    worst = Cell(header, {"e": merged}, (first, second))
+    assert (rechecked([worst])["valid"] == 1).all()
+
+
+def test_fields_are_measured_where_they_change() -> None:
+    assert changes(("a b c", "d e"), ("a b c", "d f")) == (1, 2, 1)
+    assert changes(("a b c", "d e"), ("a b c", "d e")) == (0, 0, 0)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pairs = [
+        (f"{words} number {i}", 1) for i in range(8) for words in ("a good and great but dull film", "a fine film")
+    ]
+    settings: dict[str, Any] = {
+        "attacks": ["deepwordbug", "pwws", "worst_case", "input_reduction"],
+        "similarity": "none",
+    }
+    return evaluate(victim=KeywordVictim(), dataset=pairs, output=tmp_path_factory.mktemp("run"), **settings).folder
+
+
+def test_raw_is_the_table_and_stricter_leaves_more(run: Path) -> None:
+    frame, table = rb.recheck(run), pd.read_csv(run / "table.csv").set_index("attack")
+    assert "input_reduction" not in set(frame["attack"])
+    for attack, part in frame.groupby("attack"):
+        at = part.set_index("limit")
+        assert at["robust_accuracy"]["raw"] == table["robust_accuracy"][attack]
+        assert at["valid_rate"]["raw"] == table["attack_success_rate"][attack]
+        words = at["valid"][[str(limit) for limit in LIMITS if limit.min_similarity is None]].tolist()
+        assert words == sorted(words, reverse=True)
+        assert (at["attempted"] == at["attempted"]["raw"]).all()
+
+
+def test_the_report(run: Path) -> None:
+    (page,) = written(run, ["valid"])
+    text = page.read_text("utf-8")
+    assert "a constant answer scores 100.0 %" in text
+    assert "count as invalid" in text
+    assert text.count("| none | worst case |") == 3
+    assert len(pd.read_csv(run / "valid.csv")) == 3 * len(LIMITS)
+
+
+def test_no_run_is_told(tmp_path: Path) -> None:
+    assert "is no run folder" in complaint(lambda: rb.recheck(tmp_path))
