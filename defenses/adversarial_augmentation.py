@@ -1,7 +1,9 @@
 """Adversarial data augmentation (as Jin et al., 2020, and many since): offline attacks on the victim join the training data.
 
-The undefended victim is attacked once on a sample of the training examples; what fools it is learned with the right label in
-every epoch. The online counterpart is `adversarial_training`.
+The undefended victim is attacked once on a sample of the training examples; what each attack ends in is learned with the right
+label in every epoch. Differs from the paper: texts that don't fool the victim are learned too. Were they left out, an attack
+that fools one class more than the other (a tautology behind the text) would teach its traces as that class's. The online
+counterpart is `adversarial_training`.
 """
 
 from __future__ import annotations

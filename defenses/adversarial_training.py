@@ -24,7 +24,7 @@ __all__ = ["AdversarialTraining"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AdversarialTraining:
-    """Before each of `epochs`, each of `attacks` (selectors) meets `sample` training examples; successes join the epoch.
+    """Before each of `epochs`, each of `attacks` (selectors) meets `sample` training examples; what it ends in joins the epoch.
 
     `max_queries` bounds an attack on one example (None: no bound).
     """

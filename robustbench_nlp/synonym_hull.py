@@ -5,7 +5,7 @@ Only words that the tokenizer reads as one token have synonyms here, and only su
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from rapidfuzz.distance import OSA
@@ -14,7 +14,10 @@ from robustbench_nlp.edits.words import candidate_words
 from robustbench_nlp.perturbation import Embedded
 from robustbench_nlp.victims._reader import Reader
 
-__all__ = ["Hull", "SynonymTable"]
+__all__ = ["Hull", "SynonymTable", "known_sets"]
+
+SPELLING = "spelling"
+"""The candidate set of words that are one edit away."""
 
 
 class Hull(NamedTuple):
@@ -38,10 +41,10 @@ class Hull(NamedTuple):
 
 
 class SynonymTable:
-    """At most `k` synonyms of every token, of a candidate set (`edits.words`); made at the first batch."""
+    """At most `k` synonyms of every token, of a candidate set (`edits.words`, or "spelling"); made at the first batch."""
 
     def __init__(self, candidates: str, k: int) -> None:
-        self._others = None if candidates == "spelling" else candidate_words(candidates)
+        self._others = None if candidates == SPELLING else candidate_words(candidates)
         self._k = k
         self._rows: Any = None
 
@@ -73,19 +76,28 @@ class SynonymTable:
         return table
 
 
+def known_sets(candidates: Sequence[str]) -> tuple[str, ...]:
+    """The names of candidate sets without their settings. Raises `UsageError` for an unknown one."""
+    for name in candidates:
+        if name != SPELLING:
+            candidate_words(name)
+    return tuple(name.partition("(")[0].partition(":")[0] for name in candidates)
+
+
 def near_spellings(words: Iterable[str]) -> Callable[[str], list[str]]:
-    """For each word of three letters or more, those that are one edit away."""
+    """For a word of three letters or more, those of the words that are one edit away, a swap of neighbours included."""
     by_rest: dict[str, list[str]] = {}
     for word in words:
-        if len(word) >= 3:
-            for rest in {word, *(word[:i] + word[i + 1 :] for i in range(len(word)))}:
-                by_rest.setdefault(rest, []).append(word)
+        for rest in _rests(word):
+            by_rest.setdefault(rest, []).append(word)
 
     def near(word: str) -> list[str]:
-        if len(word) < 3:
-            return []
-        rests = {word, *(word[:i] + word[i + 1 :] for i in range(len(word)))}
-        found = {other for rest in rests for other in by_rest.get(rest, ()) if other != word}
+        found = {other for rest in _rests(word) for other in by_rest.get(rest, ())}
         return sorted(other for other in found if OSA.distance(word, other) == 1)
 
     return near
+
+
+def _rests(word: str) -> set[str]:
+    """The word, and what is left of it without one letter; two words that are one edit apart share one of these."""
+    return {word, *(word[:i] + word[i + 1 :] for i in range(len(word)))} if len(word) >= 3 else set()
