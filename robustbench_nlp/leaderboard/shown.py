@@ -85,8 +85,9 @@ def costs_of(costs: Mapping[str, Any]) -> tuple[str, str, str]:
     """Training, texts and time of a prediction, as they are read."""
     texts = number(costs.get("forwards_per_prediction"), 0)
     drawn = costs.get("draws") or 1
+    trained = costs.get("train_ratio")
     return (
-        number(costs.get("train_ratio"), 1, " ×"),
+        "none" if trained == 0 else number(trained, 1, " ×"),
         texts if drawn == 1 else f"{texts}, {drawn:.0f} draws",
         number(costs.get("latency_ratio"), 1, " ×"),
     )
