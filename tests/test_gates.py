@@ -228,6 +228,20 @@ def test_a_worst_case_in_a_cascade_is_compared_by_itself(gates, pytester):
     gates(check=check).stdout.fnmatch_lines(["1 gate: 1 *"])
 
 
+def test_attacks_that_are_objects_have_baselines_too(gates, pytester):
+    body = """
+    from robustbench_nlp.attacks.leetspeak import Leetspeak
+
+    def test_gate(robustness):
+        robustness.check(victim=predict, data=DATA, attack=[Leetspeak(), "worst-case"], limit=30)
+    """
+    gates(UPDATE, body=body).assert_outcomes(passed=1)
+    name, worst = content(pytester)["cells"]
+    assert (name[:16], worst[:17]) == ("none × leetspeak", "none × worst_case")
+    result = gates(body=body.replace('[Leetspeak(), "worst-case"]', "Leetspeak()"))
+    result.stdout.fnmatch_lines(["*other settings (none × worst_case:leetspeak is no longer measured)*"])
+
+
 def test_each_check_of_a_test_has_its_own_baseline(gates, pytester):
     body = """
     def test_gate(robustness):
