@@ -12,7 +12,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 READY := $(VENV)/.ready
 RECIPE := pyproject.toml constraints.txt | $(READY)
 
-.PHONY: help quickstart test test-slow lint bench leaderboard constraints clean
+.PHONY: help quickstart test test-slow lint bench fuzz audit leaderboard constraints clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -40,6 +40,12 @@ leaderboard: $(READY)-test  ## every victim × defense under an ensemble becomes
 	$(BIN)/python scripts/seed_leaderboard.py --ensemble $(or $(ENSEMBLE),fast-1) $(if $(VICTIMS),--victims $(VICTIMS))
 	$(BIN)/robustbench-nlp report --leaderboard
 
+fuzz: $(READY)-fuzz  ## readers, texts, edits and reports under hostile inputs, by coverage: results/fuzz, in ten minutes
+	$(BIN)/python scripts/fuzz.py
+
+audit: $(READY)-audit  ## the pinned packages against known advisories
+	$(BIN)/python scripts/audit.py
+
 $(READY):
 	@command -v $(PYTHON) > /dev/null || { echo "no $(PYTHON) here: install Python 3.11 or newer, or name one: make PYTHON=/path/to/python" >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$$($(PYTHON) --version) is too old: Python 3.11 or newer is needed; name one: make PYTHON=python3.11" >&2; exit 2; }
@@ -48,11 +54,19 @@ $(READY):
 
 # The constraints pin everything, torch to a release that is a CPU build where only a package index is reachable.
 $(READY)-quickstart: $(RECIPE)
-	$(INSTALL) -c constraints.txt -e '.[embedded,spell]'
+	$(INSTALL) -c constraints.txt -e '.[embedded,plots,spell,stats]'
 	@touch $@
 
 $(READY)-test: $(RECIPE)
 	$(INSTALL) -c constraints.txt -e '.[test]'
+	@touch $@
+
+$(READY)-fuzz: $(RECIPE)
+	$(INSTALL) -c constraints.txt -e '.[fuzz]'
+	@touch $@
+
+$(READY)-audit: $(RECIPE)
+	$(INSTALL) -c constraints.txt 'pip-audit'
 	@touch $@
 
 $(READY)-lint: $(RECIPE)
@@ -62,9 +76,9 @@ $(READY)-lint: $(RECIPE)
 constraints:  ## constraints.txt anew, from the newest releases that go together
 	rm -rf $(VENV)-constraints
 	$(PYTHON) -m venv $(VENV)-constraints
-	$(VENV)-constraints/bin/python -m pip install --quiet torch==$(TORCH) -e '.[all,lint,mlflow,test,textattack]'
+	$(VENV)-constraints/bin/python -m pip install --quiet torch==$(TORCH) -e '.[all,audit,fuzz,lint,mlflow,test,textattack]'
 	$(VENV)-constraints/bin/python -m pip check
-	{ echo '# Every package of [all,lint,mlflow,test,textattack], pinned for CPython 3.11; made by `make constraints`.'; \
+	{ echo '# Every package of [all,audit,fuzz,lint,mlflow,test,textattack], pinned for CPython 3.11; made by `make constraints`.'; \
 	  $(VENV)-constraints/bin/python -m pip freeze --all --exclude-editable | sed -E '/^pip==/d; s/\+cpu$$//'; } > constraints.part
 	mv constraints.part constraints.txt
 	rm -rf $(VENV)-constraints

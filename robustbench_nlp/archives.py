@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import lzma
 import stat
+import struct
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -13,6 +16,10 @@ __all__ = ["MOST_BYTES", "extracted", "gunzipped"]
 
 MOST_BYTES = 512 * 2**20
 """Of one archive, unpacked."""
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError)
+"""What the library raises for archives that are not as they say."""
+_NAMES = (errno.EINVAL, errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST)
+"""Of errors of the system those that an archive's places and names are to blame for."""
 
 
 def extracted(archive: Path, folder: Path, inside: str, most: int = MOST_BYTES) -> Path:
@@ -36,7 +43,9 @@ def extracted(archive: Path, folder: Path, inside: str, most: int = MOST_BYTES) 
                         if left < 0:
                             raise UsageError(_too_large(archive, most))
                         file.write(piece)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as problem:
+    except _DAMAGE as problem:
+        if isinstance(problem, OSError) and problem.errno not in _NAMES:
+            raise
         raise UsageError(f"{archive.name} is damaged: {problem}; delete it and fetch it again") from problem
     return folder / inside
 

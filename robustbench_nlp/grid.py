@@ -11,6 +11,7 @@ from robustbench_nlp.attack import Attack, as_attack
 from robustbench_nlp.ensembles import EnsembleMember, ensemble_names, load_ensemble
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.plugins import create, parse, plugin_names, selector_of
+from robustbench_nlp.shapes import fits, hints_of
 from robustbench_nlp.tasks.classification import goal_of
 from robustbench_nlp.threat import other_limits
 
@@ -19,6 +20,7 @@ __all__ = ["DRAWS", "WORST_CASE", "Benchmark", "Grid", "Member", "attack_named",
 WORST_CASE = "worst_case"
 DRAWS = 20
 """Draws of a random victim behind each score, and behind each credited success."""
+_NUMBERS = ("limit", "seed", "max_queries", "draws")
 STANDARD = ("random_typos", "deepwordbug", "pruthi", "pwws")
 """The members of a worst case that is asked for alone, cheapest first."""
 
@@ -59,10 +61,10 @@ class Benchmark:
             raise unknown("dtype", self.dtype, ["float32", "bfloat16", "float16"])
         for name, least in (("limit", 1), ("max_queries", 0), ("draws", 1)):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < least):
+            if value is not None and (not fits(value, int) or value < least):
                 raise UsageError(f"{name.replace('_', '-')} is {value!r}; give a whole number of at least {least}")
-        if not isinstance(self.seed, int):
-            raise UsageError(f"seed is {self.seed!r}; give a whole number")
+        if not fits(self.seed, int):
+            raise UsageError(f"seed is {self.seed!r}; give a whole number, less than 2 to the 63rd")
         twice = [name for name, count in Counter(self.defenses).items() if count > 1]
         if twice:
             raise UsageError(f"defense '{twice[0]}' is named twice; name it once")
@@ -85,6 +87,10 @@ class Benchmark:
         plain: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
         }
+        hints = {**hints_of(cls), "task": str, "mode": str}
+        for key, value in plain.items():
+            if key not in _NUMBERS and not fits(value, hints[key]):
+                raise UsageError(f"{key.replace('_', '-')} cannot be {ascii(value)[:60]}; see `robustbench-nlp run -h`")
         return cls(**plain)
 
     def settings(self) -> dict[str, Any]:

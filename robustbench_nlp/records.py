@@ -7,13 +7,14 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
 
 from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.errors import UsageError
+from robustbench_nlp.shapes import hints_of, unfit
 
 __all__ = [
     "COST_FIELDS",
@@ -26,6 +27,7 @@ __all__ = [
     "RecordFile",
     "read",
     "read_as",
+    "same_cell",
 ]
 
 SCHEMA = 1
@@ -73,7 +75,7 @@ class Record:
     seed: int = 0
 
 
-_NAMES = frozenset(field.name for field in fields(Record))
+_FIELDS = hints_of(Record)
 Entry = TypeVar("Entry")
 """A dataclass of JSON-able values with an `example_id`."""
 
@@ -97,15 +99,21 @@ def _content(line: bytes) -> dict[str, Any] | None:
     body += "}"
     if not mark or checksum != f'{zlib.crc32(body.encode("ascii", "replace")):08x}"}}\n':
         return None
-    content: dict[str, Any] = json.loads(body)
-    return content
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):  # whoever wrote the checksum wrote this
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def _record(content: dict[str, Any]) -> Record:
+    """Raises `ValueError` for what is no record."""
     for name in ("original", "adversarial"):
-        if isinstance(content[name], list):
+        if isinstance(content.get(name), list):
             content[name] = tuple(content[name])
-    return Record(**{name: value for name, value in content.items() if name in _NAMES})
+    if wrong := unfit(content, _FIELDS):
+        raise ValueError(wrong)
+    return Record(**{name: value for name, value in content.items() if name in _FIELDS})
 
 
 def read(path: Path) -> CellRecords[Record] | None:
@@ -116,7 +124,8 @@ def read(path: Path) -> CellRecords[Record] | None:
 def read_as(path: Path, parse: Callable[[dict[str, Any]], Entry]) -> CellRecords[Entry] | None:
     """Read a cell's file; None where not even the header is whole. A torn last line is left out.
 
-    Raises `UsageError` for a damaged line before the last one: that is no crash but a changed file.
+    Raises `UsageError` for a damaged line before the last one: that is no crash but a changed file; and for a sound line that holds
+    no record.
     """
     header: dict[str, Any] | None = None
     records: dict[str, Entry] = {}
@@ -129,11 +138,23 @@ def read_as(path: Path, parse: Callable[[dict[str, Any]], Entry]) -> CellRecords
                     raise UsageError(f"{path}, line {number}: damaged (checksum); restore it or use another --output")
                 break
             sound += len(line)
-            if header is None:
-                header = content
-            else:
-                records[content["example_id"]] = parse(content)
+            try:
+                if header is None:
+                    header = _header(content)
+                else:
+                    record = parse(content)
+                    records[content["example_id"]] = record
+            except (ValueError, KeyError, TypeError) as problem:
+                told = f"it has no {problem}" if isinstance(problem, KeyError) else problem
+                raise UsageError(f"{path}, line {number}: no record of this release ({told})") from problem
     return None if header is None else CellRecords(header, records, sound)
+
+
+def _header(content: dict[str, Any]) -> dict[str, Any]:
+    """Raises `ValueError` for what is no header."""
+    if wrong := unfit(content, {"fingerprint": str, "spec": dict}):
+        raise ValueError(wrong)
+    return content
 
 
 class Journal(Generic[Entry]):
@@ -156,7 +177,7 @@ class Journal(Generic[Entry]):
         self.records: dict[str, Entry] = {}
         old = read_as(path, parse) if path.exists() and resume else None
         if old is not None:
-            _same_cell(path, old.header, header)
+            same_cell(path, old.header, header)
             self.records = old.records
         elif path.exists():
             _set_aside(path)
@@ -193,7 +214,7 @@ class RecordFile(Journal[Record]):
         super().__init__(path, header, _record, resume=resume)
 
 
-def _same_cell(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+def same_cell(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     if old.get("fingerprint") == new["fingerprint"]:
         return
     before, after = old.get("spec", {}), new["spec"]

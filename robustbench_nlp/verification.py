@@ -24,7 +24,8 @@ from robustbench_nlp.defense import shown
 from robustbench_nlp.engine import Engine
 from robustbench_nlp.errors import UsageError, VictimError, apart
 from robustbench_nlp.grid import Benchmark, Member
-from robustbench_nlp.records import SCHEMA, CellRecords, Record, read
+from robustbench_nlp.recorded import cell_in
+from robustbench_nlp.records import SCHEMA, CellRecords, Record
 from robustbench_nlp.report.table import COLUMNS, row, table
 from robustbench_nlp.report.worst_case import worst_case_row
 from robustbench_nlp.runner import Runner, replayed
@@ -106,7 +107,8 @@ def verify(
 
 
 def _from_folder(path: Path) -> CellRecords[Record] | None:
-    return read(path) if path.exists() else None
+    cell = cell_in(path) if path.exists() else None
+    return None if cell is None else CellRecords(dict(cell.header), dict(cell.records), 0)
 
 
 @dataclass

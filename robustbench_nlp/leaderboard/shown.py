@@ -14,7 +14,7 @@ __all__ = ["NOTES", "costs_of", "interval", "markdown", "number"]
 NOTES = (
     "Robust: right on the clean text and under every attack of the ensemble; intervals are 95 % Wilson.",
     "Rank: 1 + the number of entries that are right on significantly more of the same examples (McNemar's exact test, Holm over all "
-    "pairs of the ranking, 5 %); entries that can't be told apart share a rank.",
+    "pairs of the ranking, 5 %); entries behind equally many share a rank.",
     "A constant answer always says the most frequent class: it is perfectly robust and useless.",
     "Costs beside the undefended victim: training time, texts that its models read for a prediction, time of a prediction.",
     "Claimed: the authors' own robust accuracy; ≠: outside the measured interval.",

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from robustbench_nlp.console import printable
 from robustbench_nlp.data.example import Input
 from robustbench_nlp.recorded import Cell
+from robustbench_nlp.shapes import fits
 
 __all__ = ["COLUMNS", "defused", "sheet"]
 
@@ -32,7 +33,7 @@ def sheet(cells: Sequence[Cell]) -> str:
     writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     for cell in cells:
-        names = cell.header.get("spec", {}).get("labels", [[]])[0]
+        names = _label_names(cell)
         for record in cell.records.values():
             told = (
                 *cell.name,
@@ -51,7 +52,12 @@ def sheet(cells: Sequence[Cell]) -> str:
 def _named(label: int | None, names: Sequence[str]) -> str:
     if label is None:
         return ""
-    return str(names[label]) if label < len(names) else str(label)
+    return names[label] if 0 <= label < len(names) else str(label)
+
+
+def _label_names(cell: Cell) -> list[str]:
+    labels = cell.header.get("spec", {}).get("labels")
+    return labels[0] if isinstance(labels, list) and labels and fits(labels[0], list[str]) else []
 
 
 def _text(text: Input | None) -> str:

@@ -70,7 +70,7 @@ def row(cell: Mapping[str, Any], records: Sequence[Record]) -> dict[str, Any]:
         for record in records
     )
     values = {
-        **{name: cell.get(name) for name in COLUMNS[:9]},
+        **{name: _storable(cell.get(name)) for name in COLUMNS[:9]},
         "n": n,
         "skipped": outcomes["skipped"],
         "attempted": len(attempted),
@@ -102,6 +102,11 @@ def floor(records: Iterable[Record]) -> float:
 def rate(names: tuple[str, str, str], successes: int, n: int) -> dict[str, float]:
     """A share of n and the ends of its 95 % Wilson interval, under the names given; NaN where n is 0."""
     return dict(zip(names, (successes / n if n else nan, *wilson(successes, n)), strict=True))
+
+
+def _storable(value: Any) -> Any:
+    """A name as tables can hold it: halves of characters, which a file's name may have, written out."""
+    return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
 
 
 def _words_left(reduced: Record) -> int | None:

@@ -1,0 +1,57 @@
+"""The targets of `make fuzz` for a second each, and every input that once broke one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from scripts import fuzz_targets
+from scripts.fuzz_targets import TARGETS, Given
+
+ONCE_BROKEN: dict[str, tuple[bytes, ...]] = {
+    # a name that is no UTF-8: tables could not hold it
+    "reports": (b"\xff" + bytes(59) + b"\x01", b"\xff" * 60 + b"\x1eX\\n" + bytes(56) + b"\x01"),
+    # records of sound checksums without an id, with labels that are lists, of headers without a defense
+    "run_folders": (
+        b',\\."}"g.,[5[o .\\{{g:"}5 d =\\ao',
+        b"\xbd\x07\xb6\xae\xa8\x99>\xffH\x9cn\xa8\xbf\x1f\xe34\xcd\xdb\x84\xac\xe7\x8d\x12",
+        b".d51: }\n]{{o,\\d]  -o5, ao']{\"{\"5oa5]'',.",
+        b"\x15\xf7\xd2\xb3\x02\xc2\x17d\xa2\xeb1\t*\x10\xab\x99O\xb3\xda0j\x8b\xbf;\n\xa4\x0bfg6k",
+    ),
+    # an archive whose index points before its beginning
+    "archives_reader": (
+        b"P\x03\x04K\x14\x00\x00\x00\x08\x00\xda\xb1y]\xa6?\xcf\xcfOI\xff\xff\x01PK\x01\x02\x14\x03\x14\x00\x00\x00\x08\x00\xda"
+        b"\xb1y]\xa6?N\xd2\x08\x00\x00\x00$\x00\x00\x00\x0b\x00\x10\x00\x00\x00\x00\x00\x00\x00\x00\x00\x80\x01\x00\x00\x00\x00in"
+        b"/good.txtPK\x05\x06\x00\x00\x00\x00\x01\x00\x01\x009\x00\x00\x001\x00\x00\x00\x00\x00\x01",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_any_bytes(name: str) -> None:
+    for content in (*fuzz_targets.SEEDS.get(name, ()), *ONCE_BROKEN.get(name, ())):
+        TARGETS[name](Given(content))
+
+    @settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(st.binary(max_size=200) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "surrogatepass")))
+    def holds(content: bytes) -> None:
+        TARGETS[name](Given(content))
+
+    holds()
+
+
+def test_targets_and_seeds_have_one_list() -> None:
+    assert set(fuzz_targets.SEEDS) | set(ONCE_BROKEN) <= set(TARGETS)
+
+
+def test_the_script_says_what_is_missing_or_unknown() -> None:
+    script = Path(fuzz_targets.__file__).with_name("fuzz.py")
+    done = subprocess.run([sys.executable, str(script), "nothing"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "make fuzz" in done.stderr or "no target 'nothing'; known: text_model" in done.stderr
