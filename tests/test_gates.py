@@ -206,6 +206,10 @@ def test_a_missing_baseline_fails_and_new_only_writes_it_and_nothing_else(gates,
     gates("--robust-update-new-only", share=0.2).assert_outcomes(failed=1)
     assert content(pytester) == before
     another = ", attack=['random-typos', 'leetspeak']"
+    gates("--robust-update-new-only", check=another, share=0.2).assert_outcomes(failed=1)
+    result = gates("--robust-update-new-only", check=another + ", limit=40")
+    result.stdout.fnmatch_lines(["*was made with other settings (examples: *"])
+    assert content(pytester) == before
     result = gates(check=another)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["the baseline base/test_it/test_gate.json has no none × leetspeak; write it with *"])

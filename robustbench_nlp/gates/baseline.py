@@ -125,9 +125,10 @@ def save(path: Path, test: str, baseline: Baseline) -> bool:
     return True
 
 
-def differences(old: Baseline, new: Baseline) -> list[str]:
-    """What forbids to compare, a phrase each. Fewer examples of the same dataset may be compared with a baseline of more."""
-    fewer = old.settings.get("dataset") == new.settings.get("dataset") and new.examples() < old.examples()
+def differences(old: Baseline, new: Baseline, *, exact: bool = False) -> list[str]:
+    """What forbids to compare, a phrase each. Fewer examples of the same dataset may be compared with a baseline of more, unless
+    they are to stand in one file (`exact`)."""
+    fewer = not exact and old.settings.get("dataset") == new.settings.get("dataset") and new.examples() < old.examples()
     found = _apart("", old.settings, new.settings, EXAMPLES if fewer else ())
     added = [name for name in new.cells if name not in old.cells]
     for name, cell in old.cells.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,16 +101,16 @@ def compared(
     if options.update == "all":
         return Comparison({}, cells, "written" if save(path, test, now) else "unchanged")
     old = load(path)
-    if old is not None:
-        _refuse(path, differences(old, now))
     missing = [name for name in now.cells if old is None or name not in old.cells]
+    if old is not None:
+        _refuse(path, differences(old, now, exact=bool(missing)))
     if missing and options.update != "new":
         raise UsageError(f"the baseline {_near(path)} has no {missing[0]}; write it with --robust-update-new-only")
-    verdicts = _verdicts(old, now, tolerances) if old else {}
-    if missing:
-        kept = old.cells if old else {}
-        save(path, test, Baseline(now.settings, now.cells | kept))
-    return Comparison(verdicts, cells, "written" if missing else "")
+    found = Comparison(_verdicts(old, now, tolerances) if old else {}, cells)
+    if not missing or found.outcome == "fail":
+        return found
+    save(path, test, Baseline(now.settings, now.cells | (old.cells if old else {})))
+    return replace(found, written="written")
 
 
 def _verdicts(old: Baseline, now: Baseline, tolerances: Mapping[str, float]) -> dict[tuple[str, str], Verdict]:
