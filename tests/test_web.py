@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from browser import CONTRASTS, MISSING, Opened, chromium, opened
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from robustbench_nlp.api import evaluate
@@ -181,6 +181,7 @@ def applied(clean: str, changes: list[Any]) -> str:
 
 
 @given(clean=st.text(), attacked=st.text())
+@example(clean="", attacked="\0")
 def test_differences_lead_from_any_text_to_any_other(clean: str, attacked: str) -> None:
     assert applied(clean, differences(Text(clean), Text(attacked))) == attacked
 
