@@ -168,3 +168,4 @@ def test_the_command_checks_several_and_ends_with_the_worst_code(
     assert "is no entry of a leaderboard" in told.err
     assert "measured.robust_accuracy" in told.out
     assert "no entry" in complaint(lambda: verify(bad))
+    assert "cannot read the entry" in complaint(lambda: verify(tmp_path / "nowhere.json"))

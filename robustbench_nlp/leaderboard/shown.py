@@ -9,7 +9,7 @@ from typing import Any
 from robustbench_nlp.leaderboard.board import FLAGS, Line, Ranking
 from robustbench_nlp.report.shown import escaped, percent
 
-__all__ = ["NOTES", "costs_of", "interval", "markdown", "number"]
+__all__ = ["NOTES", "OPTIONAL", "costs_of", "interval", "markdown", "number"]
 
 NOTES = (
     "Robust: right on the clean text and under every attack of the ensemble; intervals are 95 % Wilson.",
@@ -20,6 +20,8 @@ NOTES = (
     "Claimed: the authors' own robust accuracy; ≠: outside the measured interval.",
 )
 """What a reader needs to know, a sentence or two each."""
+OPTIONAL = ("claimed %", "flags", "links")
+"""Columns that are left out where no entry of a ranking has anything to say there."""
 _HEADS = (
     ("rank", "--:"),
     ("victim", ":--"),
@@ -55,8 +57,9 @@ def _table(ranking: Ranking, folder: Path) -> list[str]:
     rows = [_cells(line, folder) for line in ranking.lines]
     floor = f"{percent(ranking.floor)}"
     rows.insert(ranking.below, ["–", "*a constant answer*", "", floor, floor, "", "", "", "", ""])
+    kept = [i for i, (name, _) in enumerate(_HEADS) if name not in OPTIONAL or any(row[i] for row in rows)]
     heads, marks = zip(*_HEADS, strict=True)
-    return [f"| {' | '.join(cells)} |" for cells in (heads, marks, *rows)]
+    return [f"| {' | '.join(cells[i] for i in kept)} |" for cells in (heads, marks, *rows)]
 
 
 def _cells(line: Line, folder: Path) -> list[str]:
