@@ -33,6 +33,7 @@ from robustbench_nlp.plugins import parse, split_list
 from robustbench_nlp.recorded import Cell, recorded_cells
 from robustbench_nlp.records import Record, _line, read
 from robustbench_nlp.report import latex, sheet, shown
+from robustbench_nlp.report.files import tabled
 from robustbench_nlp.report.page import escaped as html_escaped
 from robustbench_nlp.report.table import row, table
 from robustbench_nlp.settings_file import plain_yaml
@@ -228,6 +229,7 @@ HEADER = {
     "fingerprint": "f",
     "max_queries": None,
     "spec": {"labels": [["a", "b"], "x"]},
+    "environment": {"python": "3.11", "packages": {"torch": "2"}},
 }
 
 
@@ -292,11 +294,10 @@ def run_folders(given: Given) -> None:
     with suppress(UsageError):
         cells = recorded_cells(_folder() / "run")
         sheet.sheet(cells)
-        rows = [row(cell.header, list(cell.records.values())) for cell in cells]
-        if whole and rows:
-            frame = table(rows)
-            frame.to_csv(index=False)
-            shown.markdown(frame)
+        if whole and cells:
+            _file("run/manifest.json", given.text(40).encode("utf-8", "replace") or b"{}")
+            _file("run/table.csv", given.rest() or b"defense,attack\nnone,pwws\n")
+            shown.markdown(tabled(_folder() / "run")[0])
 
 
 @target
