@@ -54,7 +54,7 @@ $(READY):
 
 # The constraints pin everything, torch to a release that is a CPU build where only a package index is reachable.
 $(READY)-quickstart: $(RECIPE)
-	$(INSTALL) -c constraints.txt -e '.[embedded,spell]'
+	$(INSTALL) -c constraints.txt -e '.[embedded,plots,spell,stats]'
 	@touch $@
 
 $(READY)-test: $(RECIPE)

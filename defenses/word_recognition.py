@@ -13,6 +13,7 @@ from functools import lru_cache
 from random import Random
 from typing import ClassVar
 
+from robustbench_nlp.costs import seconds_trained
 from robustbench_nlp.data.example import Example, content_hash
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.lexicon.case import in_case_of
@@ -48,7 +49,8 @@ class WordRecognition:
         folder = trained(strings, seed, size=self.size, epochs=self.epochs, noisy=self.noisy)
         known = frozenset(word.lower() for string in strings for word in Text(string).words)
         rewrite = lru_cache(100_000)(_Corrector(recogniser(folder), known))
-        return Rewritten(victim, rewrite, ["word_recognition", self.version, asdict(self), seed, content_hash(strings)])
+        parts = ["word_recognition", self.version, asdict(self), seed, content_hash(strings)]
+        return Rewritten(victim, rewrite, parts, seconds=seconds_trained(folder))
 
 
 @dataclass(frozen=True, slots=True)

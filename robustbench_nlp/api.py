@@ -27,6 +27,7 @@ from robustbench_nlp.report.ranks import ties
 from robustbench_nlp.report.shown import write
 from robustbench_nlp.report.table import incomplete
 from robustbench_nlp.runner import Runner
+from robustbench_nlp.shards import parsed
 from robustbench_nlp.victim import Victim, VictimOptions, as_victim
 from robustbench_nlp.workers import Crew, Opening
 
@@ -84,7 +85,9 @@ def evaluate(
     output: str | Path | None = None,
     resume: bool = True,
     workers: int = 1,
+    shard: str | None = None,
     on_table: Callable[[pd.DataFrame], None] | None = None,
+    on_cell: Callable[[dict[str, Any]], None] | None = None,
 ) -> Run:
     """Attack a victim, with and without defenses, and table the accuracy that is left.
 
@@ -92,7 +95,9 @@ def evaluate(
     (n, classes) probabilities), a dataset (text, label) pairs, an attack an object. The run is kept in `output` (default: a
     folder in `runs/` named after the benchmark), and the same call goes on where an interrupted one stopped. `timeout` is how
     many seconds a function or a server may take for a batch; `workers` processes share the examples of each cell, where the
-    victim is a selector. Raises `UsageError` for bad use or input, in one line.
+    victim is a selector. A `shard` such as "2/8" attacks its part of the examples in a folder of its own; the same call
+    without it makes the whole run of what shards found. `on_table` gets the table as it grows, `on_cell` each cell's header
+    before its attacks run. Raises `UsageError` for bad use or input, in one line.
     """
     attacks = [attacks] if isinstance(attacks, str) else list(attacks)
     defenses = (defenses,) if isinstance(defenses, str) else tuple(defenses)
@@ -135,6 +140,10 @@ def evaluate(
         resume=resume,
         on_table=on_table,
     )
+    if shard is not None:
+        runner.shard = parsed(shard)
+        runner.folder = runner.shard.folder(runner.folder)
+    runner.on_cell = on_cell
     if workers != 1:
         opening = Opening(
             benchmark=benchmark,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from math import inf, nan
+from math import isnan, nan
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 from robustbench_nlp.data.example import Input
@@ -16,10 +17,10 @@ from robustbench_nlp.victim import Victim
 __all__ = ["Costs", "costs", "seconds_trained"]
 
 TIMED = 64
-"""Clean inputs whose prediction is timed, the two sides in turns; each side's shortest time counts."""
-FEWEST, MOST, ENOUGH = 1, 20, 1.0
-"""Turns after a first that warms up: the fewest and the most, and after how many seconds no other begins. A quick victim on a busy
-machine needs many."""
+"""Clean inputs whose prediction is timed in one turn, both sides in one turn; the median of the turns' ratios counts."""
+MOST, ENOUGH = 16, 1.0
+"""Turns: the most, and after how many seconds no other begins. Each has inputs of its own, since defenses remember what they
+rewrote; what the first one warms up isn't timed."""
 
 
 class Costs(NamedTuple):
@@ -34,32 +35,36 @@ class Costs(NamedTuple):
 def costs(defended: Victim, victim: Victim, inputs: Sequence[Input]) -> Costs:
     """`train_ratio` is the defense's own training over the victim's, in seconds of training."""
     mine, theirs = (getattr(side, "training_seconds", nan) for side in (defended, victim))
-    timed = list(inputs[:TIMED])
+    own = 0.0 if mine == theirs or defended is victim else mine
+    own += getattr(defended, "preparation_seconds", 0.0)
     return Costs(
-        0.0 if mine == theirs or defended is victim else mine / theirs if theirs else nan,
+        0.0 if own == 0 else own / theirs if theirs else nan,
         getattr(defended, "forwards_per_prediction", 1),
-        1.0 if defended is victim else _ratio(defended, victim, timed),
+        1.0 if defended is victim else _ratio(defended, victim, inputs),
     )
 
 
 def _ratio(defended: Victim, victim: Victim, inputs: Sequence[Input]) -> float:
-    """The time of predicting the inputs beside the undefended victim's; NaN where either fails."""
-    if any(Predictor(side).predict(inputs).errors for side in (defended, victim)):
+    """The time of a prediction beside the undefended victim's; NaN where either side fails."""
+    size = min(TIMED, max(len(inputs) // 4, 1))
+    first, *parts = [inputs[at : at + size] for at in range(0, len(inputs), size)][: MOST + 1] or [inputs]
+    if any(Predictor(side).predict(first).errors for side in (defended, victim)):
         return nan
-    least = [inf, inf]
     start = time.perf_counter()
-    for turn in range(MOST):
-        if turn >= FEWEST and time.perf_counter() - start > ENOUGH:
+    ratios: list[float] = []
+    for part in parts or [first]:
+        if ratios and time.perf_counter() - start > ENOUGH:
             break
-        least = [min(known, _seconds(side, inputs)) for known, side in zip(least, (defended, victim), strict=True)]
-    return least[0] / max(least[1], 1e-9)
+        mine, theirs = (_seconds(side, part) for side in (defended, victim))
+        ratios.append(mine / max(theirs, 1e-9))
+    return nan if any(map(isnan, ratios)) else median(ratios)
 
 
 def _seconds(victim: Victim, inputs: Sequence[Input]) -> float:
     predictor = Predictor(victim)
     start = time.perf_counter()
-    predictor.predict(inputs)
-    return time.perf_counter() - start
+    failed = predictor.predict(inputs).errors
+    return nan if failed else time.perf_counter() - start
 
 
 def seconds_trained(folder: Path | None) -> float:

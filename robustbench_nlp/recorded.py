@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import csv
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 
 from robustbench_nlp.defense import shown
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.grid import WORST_CASE, Benchmark, Grid, grid_of
+from robustbench_nlp.grid import Benchmark, Grid, grid_of
 from robustbench_nlp.records import Record, read
 from robustbench_nlp.report.table import REDUCTION, floor
+from robustbench_nlp.report.table import WORST_CASE as TITLE
 from robustbench_nlp.report.worst_case import worst_case_row
 from robustbench_nlp.settings_file import read_settings
 from robustbench_nlp.shapes import unfit
@@ -74,7 +76,12 @@ def recorded_cells(folder: Path, grid: Grid | None = None) -> list[Cell]:
     files = sorted((folder / "records").glob("*.jsonl"))
     if not files or not (folder / "run.yaml").is_file():
         raise UsageError(f"{folder} is no run folder: it has no {'records' if not files else 'run.yaml'}")
-    benchmark = Benchmark.of(read_settings(folder / "run.yaml"))
+    settings = read_settings(folder / "run.yaml")
+    if "alpha" in settings:
+        raise UsageError(
+            f"{folder} holds certificates, no attacks; its table.csv and table.md are what there is of them"
+        )
+    benchmark = Benchmark.of(settings)
     found = [cell for path in files if (cell := cell_in(path)) is not None]
     grid = grid or _grid(benchmark)
     order = [member.name for member in grid.members] if grid else []
@@ -84,11 +91,12 @@ def recorded_cells(folder: Path, grid: Grid | None = None) -> list[Cell]:
         found = [cell for cell in found if cell.name[0] in wanted and cell.name[1] in order]
     defenses = list(dict.fromkeys(cell.name[0] for cell in found))
     defenses.sort(key=lambda name: wanted.index(name) if name in wanted else len(wanted))
+    worst_cases = _worst_cases(folder, grid, list(dict.fromkeys(cell.name[1] for cell in found)))
     made: list[Cell] = []
     for defense in defenses:
         own = {cell.name[1]: cell for cell in found if cell.name[0] == defense}
         made += own.values()
-        for name, members in grid.worst_cases.items() if grid else ():
+        for name, members in worst_cases.items():
             parts = [own[member] for member in members if member in own]
             if len(parts) == len(members):
                 header, records = worst_case_row([(part.header, list(part.records.values())) for part in parts], name)
@@ -109,10 +117,35 @@ def cell_in(path: Path) -> Cell | None:
 
 
 def _grid(benchmark: Benchmark) -> Grid | None:
-    """The run's grid; None where attacks were Python objects, whose worst cases have no names here."""
+    """The run's grid; None where an attack was a Python object or isn't installed here."""
     try:
         return grid_of(benchmark.attacks, cascade=benchmark.cascade)
     except UsageError:
-        if any(attack.replace("-", "_").startswith(WORST_CASE) for attack in benchmark.attacks):
-            raise
         return None
+
+
+def _worst_cases(folder: Path, grid: Grid | None, attacks: Collection[str]) -> Mapping[str, Sequence[str]]:
+    """The members of each worst case; without a grid, as far as the names in the run's own table tell them."""
+    if grid:
+        return grid.worst_cases
+    try:
+        with (folder / "table.csv").open(encoding="utf-8", newline="") as file:
+            told = dict.fromkeys(row["attack"] for row in csv.DictReader(file))
+    except (OSError, KeyError):
+        return {}
+    names = [attack.removeprefix(TITLE) for attack in told if attack.startswith(TITLE)]
+    found = {
+        name: [attack for attack in attacks if attack.startswith(f"{name}/")] or _members(name, attacks)
+        for name in names
+    }
+    return {name: members for name, members in found.items() if members}
+
+
+def _members(joined: str, attacks: Collection[str]) -> list[str]:
+    """The attacks that `a+b` joins; none where it joins others. Settings may hold a plus too."""
+    if joined in attacks:
+        return [joined]
+    for attack in attacks:
+        if joined.startswith(f"{attack}+") and (rest := _members(joined[len(attack) + 1 :], attacks)):
+            return [attack, *rest]
+    return []

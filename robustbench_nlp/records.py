@@ -27,6 +27,7 @@ __all__ = [
     "RecordFile",
     "read",
     "read_as",
+    "same_cell",
 ]
 
 SCHEMA = 1
@@ -176,7 +177,7 @@ class Journal(Generic[Entry]):
         self.records: dict[str, Entry] = {}
         old = read_as(path, parse) if path.exists() and resume else None
         if old is not None:
-            _same_cell(path, old.header, header)
+            same_cell(path, old.header, header)
             self.records = old.records
         elif path.exists():
             _set_aside(path)
@@ -213,7 +214,7 @@ class RecordFile(Journal[Record]):
         super().__init__(path, header, _record, resume=resume)
 
 
-def _same_cell(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+def same_cell(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     if old.get("fingerprint") == new["fingerprint"]:
         return
     before, after = old.get("spec", {}), new["spec"]

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from robustbench_nlp.records import Record
 from robustbench_nlp.stats import Interval
 
-__all__ = ["RESAMPLES", "Resampled", "bootstrap_difference", "success_rate_difference"]
+__all__ = ["FEWEST", "RESAMPLES", "Resampled", "bootstrap_difference", "success_rate_difference"]
 
 RESAMPLES = 9999
+FEWEST = 10
+"""Examples that became something else on the other side, for a p-value of attack success rates."""
 _BATCH = 1000
 """Resamples at a time: so many times n numbers stand in memory."""
 
@@ -62,7 +64,8 @@ def success_rate_difference(
     """The first attack success rate less the second, of records by example: successes / attempted on each side.
 
     Resampled are the examples that both have, with what became of them on both sides, so that what the sides share and what
-    changes with the clean accuracy is in the interval. It is for tens of attempted examples and more.
+    changes with the clean accuracy is in the interval. There is no p where fewer than `FEWEST` examples differ in their fate:
+    resampling k flips one way takes their chance for 2·e⁻ᵏ, which is 2·2⁻ᵏ.
     """
     shared = [identity for identity in first if identity in second]
     sides = ((records[identity].outcome for identity in shared) for records in (first, second))
@@ -77,7 +80,9 @@ def success_rate_difference(
             rates: NDArray[np.float64] = won.sum(axis) / tried.sum(axis) - lost.sum(axis) / met.sum(axis)
         return rates
 
-    return _resampled(tuple(counts), statistic, confidence, resamples, seed)
+    found = _resampled(tuple(counts), statistic, confidence, resamples, seed)
+    differ = int((np.abs(counts[0] - counts[2]) + np.abs(counts[1] - counts[3]) > 0).sum())
+    return found if differ >= FEWEST else found._replace(p=float("nan"))
 
 
 def _resampled(

@@ -29,7 +29,10 @@ class Rewritten:
     at the rewritten text, each token's with the place in the original that it came from.
     """
 
-    def __init__(self, victim: Victim, rewrite: Rewrite, fingerprint_parts: Sequence[object]) -> None:
+    def __init__(
+        self, victim: Victim, rewrite: Rewrite, fingerprint_parts: Sequence[object], *, seconds: float = 0.0
+    ) -> None:
+        """`seconds` is how long the rewriting itself was trained."""
         self.name = victim.name
         self.label_names = victim.label_names
         self.random = victim.random
@@ -39,6 +42,7 @@ class Rewritten:
         if (batch_size := getattr(victim, "batch_size", None)) is not None:
             self.batch_size: int = batch_size
         self.training_seconds: float = getattr(victim, "training_seconds", nan)
+        self.preparation_seconds: float = seconds + getattr(victim, "preparation_seconds", 0.0)
         self.forwards_per_prediction: int = getattr(victim, "forwards_per_prediction", 1)
         if (exact := getattr(victim, "predict_exact", None)) is not None:
             self.predict_exact: Callable[[Sequence[Input]], Probabilities] = lambda inputs: exact(

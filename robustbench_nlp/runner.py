@@ -39,6 +39,7 @@ from robustbench_nlp.report.shown import write
 from robustbench_nlp.report.table import row, table
 from robustbench_nlp.report.worst_case import worst_case_row
 from robustbench_nlp.run_files import manifest_of
+from robustbench_nlp.shards import Shard, take_in
 from robustbench_nlp.tasks import classification
 from robustbench_nlp.threat import Threat
 from robustbench_nlp.transfer import transferred
@@ -54,6 +55,7 @@ HOPELESS = 20
 
 Header = dict[str, Any]
 OnTable = Callable[[pd.DataFrame], None]
+OnCell = Callable[[Header], None]
 
 
 @dataclass
@@ -75,6 +77,10 @@ class Runner:
     """False where only texts are checked, so that the models that a search asks needn't be here."""
     crew: Crew | None = None
     """The processes that attack; None: this one."""
+    shard: Shard | None = None
+    """The part of the examples that is attacked here; None: all, and what shards of the run found is taken in first."""
+    on_cell: OnCell | None = None
+    """Hears each cell's header before its attacks run; what it raises ends the run."""
 
     def run(self) -> pd.DataFrame:
         """Run every cell that isn't on record yet; the table, written after each cell."""
@@ -127,6 +133,18 @@ class Runner:
         return self.dataset.head(self.benchmark.limit)
 
     @cached_property
+    def share(self) -> tuple[Example, ...]:
+        """Those of the examples that are attacked here. Raises `UsageError` for a shard without any."""
+        if self.shard is None:
+            return self.examples
+        share = tuple(filter(self.shard.holds, self.examples))
+        if not share:
+            raise UsageError(
+                f"shard {self.shard.number}/{self.shard.of} has none of the {len(self.examples)} examples; take fewer shards"
+            )
+        return share
+
+    @cached_property
     def train(self) -> tuple[Example, ...]:
         """The training split for defenses; empty where the dataset has none and no other is named."""
         if self.benchmark.train is None and (self.dataset.split == "all" or self._given):
@@ -176,13 +194,17 @@ class Runner:
     ) -> tuple[Header, list[Record]]:
         """One cell's header and records, from the file as far as it goes; earlier cells settle examples in a cascade."""
         header = self.header(victim, defense, member)
+        if self.on_cell is not None:
+            self.on_cell(header)
         settled = self._settled(before)
         path = self.file(header["defense"], member)
         with RecordFile(path, header, resume=self.resume) as file:
+            if self.shard is None:
+                take_in(file, header, self.folder)
             done = {identity for identity, record in file.records.items() if record.outcome != "error"}
-            missing = [example for example in self.examples if example.id not in done]
+            missing = [example for example in self.share if example.id not in done]
             start = time.perf_counter()
-            with progress.task(label, len(self.examples), len(self.examples) - len(missing)) as step:
+            with progress.task(label, len(self.share), len(self.share) - len(missing)) as step:
                 right = sum(record.outcome == "failed" for record in file.records.values())
                 judged = len(done)
                 kept = "robust" if classification.goal_of(member.attack).fools else "not reduced"
@@ -191,9 +213,9 @@ class Runner:
                     right += record.outcome == "failed"
                     judged += 1
                     step(1, f"{kept} {right / judged:.1%}")
-                    _stop_if_hopeless(file, len(self.examples))
+                    _stop_if_hopeless(file, len(self.share))
             header["seconds"] = time.perf_counter() - start
-            return header, [file.records[example.id] for example in self.examples]
+            return header, [file.records[example.id] for example in self.share]
 
     def file(self, defense: str, member: Member) -> Path:
         """Where a cell's records lie; the defense as tables print it."""

@@ -77,7 +77,7 @@ def verify(
     Raises `UsageError` where there is no run, and for what can't be had any more.
     """
     place = Path(folder)
-    if place.is_file() and attacks is None:
+    if (place.is_file() or place.suffix == ".json") and attacks is None:
         from robustbench_nlp.leaderboard.checking import verify_entry  # which builds on this module
 
         return verify_entry(place, victim=victim, dataset=dataset, device=device, sample=sample, trust=trust)

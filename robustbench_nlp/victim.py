@@ -62,8 +62,8 @@ class Victim(Protocol):
     `gradients(inputs, labels, placed=...)`, a `TokenGradients` an input, with `Placed` embeddings where they are given;
     `vocabulary`, for attacks that look words up by gradient; `truncate(string)`, the part of the string that the victim
     reads; `batch_size`, the most inputs that one call should get; `mask_token`, what it reads as a masked word;
-    `forwards_per_prediction`, the texts that its models read for one (1 where it isn't there); `training_seconds`; and what
-    `Certified` needs.
+    `forwards_per_prediction`, the texts that its models read for one (1 where it isn't there); `training_seconds`;
+    `preparation_seconds`, how long what stands before its models was trained; and what `Certified` needs.
     A wrapper has only the capabilities that it declares.
     """
 

@@ -7,6 +7,7 @@ bidirectional LSTM over the sentence names the word that was meant, of the train
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -93,6 +94,7 @@ def _train(target: Path, sentences: Sequence[str], rng: Random, *, size: int, ep
     import torch
     from safetensors.torch import save_file
 
+    start = time.perf_counter()
     split = [words for sentence in sentences if (words := words_of(sentence.lower()))]
     counts = Counter(word for words in split for word in words)
     known = [UNKNOWN, *(word for word, _ in counts.most_common(size))]
@@ -122,3 +124,4 @@ def _train(target: Path, sentences: Sequence[str], rng: Random, *, size: int, ep
                     step(len(rows), f"loss {float(loss.detach()):.3f}")
     save_file(model.state_dict(), target / "model.safetensors")
     (target / "words.json").write_text(json.dumps(known), "utf-8")
+    (target / "training.json").write_text(json.dumps({"seconds": time.perf_counter() - start}) + "\n", "utf-8")

@@ -100,7 +100,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert (first["n"], first["lost"]) == (20, 0)
     assert first["success_rate"] == pytest.approx([1 - first["robust"][0], 0])
     assert first["success_rate_difference"][1] < 0
-    assert first["success_rate_p_holm"] >= first["success_rate_p"]
+    assert first["success_rate_p"] is first["success_rate_p_holm"] is None  # nine flips are too few
+    assert first["won"] == 9
     assert first["difference_bootstrap"] == pytest.approx(first["difference"], abs=0.15)
     assert first["won"] >= 8
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from math import isnan
+import time
+from functools import lru_cache
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,29 @@ def test_costs_are_relative_to_the_undefended_victim() -> None:
     assert costs(plain, plain, ["a"]) == (0.0, 1, 1.0)
     assert costs(Rewritten(plain, str.lower, []), plain, ["a"]).train_ratio == 0.0
     assert isnan(costs(Slow(), KeywordVictim(), ["a"]).train_ratio)
+
+
+def test_what_stands_before_the_victim_was_trained_too() -> None:
+    class Plain(KeywordVictim):
+        training_seconds = 10.0
+
+    plain = Plain()
+    corrected = Rewritten(plain, str.lower, [], seconds=5.0)
+    assert costs(corrected, plain, ["a"]).train_ratio == 0.5
+    assert costs(Rewritten(corrected, str.upper, []), plain, ["a"]).train_ratio == 0.5
+    assert isnan(costs(Rewritten(plain, str.lower, [], seconds=nan), plain, ["a"]).train_ratio)
+
+
+def test_a_rewriting_that_is_remembered_costs_what_it_costs_once() -> None:
+    @lru_cache
+    def slow(text: str) -> str:
+        time.sleep(0.001)
+        return text
+
+    plain = KeywordVictim()
+    inputs = [f"a good film {i}" for i in range(40)]
+    assert costs(Rewritten(plain, slow, []), plain, inputs).latency_ratio > 5
+    assert costs(Rewritten(plain, str.lower, []), plain, []).latency_ratio > 0
 
 
 def test_seconds_of_training_are_read_beside_the_weights(tmp_path: Path) -> None:

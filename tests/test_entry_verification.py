@@ -77,6 +77,7 @@ def test_entries_hold(board_run: Path, tmp_path: Path) -> None:
         (lambda lines: lines[0]["header"]["spec"].update(seed=1), "seed is 0 here and 1 on record"),
         (lambda lines: lines[0]["header"]["spec"].update(victim="0" * 16), "victim.fingerprint is"),
         (lambda lines: lines.__delitem__(slice(25, 50)), "the texts lack the member fast-1/deepwordbug"),
+        (lambda lines: lines.append(lines[-1]), " twice"),
         (lambda lines: lines.pop(0), "records of fast-1/random_typos before its header"),
     ],
 )
@@ -167,3 +168,4 @@ def test_the_command_checks_several_and_ends_with_the_worst_code(
     assert "is no entry of a leaderboard" in told.err
     assert "measured.robust_accuracy" in told.out
     assert "no entry" in complaint(lambda: verify(bad))
+    assert "cannot read the entry" in complaint(lambda: verify(tmp_path / "nowhere.json"))

@@ -37,7 +37,10 @@ VICTIM = """
 GATE = """
     @pytest.mark.robustness(attack="random-typos")
     def test_gate(robustness):
-        robustness.check(victim=predict, data=DATA{check})
+        robustness.check(victim={victim}, data=DATA{check})
+
+    def broken(texts):
+        raise AssertionError("nothing is asked")
 """
 UPDATE = "--robust-update-baseline"
 
@@ -52,9 +55,18 @@ def gates(pytester, monkeypatch):
     )
 
     def run(
-        *options: str, share: float = 0.0, salt: str = "", size: int = 20, check: str = "", body: str = GATE
+        *options: str,
+        share: float = 0.0,
+        salt: str = "",
+        size: int = 20,
+        check: str = "",
+        body: str = GATE,
+        victim: str = "predict",
     ) -> pytest.RunResult:
-        pytester.makepyfile(test_it=VICTIM.format(share=share, salt=salt, size=size) + body.replace("{check}", check))
+        pytester.makepyfile(
+            test_it=VICTIM.format(share=share, salt=salt, size=size)
+            + body.replace("{check}", check).replace("{victim}", victim)
+        )
         return pytester.runpytest("-p", "robustbench_nlp.pytest_plugin", "--robust-baseline", "base", *options)
 
     return run
@@ -150,6 +162,19 @@ def test_a_baseline_of_other_settings_is_refused_by_name(gates, changed, named):
     )
 
 
+def test_what_can_be_refused_is_refused_before_the_victim_is_asked(gates):
+    nowhere = gates(victim="broken")
+    nowhere.stdout.fnmatch_lines(["the baseline base/test_it/test_gate.json is not there; *"])
+    gates(UPDATE, check=", attack=['random-typos', 'leetspeak']")
+    for change in (
+        "seed=1",
+        "attack=['random-typos(layout=\"de\")', 'leetspeak'], seed=1",
+        "limit=1000, split='all', seed=2",
+    ):
+        result = gates(victim="broken", check=f", {change}")
+        result.stdout.fnmatch_lines(["*was made with other settings (*seed: 0 then, now *"])
+
+
 def test_a_changed_threat_and_version_are_named_as_such(tmp_path):
     def made(**settings: object) -> Baseline:
         return Baseline({"dataset": "d", "examples": "e"}, {"none × pwws": BaselineCell(settings, {"a": "robust"})})
@@ -181,6 +206,10 @@ def test_a_missing_baseline_fails_and_new_only_writes_it_and_nothing_else(gates,
     gates("--robust-update-new-only", share=0.2).assert_outcomes(failed=1)
     assert content(pytester) == before
     another = ", attack=['random-typos', 'leetspeak']"
+    gates("--robust-update-new-only", check=another, share=0.2).assert_outcomes(failed=1)
+    result = gates("--robust-update-new-only", check=another + ", limit=40")
+    result.stdout.fnmatch_lines(["*was made with other settings (examples: *"])
+    assert content(pytester) == before
     result = gates(check=another)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["the baseline base/test_it/test_gate.json has no none × leetspeak; write it with *"])
@@ -201,6 +230,20 @@ def test_a_worst_case_in_a_cascade_is_compared_by_itself(gates, pytester):
     }
     assert cells["none × deepwordbug"]["settings"]["mode"] == "cascade"
     gates(check=check).stdout.fnmatch_lines(["1 gate: 1 *"])
+
+
+def test_attacks_that_are_objects_have_baselines_too(gates, pytester):
+    body = """
+    from robustbench_nlp.attacks.leetspeak import Leetspeak
+
+    def test_gate(robustness):
+        robustness.check(victim=predict, data=DATA, attack=[Leetspeak(), "worst-case"], limit=30)
+    """
+    gates(UPDATE, body=body).assert_outcomes(passed=1)
+    name, worst = content(pytester)["cells"]
+    assert (name[:16], worst[:17]) == ("none × leetspeak", "none × worst_case")
+    result = gates(body=body.replace('[Leetspeak(), "worst-case"]', "Leetspeak()"))
+    result.stdout.fnmatch_lines(["*other settings (none × worst_case:leetspeak is no longer measured)*"])
 
 
 def test_each_check_of_a_test_has_its_own_baseline(gates, pytester):

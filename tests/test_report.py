@@ -17,10 +17,12 @@ import pytest
 from texts import complaint
 
 from robustbench_nlp.api import evaluate
+from robustbench_nlp.attacks.deepwordbug import DeepWordBug
 from robustbench_nlp.cli import main
 from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.records import RecordFile, read
 from robustbench_nlp.report.files import written
+from robustbench_nlp.threat import Threat
 
 PAIRS = [(f"{words} number {i}", 1) for i in range(10) for words in ("a good and great but dull film", "a fine film")]
 HOSTILE = r"50% \input{/etc/passwd} $x_1$ {~^#&"
@@ -156,6 +158,8 @@ def test_the_command(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out.splitlines() == [str(copy / "table.tex")]
     assert "no format 'word'" in complaint(lambda: written(copy, ["word"]))
     assert main(["report", str(tmp_path)]) == 2
+    (copy / "run.yaml").write_text("victim: tfidf-mr\nalpha: 0.001\n", "utf-8")
+    assert "holds certificates" in complaint(lambda: written(copy, ["csv"]))
 
 
 def test_warnings_below_the_table_stay(run: Path, tmp_path: Path) -> None:
@@ -164,3 +168,25 @@ def test_warnings_below_the_table_stay(run: Path, tmp_path: Path) -> None:
     (copy / "manifest.json").write_text(json.dumps(manifest | {"warnings": ["saturated: half of the scores are 1"]}))
     (path,) = written(copy, ["md"])
     assert "Warning: saturated: half of the scores are 1" in path.read_text()
+
+
+def test_what_an_earlier_benchmark_left_in_the_folder_is_not_the_runs(run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    smaller = SETTINGS | {"attacks": ["deepwordbug", "random_typos"], "defenses": ["none"]}
+    evaluate(victim=KeywordVictim(), output=copy, **smaller)
+    written(copy, ["csv", "ranking"])
+    assert set(pd.read_csv(copy / "table.csv")["attack"]) == {"deepwordbug", "random_typos"}
+    assert set(pd.read_csv(copy / "ranking.csv")["defense"]) == {"none"}
+
+
+def test_worst_cases_of_attacks_that_are_objects_are_put_together_too(tmp_path: Path) -> None:
+    attacks = [DeepWordBug(threat=Threat(name="few", max_edits=3)), "random_typos", "worst_case"]
+    run = evaluate(victim=KeywordVictim(), output=tmp_path, **SETTINGS | {"attacks": attacks})
+    before = run.table["attack"].tolist()
+    assert before[2].startswith("worst_case:deepwordbug")
+    written(run.folder, ["csv", "ranking"])
+    assert pd.read_csv(tmp_path / "table.csv")["attack"].tolist() == before
+    assert pd.read_csv(tmp_path / "ranking.csv")["attack"].iloc[0] == before[2]
+    (tmp_path / "table.csv").unlink()
+    written(run.folder, ["csv"])
+    assert len(pd.read_csv(tmp_path / "table.csv")) == 4

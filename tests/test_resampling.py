@@ -58,6 +58,13 @@ def test_only_examples_of_both_and_only_attempted_ones_count() -> None:
     assert isnan(same.p)  # no resample differs
 
 
+def test_few_flips_give_no_p() -> None:
+    """Nine flips one way are p = 0.004, for which resampling would say 0.0002."""
+    assert isnan(success_rate_difference(cell("x" * 9 + "x" * 40), cell("." * 9 + "x" * 40)).p)
+    assert success_rate_difference(cell("x" * 10 + "x" * 40), cell("." * 10 + "x" * 40)).p < 0.001
+    assert success_rate_difference(cell("-" * 10 + "x." * 20), cell("x" * 5 + "." * 5 + "x." * 20)).p > 0.5
+
+
 @pytest.mark.parametrize(("one", "other"), [("", ""), ("x", "."), ("--", ".."), ("xxxx", "....")])
 def test_what_resampling_cannot_tell_is_nan(one: str, other: str) -> None:
     found = success_rate_difference(cell(one), cell(other))

@@ -9,7 +9,11 @@ import pytest
 import yaml
 
 from robustbench_nlp.grid import Benchmark
+from robustbench_nlp.leaderboard.board import frame, rankings
+from robustbench_nlp.leaderboard.entry import entries
+from robustbench_nlp.leaderboard.shown import markdown
 from robustbench_nlp.report.table import COLUMNS
+from robustbench_nlp.verification import verify
 
 ROOT = Path(__file__).resolve().parent.parent
 QUICKSTART = ROOT / "results" / "quickstart"
@@ -74,3 +78,25 @@ def test_recognised_words_restore_what_typos_took() -> None:
     robust = frame["robust_accuracy"]
     for attack in dict.fromkeys(frame.index.get_level_values("attack")):
         assert robust["word_recognition", attack] > robust["none", attack]
+
+
+LEADERBOARD = ROOT / "results" / "leaderboard"
+
+
+def test_the_leaderboard_is_what_its_entries_give() -> None:
+    found = rankings(LEADERBOARD)
+    assert (LEADERBOARD / "README.md").read_text("utf-8") == markdown(found, LEADERBOARD)
+    table = frame(found, LEADERBOARD).to_csv(index=False, lineterminator="\n")
+    assert (LEADERBOARD / "leaderboard.csv").read_text("utf-8") == table
+    assert {(entry.victim["name"], entry.defense["name"]) for entry in entries(LEADERBOARD).values()} >= {
+        ("tfidf_mr", "none"),
+        ("tfidf_mr", "spell"),
+    }
+
+
+@pytest.mark.parametrize("defense", ["none", "unicode_normalize"])
+def test_an_entry_of_the_leaderboard_holds(defense: str) -> None:
+    path = LEADERBOARD / "classification" / "fast-1" / f"tfidf_mr__{defense}.json"
+    result = verify(path, sample=20)
+    assert result.differences == ()
+    assert (result.cells, result.texts) == (3, 60)

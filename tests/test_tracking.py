@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -87,6 +88,14 @@ def test_mlflow_has_the_run(run: Path, tmp_path: Path, monkeypatch: pytest.Monke
         path.name for path in found.files
     }
     assert logged.info.status == "FINISHED"
+
+
+def test_the_tracker_of_the_documentation_works(run: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "reports.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    space: dict[str, Any] = {}
+    exec(code, space)
+    assert space["Printed"]("here").log(told(run)).startswith("here: {'robust_accuracy/none/deepwordbug': ")
 
 
 def test_what_is_missing_or_unknown_is_told_in_a_line(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from browser import CONTRASTS, MISSING, Opened, chromium, opened
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from robustbench_nlp.api import evaluate
@@ -28,7 +28,7 @@ from robustbench_nlp.records import Record
 from robustbench_nlp.report.charts import heat, noise_charts, query_charts, reading, word_charts
 from robustbench_nlp.report.examples import OUTCOMES, ROW, differences, examples
 from robustbench_nlp.report.files import written
-from robustbench_nlp.report.page import Column, Row, Value, page, table
+from robustbench_nlp.report.page import Column, Row, Value, page, selector, table
 from robustbench_nlp.report.svg import chart
 from robustbench_nlp.report.table import row
 from robustbench_nlp.report.table import table as frame_of
@@ -50,7 +50,7 @@ ATTACKS = [
     "bad_characters:invisible",
     "worst_case",
 ]
-VOID = {"meta", "link", "input", "img", "br"}
+VOID = {"meta", "link", "input", "img", "br", "wbr"}
 needs_browser = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
 
@@ -181,6 +181,7 @@ def applied(clean: str, changes: list[Any]) -> str:
 
 
 @given(clean=st.text(), attacked=st.text())
+@example(clean="", attacked="\0")
 def test_differences_lead_from_any_text_to_any_other(clean: str, attacked: str) -> None:
     assert applied(clean, differences(Text(clean), Text(attacked))) == attacked
 
@@ -333,6 +334,41 @@ def test_a_cell_of_the_heat_map_leads_to_what_its_attack_broke(reader: Opened, c
         assert len(clean) == len(attacked)
         assert record.words_changed is not None
         assert 1 <= len(attacked) <= record.words_changed + 1
+
+
+@needs_browser
+def test_a_link_leads_to_an_example_under_every_attack(browser: Any, run: Path, cells: list[Cell]) -> None:
+    identity = next(iter(cells[0].records))
+    number = f"1–{len(cells)} of {len(cells)} examples"
+    with opened(browser, run / "report.html") as found:
+        found.page.goto(f"{(run / 'report.html').as_uri()}#example={identity}")
+        found.page.get_by_text(number).wait_for()
+        found.page.select_option("#example-defense", "none")
+        found.page.get_by_role("link", name=f"example {identity}").first.click()
+        found.page.get_by_label("text or id holds").fill("")
+        found.page.get_by_text(f"of {len(cells) * len(PAIRS) // 2} examples").wait_for()
+        assert found.complaints == []
+
+
+@needs_browser
+def test_choices_leave_the_rows_that_have_what_is_chosen(browser: Any, tmp_path: Path) -> None:
+    rows = [
+        Row([Value(name), Value(str(i), i)], tags={"kind": kind}) for i, (name, kind) in enumerate(["ax", "bx", "cy"])
+    ]
+    body = selector("Kind", "t", "kind", ["x", "y"]) + table(
+        "t", "Three", [Column("name"), Column("n", number=True)], rows
+    )
+    (tmp_path / "page.html").write_text(page("Page", body), "utf-8")
+    with opened(browser, tmp_path / "page.html") as found:
+        shown = found.page.locator("#t tbody tr:visible")
+        found.page.get_by_label("Kind").select_option("x")
+        assert shown.all_inner_texts() == ["a\t0", "b\t1"]
+        assert found.page.get_by_role("status").inner_text() == "2 of 3 rows."
+        found.page.get_by_label("Kind").select_option("y")
+        assert shown.all_inner_texts() == ["c\t2"]
+        found.page.get_by_label("Kind").select_option("")
+        assert shown.count() == 3
+        assert found.complaints == []
 
 
 @needs_browser

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from robustbench_nlp.api import Run, evaluate
 from robustbench_nlp.attack import Sample, Steps
+from robustbench_nlp.data import from_pairs
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.fakes import KeywordVictim
@@ -64,12 +66,10 @@ def go(tmp_path: Path, output: str, **kwargs: Any) -> Run:
 
 def findings(run: Run) -> dict[tuple[str, str], dict[str, Record]]:
     """The records without their costs in time."""
-    return {key: {record.example_id: replaced(record) for record in records} for key, records in run.records.items()}
+    return {key: {record.example_id: timeless(record) for record in records} for key, records in run.records.items()}
 
 
-def replaced(record: Record) -> Record:
-    from dataclasses import replace
-
+def timeless(record: Record) -> Record:
     return replace(record, seconds=0.0)
 
 
@@ -77,8 +77,6 @@ def crew(victim: str, *, stall: float = 600.0) -> Crew:
     benchmark = Benchmark(
         dataset="mr", victim=f"python:shared_victim:{victim}", attacks=("deepwordbug",), similarity="none"
     )
-    from robustbench_nlp.data import from_pairs
-
     return Crew(Opening(benchmark=benchmark, dataset=from_pairs(PAIRS), attacks=benchmark.attacks), 2, stall=stall)
 
 
@@ -86,7 +84,7 @@ def attacked(by: Crew) -> dict[str, Record]:
     examples = by.opening.dataset.examples  # type: ignore[union-attr]
     with by:
         return {
-            r.example_id: replaced(r)
+            r.example_id: timeless(r)
             for r in by.run("none", Member("deepwordbug", create("attack", "deepwordbug")), examples)
         }
 
@@ -120,22 +118,18 @@ def test_what_a_worker_cannot_open_is_told_in_one_line() -> None:
         attacked(crew("no_such"))
 
 
-class Local:
-    threat = create("attack", "deepwordbug").threat
-
-    def run(self, sample: Sample, rng: Any) -> Steps:
-        return None
-        yield
-
-
 def test_what_cannot_be_shared_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="python:MODULE:CALLABLE"):
         go(tmp_path, "run", victim=KeywordVictim(), workers=2)
     with pytest.raises(UsageError, match="at least 1"):
         go(tmp_path, "run", workers=0)
 
-    class Hidden(Local):
-        pass
+    class Hidden:
+        threat = create("attack", "deepwordbug").threat
+
+        def run(self, sample: Sample, rng: Any) -> Steps:
+            return None
+            yield
 
     with pytest.raises(UsageError, match="can't be sent to other processes"):
         go(tmp_path, "run", attacks=[Hidden()], workers=2)
@@ -144,3 +138,33 @@ def test_what_cannot_be_shared_is_refused(tmp_path: Path) -> None:
 def test_shares_are_even_and_do_not_depend_on_other_examples() -> None:
     shares = [share_of(Example(fields={"text": str(i)}, label=0), 4) for i in range(4000)]
     assert max(abs(shares.count(share) - 1000) for share in range(4)) < 120
+
+
+def test_shards_of_a_run_gather_into_the_whole(tmp_path: Path) -> None:
+    alone = go(tmp_path, "alone")
+    for shard in ("1/3", "3/3"):
+        part = go(tmp_path, "sharded", shard=shard, victim="python:shared_victim:predict")
+        assert 0 < part.table["n"][0] < len(PAIRS)
+        assert part.folder == tmp_path / "sharded" / "shards" / shard.replace("/", "-of-")
+    whole = go(tmp_path, "sharded")
+    assert findings(whole) == findings(alone)
+    assert whole.table.drop(columns="seconds").equals(alone.table.drop(columns="seconds"))
+
+
+def test_a_cascade_in_shards_is_the_cascade(tmp_path: Path) -> None:
+    how = {"attacks": ["random-typos", "deepwordbug"], "cascade": True}
+    alone = go(tmp_path, "alone", **how)
+    for shard in ("1/2", "2/2"):
+        go(tmp_path, "sharded", shard=shard, **how)
+    assert findings(go(tmp_path, "sharded", **how)) == findings(alone)
+
+
+def test_shards_of_other_settings_are_refused(tmp_path: Path) -> None:
+    go(tmp_path, "run", shard="1/2")
+    with pytest.raises(UsageError, match="was recorded with another seed"):
+        go(tmp_path, "run", seed=1)
+    for wrong in ("0/2", "3/2", "2", "a/b"):
+        with pytest.raises(UsageError, match="no shard"):
+            go(tmp_path, "run", shard=wrong)
+    with pytest.raises(UsageError, match="take fewer shards"):
+        go(tmp_path, "run", shard="1/2000")

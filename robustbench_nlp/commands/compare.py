@@ -108,9 +108,10 @@ def _table(found: Comparison) -> object:
     constants = ", ".join(dict.fromkeys(f"{pair.first.floor():.1%}" for pair in found.pairs))
     table.caption = (
         f"A constant answer scores {constants}, clean and under attack. Differences of robust accuracy: 95 % by Newcombe's method "
-        "10, p by McNemar's exact test; of attack success rates (ASR, successes / attempted): by the bootstrap over examples. p after "
-        "Holm's correction over the lines; ≈: not distinguishable at 5 %. −: withstood by the first alone, +: by the second "
-        "alone; finds ≥: the difference in points that so many examples find four times in five, with as many flips."
+        "10, p by McNemar's exact test; of attack success rates (ASR, successes / attempted): by the bootstrap over examples, "
+        "without p where fewer than ten differ. p after Holm's correction over the lines; ≈: not distinguishable at 5 %. −: withstood "
+        "by the first alone, +: by the second alone; finds ≥: the difference in points that so many examples find four times in "
+        "five, with as many flips."
     )
     return table
 

@@ -78,6 +78,11 @@ __all__ = ["command"]
 @click.option("--output", metavar="DIR", help="Run folder. Default: one in runs/ named after the benchmark.")
 @click.option("--resume/--no-resume", default=None, help="Go on from the folder's records (default), or start anew.")
 @click.option("--workers", type=int, help="Processes that share the examples of each cell. Default: 1.")
+@click.option(
+    "--shard",
+    metavar="I/N",
+    help="Attack one of N parts of the examples, on a machine of its own; the same command without it gathers the parts.",
+)
 @click.option("--quiet", is_flag=True, default=None, help="Print nothing but the run folder.")
 def command(quiet: bool | None, **settings: Any) -> int:
     """Table the accuracy that attacks leave.

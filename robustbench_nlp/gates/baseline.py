@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from robustbench_nlp.errors import UsageError, apart
-from robustbench_nlp.recorded import Cell, recorded_cells
+from robustbench_nlp.recorded import Cell
 from robustbench_nlp.records import Record, file_name, write_whole
 from robustbench_nlp.report.table import WORST_CASE
 
-__all__ = ["Baseline", "BaselineCell", "baseline_file", "differences", "load", "measured", "save"]
+__all__ = ["Baseline", "BaselineCell", "baseline_file", "differences", "differences_before", "load", "measured", "save"]
 
 SCHEMA = 1
 SHARED = ("dataset", "examples", "labels", "seed", "task", "dtype", "similarity")
 """Of a cell's `spec`: what all cells of a check have in common. The victim may change: it is what a gate is for."""
 HELD = {"failed": "robust", "success": "broken", "skipped": "wrong", "error": "error"}
 """Verdicts by outcome: right also under attack, right until attacked, wrong without an attack."""
+THREAT = re.compile(r"threat=Threat\((?:[^()]|\([^()]*\))*\)(?:, )?")
+"""What an attack says of its threat, whose settings stand by themselves."""
 EXAMPLES = ("examples", "labels of the examples")
 
 
@@ -52,19 +55,26 @@ def baseline_file(folder: Path, test: str, check: int) -> Path:
     return folder.joinpath(*parts, file_name(name.replace("::", ".")) + (f"--{check}" if check > 1 else "") + ".json")
 
 
-def measured(folder: Path) -> Baseline:
-    """What a run folder's records say, as a baseline."""
-    cells = [cell for cell in recorded_cells(folder) if cell.measures]
-    shared = _flat({key: cells[0].header["spec"][key] for key in SHARED}) if cells else {}
+def measured(recorded: Sequence[Cell]) -> Baseline:
+    """What the cells of a run say, as a baseline."""
+    cells = [cell for cell in recorded if cell.measures]
+    shared = _shared(cells[0].header) if cells else {}
     return Baseline(shared, {f"{cell.name[0]} × {cell.name[1]}": _cell(cell) for cell in cells})
 
 
 def _cell(cell: Cell) -> BaselineCell:
     worst = cell.name[1].startswith(WORST_CASE)
-    own = {key: value for key, value in cell.header["spec"].items() if key not in (*SHARED, "victim", "defense")}
     verdicts = {identity: _word(record) for identity, record in cell.records.items()}
     partial = not worst and cell.header["mode"] == "cascade"
-    return BaselineCell({} if worst else _flat(own), {} if partial else verdicts)
+    return BaselineCell({} if worst else _own(cell.header), {} if partial else verdicts)
+
+
+def _shared(header: Mapping[str, Any]) -> dict[str, Any]:
+    return _flat({key: header["spec"][key] for key in SHARED})
+
+
+def _own(header: Mapping[str, Any]) -> dict[str, Any]:
+    return _flat({key: value for key, value in header["spec"].items() if key not in (*SHARED, "victim", "defense")})
 
 
 def _word(record: Record) -> str:
@@ -78,7 +88,7 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
         if key == "labels":
             flat["label names"], flat[EXAMPLES[1]] = ", ".join(value[0]), value[1]
         elif key in ("attack", "task"):
-            flat[key], flat[f"{key} version"] = value[-2], value[-1]
+            flat[key], flat[f"{key} version"] = THREAT.sub("", str(value[-2])), value[-1]
         elif isinstance(value, Mapping):
             flat |= {f"{key} {inner}": setting for inner, setting in value.items()}
         else:
@@ -115,9 +125,10 @@ def save(path: Path, test: str, baseline: Baseline) -> bool:
     return True
 
 
-def differences(old: Baseline, new: Baseline) -> list[str]:
-    """What forbids to compare, a phrase each. Fewer examples of the same dataset may be compared with a baseline of more."""
-    fewer = old.settings.get("dataset") == new.settings.get("dataset") and new.examples() < old.examples()
+def differences(old: Baseline, new: Baseline, *, exact: bool = False) -> list[str]:
+    """What forbids to compare, a phrase each. Fewer examples of the same dataset may be compared with a baseline of more, unless
+    they are to stand in one file (`exact`)."""
+    fewer = not exact and old.settings.get("dataset") == new.settings.get("dataset") and new.examples() < old.examples()
     found = _apart("", old.settings, new.settings, EXAMPLES if fewer else ())
     added = [name for name in new.cells if name not in old.cells]
     for name, cell in old.cells.items():
@@ -126,6 +137,14 @@ def differences(old: Baseline, new: Baseline) -> list[str]:
         else:
             found += _apart(f"{name}: ", cell.settings, new.cells[name].settings)
     return found
+
+
+def differences_before(old: Baseline, header: Mapping[str, Any]) -> list[str]:
+    """What of `differences` a cell's header tells, before there are records."""
+    shared, name = _shared(header), f"{header['defense']} × {header['attack']}"
+    fewer = old.settings.get("dataset") == shared["dataset"] and header["n"] < len(old.examples())
+    found = _apart("", old.settings, shared, EXAMPLES if fewer else ())
+    return found + (_apart(f"{name}: ", old.cells[name].settings, _own(header)) if name in old.cells else [])
 
 
 def _apart(place: str, old: Mapping[str, Any], new: Mapping[str, Any], allowed: tuple[str, ...] = ()) -> list[str]:

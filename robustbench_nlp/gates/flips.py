@@ -13,20 +13,24 @@ __all__ = ["FLIPS", "flips"]
 FLIPS = 3
 
 
-def flips(records: Iterable[Record], title: str = "flips") -> list[str]:
-    """The `FLIPS` records that were got wrong by most, one an example, as lines for a developer; the count of all first."""
+def flips(records: Iterable[Record], names: Sequence[str], title: str = "flips") -> list[str]:
+    """The `FLIPS` records that were got wrong by most, one an example, as lines for a developer; the count of all first. `names`
+    are those of the labels."""
     worst: dict[str, Record] = {}
     for record in sorted(records, key=lambda record: record.margin or 0.0):
         worst.setdefault(record.example_id, record)
     lines = [f"the worst of {len(worst)} {title}:"] if worst else []
     for record in list(worst.values())[:FLIPS]:
-        lines += _shown(record)
+        lines += _shown(record, names)
     return lines
 
 
-def _shown(record: Record) -> Sequence[str]:
+def _shown(record: Record, names: Sequence[str]) -> list[str]:
+    label, clean, attacked = (
+        "nothing" if number is None else names[number]
+        for number in (record.label, record.clean_prediction, record.adversarial_prediction)
+    )
     if record.adversarial is None:
-        said = f"  label {record.label}, predicted {record.clean_prediction} without an attack"
-        return [said, f"    - {record.original!r}"]
-    said = f"  label {record.label}, predicted {record.clean_prediction} → {record.adversarial_prediction}"
+        return [f"  label {label}, predicted {clean} without an attack", f"    - {record.original!r}"]
+    said = f"  label {label}, predicted {clean} → {attacked}"
     return [said, f"    - {record.original!r}", f"    + {record.adversarial!r}"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import signature
 from pathlib import Path
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from robustbench_nlp.api import Run
     from robustbench_nlp.gates.bounds import Bounds
     from robustbench_nlp.gates.compared import Comparison
+    from robustbench_nlp.recorded import Cell
 
 __all__ = ["Gate", "InconclusiveGate"]
 
@@ -53,15 +54,11 @@ class Gate:
         Returns the run, for further assertions.
         """
         __tracebackhide__ = True
-        from robustbench_nlp.gates.compared import refuse_missing
-
         self.checks += 1
         try:
             asked = self._asked(data, overrides)
             if reason := self._left_out(asked.attack):
                 pytest.skip(reason)
-            if asked.tolerances:
-                refuse_missing(self.options, self.test, self.checks)
             run = self._run(victim, asked)
             problems, comparison = self._found(run, asked)
         except UsageError as problem:
@@ -76,11 +73,13 @@ class Gate:
 
         settings = {"similarity": "none", "output": self.folder / str(self.checks), **self.settings, **overrides}
         settings.pop("suite", None)
-        known = {*OWN, *signature(evaluate).parameters} - {"victim", "dataset", "attacks"}
+        known = {*OWN, *signature(evaluate).parameters} - {"victim", "dataset", "attacks", "on_cell"}
         for name in settings:
             if name not in known:
                 raise unknown("keyword of the robustness gate", name, known)
-        attack = settings.pop("attack", None) or self.attack
+        attack = overrides.get("attack") or self.attack or settings.get("attack")
+        settings.pop("attack", None)
+        attack = attack if isinstance(attack, Iterable) or not attack else [attack]
         marked = settings.pop("data", None)
         tolerances = self._tolerances(settings)
         bounds = taken_bounds(settings)
@@ -96,8 +95,9 @@ class Gate:
         chosen = self.options.data or None if chosen is None else chosen
         if chosen is None:
             raise UsageError("the gate has no data; give check(data=…), data= in the marker, or --robust-data SELECTOR")
-        limits = [limit for limit in (settings.get("limit"), self.options.limit) if limit is not None]
-        settings["limit"] = min(limits, default=None)
+        limit, most = settings.get("limit"), self.options.limit
+        if most is not None and (limit is None or (isinstance(limit, int) and limit > most)):
+            settings["limit"] = most
         return _Asked(attack, chosen, bounds, tolerances, settings)
 
     def _tolerances(self, settings: dict[str, Any]) -> Mapping[str, float]:
@@ -128,9 +128,11 @@ class Gate:
 
     def _run(self, victim: object, asked: _Asked) -> Run:
         from robustbench_nlp.api import evaluate
+        from robustbench_nlp.gates.compared import foreseen
 
+        on_cell = foreseen(self.options, self.test, self.checks) if asked.tolerances else None
         target: Any = self.default_victim() if victim is None else victim
-        return evaluate(victim=target, dataset=asked.data, attacks=asked.attack, **asked.settings)
+        return evaluate(victim=target, dataset=asked.data, attacks=asked.attack, on_cell=on_cell, **asked.settings)
 
     def _found(self, run: Run, asked: _Asked) -> tuple[list[str], Comparison | None]:
         """Everything that is wrong, and what the comparison with the baseline gave."""
@@ -151,7 +153,7 @@ class Gate:
             return problems + _flipped(run, worst["defense"], worst["attack"]), None
         if not asked.tolerances or self.options.baseline is None:
             return [], None
-        return [], compared(run.folder, asked.tolerances, self.options, self.test, self.checks)
+        return [], compared(_cells(run, asked), asked.tolerances, self.options, self.test, self.checks)
 
     def _judge(self, problems: Sequence[str], comparison: Comparison | None) -> None:
         __tracebackhide__ = True
@@ -182,10 +184,22 @@ class _Asked(NamedTuple):
     settings: dict[str, Any]
 
 
+def _cells(run: Run, asked: _Asked) -> list[Cell]:
+    """What is on record; attacks that are objects are not to be made again from the run's settings."""
+    from robustbench_nlp.grid import grid_of
+    from robustbench_nlp.recorded import recorded_cells
+
+    attacks = [asked.attack] if isinstance(asked.attack, str) else list(asked.attack)
+    return recorded_cells(run.folder, grid_of(attacks, cascade=asked.settings.get("cascade", False)))
+
+
 def _flipped(run: Run, defense: str, attack: str) -> list[str]:
     """The flips of one row; those of every member for a worst case."""
     from robustbench_nlp.gates.flips import flips
+    from robustbench_nlp.records import read
 
     cells = run.records
     chosen = [(defense, attack)] if (defense, attack) in cells else [key for key in cells if key[0] == defense]
-    return flips(record for key in chosen for record in cells[key] if record.outcome == "success")
+    file = read(min((run.folder / "records").glob("*.jsonl")))
+    names = file.header["label_names"] if file else ()
+    return flips((r for key in chosen for r in cells[key] if r.outcome == "success"), names)

@@ -10,7 +10,7 @@ from typing import Any
 
 from robustbench_nlp.leaderboard.board import FLAGS, Line, Ranking
 from robustbench_nlp.leaderboard.details import anchor, article, flags, tags
-from robustbench_nlp.leaderboard.shown import NOTES, costs_of, interval, number
+from robustbench_nlp.leaderboard.shown import NOTES, OPTIONAL, costs_of, interval, number
 from robustbench_nlp.report.page import Column, Row, Value, escaped, page, section, table
 from robustbench_nlp.report.shown import percent
 
@@ -31,8 +31,6 @@ COLUMNS = (
     Column("flags"),
     Column("links"),
 )
-OPTIONAL = ("claimed %", "flags", "links")
-"""Columns that are left out where no entry of a ranking has anything to say there."""
 FILTERS = {
     "task": "task",
     "ensemble": "ensemble",

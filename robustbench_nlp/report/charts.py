@@ -72,9 +72,10 @@ def floor_of(frame: pd.DataFrame) -> float | None:
 
 
 def query_charts(frame: pd.DataFrame, cells: Iterable[Cell]) -> list[Chart]:
-    """Accuracy against the budget of queries, worst cases first; noise and transferred texts, which spend none, have no curve."""
+    """Accuracy against the budget of queries, worst cases first; what spends none has no curve: transferred texts, and noise."""
     searched = [cell for cell in cells if cell.header["mode"] not in ("noise", "transfer")]
-    return _charts(frame, searched, "queries per example", accuracy_by_queries, _queries, log=True)
+    made = _charts(frame, searched, "queries per example", accuracy_by_queries, _queries, log=True)
+    return [chart for chart in made if chart.end > 2]
 
 
 def word_charts(frame: pd.DataFrame, cells: Iterable[Cell]) -> list[Chart]:

@@ -88,16 +88,20 @@
       const runs = runsOf(clean, row[ATTACKED]);
       pair.append(side("clean", runs, -1), side("attacked", runs, 1));
     } else pair.append(side("clean", [[0, clean]], -1));
-    const facts = [`${cell.defense} × ${cell.attack}`, `example ${id}`, `queries ${shown(row[QUERIES])}`];
+    const facts = [`${cell.defense} × ${cell.attack}`, `queries ${shown(row[QUERIES])}`];
     if (row[WORDS] !== undefined && row[WORDS] !== null) facts.push(`words changed ${row[WORDS]} of ${shown(row[TOTAL])}`, `characters ${shown(row[EDITS])}`);
     if (known) {
       const odd = foreign(clean, attacked);
       if (odd.length) facts.push(`new characters ${odd.slice(0, 12).join(", ")}${odd.length > 12 ? ", …" : ""}`);
     }
     if (row[SIMILARITY] !== undefined && row[SIMILARITY] !== null) facts.push(`similarity ${row[SIMILARITY]}`);
-    if (row[WINNER] !== undefined && row[WINNER] !== null) facts.push(`broken by ${data.texts[row[WINNER]]}`);
+    if (row[WINNER] !== undefined && row[WINNER] !== null && data.texts[row[WINNER]] !== cell.name) facts.push(`broken by ${data.texts[row[WINNER]]}`);
     if (row[ERROR] !== undefined && row[ERROR] !== null) facts.push(data.texts[row[ERROR]]);
-    box.append(head, pair, make("p", facts.join(" · "), "muted small"));
+    const link = make("a", `example ${id}`);
+    link.href = `#example=${encodeURIComponent(id)}`;
+    const line = make("p", undefined, "muted small");
+    line.append(link, ` · ${facts.join(" · ")}`);
+    box.append(head, pair, line);
     return box;
   };
 
@@ -158,7 +162,18 @@
         byId("example-list").focus({ preventScroll: true });
       });
     }
-    select();
+    // A link to report.html#example=ID shows that example under every attack.
+    const linked = () => {
+      const [, id] = /^#example=(.+)$/.exec(location.hash) ?? [];
+      if (id === undefined) return false;
+      for (const control of [defense, attack, outcome]) control.value = "";
+      search.value = decodeURIComponent(id);
+      select();
+      byId("examples").scrollIntoView();
+      return true;
+    };
+    addEventListener("hashchange", linked);
+    if (!linked()) select();
     document.documentElement.dataset.ready = "";
   };
   requestAnimationFrame(() => setTimeout(start)); // the tables are seen before the texts are read

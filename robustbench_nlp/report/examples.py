@@ -84,7 +84,7 @@ def differences(clean: Text, attacked: Text) -> list[Any]:
 
     Starts and lengths are in the clean text and count UTF-16 units, as browsers do.
     """
-    before, after = clean.pieces, attacked.pieces
+    before, after = ([piece for piece in text.pieces if piece] for text in (clean, attacked))  # "" would pass for "\0"
     starts = list(accumulate(map(_units, before), initial=0))
     found: list[Any] = []
     for change in Levenshtein.opcodes(before, after):

@@ -102,6 +102,7 @@ def _panels(number: int, across: int, height: float) -> tuple[Figure, list[Axes]
         panel.remove()
     for panel in flat[:number]:
         panel.set_ylim(0, 100)
+        panel.set_yticks(range(0, 101, 25))
         panel.grid(axis="y", linewidth=0.4, color="#d0d0d0")
         panel.set_axisbelow(True)
     for row in panels:
@@ -129,6 +130,9 @@ def _legend(figure: Figure, panels: Sequence[Axes]) -> None:
             known.setdefault(label, handle)
     known = {label: handle for label, handle in known.items() if label and not label.startswith("_")}
     across = max(1, min(len(known), 85 // (max(map(len, known)) + 6)))
+    figure.set_figheight(
+        figure.get_figheight() + 0.17 * (-(-len(known) // across) - 1)
+    )  # its lines take no panel's place
     figure.legend(list(known.values()), list(known), loc="outside lower center", ncols=across)
 
 
@@ -160,7 +164,7 @@ def _accuracy(frame: pd.DataFrame) -> Figure:
     told = frame[frame["robust_accuracy"].notna()]
     attacks = sorted(dict.fromkeys(told["attack"]), key=lambda name: not name.startswith(WORST_CASE))
     defenses = list(dict.fromkeys(told["defense"]))
-    figure, (panel,) = _panels(1, 1, 2.4)
+    figure, (panel,) = _panels(1, 1, 2.7)
     step = 0.8 / len(defenses)
     for number, defense in enumerate(defenses):
         own = told[told["defense"] == defense].drop_duplicates("attack")

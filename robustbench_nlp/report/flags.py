@@ -6,20 +6,15 @@ texts. A flag proves nothing: it says where to look before a number is quoted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
-from robustbench_nlp.attack import Attack
-from robustbench_nlp.grid import attack_named
 from robustbench_nlp.predictor import Predictor
-from robustbench_nlp.records import Record
 from robustbench_nlp.report.collapse import Answers, collapsed, no_better_than_constant
-from robustbench_nlp.report.table import REDUCTION
+from robustbench_nlp.report.evidence import Evidence, EvidenceCell, Evidenced, evidence_cells
 from robustbench_nlp.stats import mcnemar, wilson
 from robustbench_nlp.tasks.classification import DIGITS
 from robustbench_nlp.victim import Victim
@@ -43,63 +38,6 @@ class Flag(NamedTuple):
     evidence: str
 
 
-class Evidenced(Protocol):
-    """What flags are computed from: a `Run`, or an `Evidence`."""
-
-    @property
-    def table(self) -> pd.DataFrame: ...
-
-    @property
-    def records(self) -> Mapping[tuple[str, str], Sequence[Record]]: ...
-
-
-class Evidence(NamedTuple):
-    """A table of one victim on one dataset (the columns of table.csv) with its records by (defense, attack)."""
-
-    table: pd.DataFrame
-    records: Mapping[tuple[str, str], Sequence[Record]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Cell:
-    """A row of the table with its records; `attack` is None where the name makes no attack here (an object, an extra)."""
-
-    defense: str
-    name: str
-    mode: str
-    threat: str
-    max_queries: int | None
-    records: Sequence[Record]
-    attack: Attack | None
-
-    @property
-    def unit(self) -> str | None:
-        return self.attack.threat.unit if self.attack else None
-
-    @property
-    def knowledge(self) -> str | None:
-        return self.attack.threat.knowledge if self.attack else None
-
-    @property
-    def blind(self) -> bool:
-        """Whether the attack never looks at an answer: noise, or a random search."""
-        noise = "noise" in (self.mode, getattr(self.attack, "mode", None))  # in a cascade the row says cascade
-        return noise or getattr(self.attack, "search", None) == "random"
-
-    @property
-    def verdicts(self) -> dict[str, bool]:
-        """Of each attempted example, whether it was broken."""
-        return {r.example_id: r.outcome == "success" for r in self.records if r.outcome in ("success", "failed")}
-
-    @property
-    def right(self) -> int:
-        """How many examples are right under the attack."""
-        return sum(record.outcome == "failed" for record in self.records)
-
-    def __str__(self) -> str:
-        return f"{self.defense} × {self.name} ({self.threat})"
-
-
 def flags(run: Evidenced, victim: Victim | None = None) -> list[Flag]:
     """Every warning that the run's records give cause for; with the undefended `victim`, 64 predictions more show whether
     it answers alike twice.
@@ -108,7 +46,7 @@ def flags(run: Evidenced, victim: Victim | None = None) -> list[Flag]:
     `transfer_beats_direct`, `unlimited_attack_fails`, `gradient_weaker_than_score`, `no_attack`. Comparisons of attacks are within
     one defense and one unit of change, paired by example, significant at 0.05 by McNemar's exact test.
     """
-    cells = _cells(run)
+    cells = evidence_cells(run)
     defenses = [[cell for cell in cells if cell.defense == name] for name in dict.fromkeys(c.defense for c in cells)]
     found = [*_nondeterministic(cells, victim)] if victim is not None else []
     for defended in defenses:
@@ -121,7 +59,7 @@ def flags(run: Evidenced, victim: Victim | None = None) -> list[Flag]:
     return found
 
 
-def _nondeterministic(cells: Sequence[_Cell], victim: Victim) -> Iterator[Flag]:
+def _nondeterministic(cells: Sequence[EvidenceCell], victim: Victim) -> Iterator[Flag]:
     """The same texts in the same batch, twice."""
     inputs = list(dict.fromkeys(record.original for cell in cells for record in cell.records))[:PROBED]
     if victim.random or not inputs:
@@ -137,7 +75,7 @@ def _nondeterministic(cells: Sequence[_Cell], victim: Victim) -> Iterator[Flag]:
         )
 
 
-def _constant(cells: Sequence[_Cell]) -> Iterator[Flag]:
+def _constant(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
     """A defended victim that a constant answer equals."""
     evidence = no_better_than_constant(Answers.of(cell.records for cell in cells))
     if evidence:
@@ -146,7 +84,7 @@ def _constant(cells: Sequence[_Cell]) -> Iterator[Flag]:
         )
 
 
-def _collapsed(cells: Sequence[_Cell], defenses: Sequence[Sequence[_Cell]]) -> Iterator[Flag]:
+def _collapsed(cells: Sequence[EvidenceCell], defenses: Sequence[Sequence[EvidenceCell]]) -> Iterator[Flag]:
     """A defense that leaves more right under an attack because it answers one class more often."""
     plain = next((other for other in defenses if other[0].defense == "none"), cells)
     before = {cell.name: cell.right for cell in plain}
@@ -162,7 +100,7 @@ def _collapsed(cells: Sequence[_Cell], defenses: Sequence[Sequence[_Cell]]) -> I
         )
 
 
-def _unattacked(cells: Sequence[_Cell]) -> Iterator[Flag]:
+def _unattacked(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
     """Query 1 is the clean prediction: a budget of one buys no candidate."""
     direct = (cell for cell in cells if cell.mode != "transfer")
     names = [cell.name for cell in direct if cell.max_queries is not None and cell.max_queries <= 1]
@@ -174,7 +112,7 @@ def _unattacked(cells: Sequence[_Cell]) -> Iterator[Flag]:
         )
 
 
-def _saturated(cells: Sequence[_Cell]) -> Iterator[Flag]:
+def _saturated(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
     tops = _clean_tops(cells)
     high = sum(top >= SATURATED for top in tops)
     if tops and high >= SATURATED_SHARE * len(tops):
@@ -185,7 +123,7 @@ def _saturated(cells: Sequence[_Cell]) -> Iterator[Flag]:
         )
 
 
-def _quantised(cells: Sequence[_Cell]) -> Iterator[Flag]:
+def _quantised(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
     tops = [top for top in _clean_tops(cells) if top < SATURATED]
     distinct = len(set(tops))
     if len(tops) >= FEWEST and distinct <= DISTINCT_SHARE * len(tops):
@@ -196,13 +134,13 @@ def _quantised(cells: Sequence[_Cell]) -> Iterator[Flag]:
         )
 
 
-def _clean_tops(cells: Iterable[_Cell]) -> list[float]:
+def _clean_tops(cells: Iterable[EvidenceCell]) -> list[float]:
     """The top clean probability of the first 200 examples, by whichever cell has it: of many more, any would repeat."""
     outputs = {r.example_id: r.clean_output for cell in cells for r in cell.records if r.clean_output}
     return [max(output) for output in islice(outputs.values(), 200)]
 
 
-def _random(cells: Sequence[_Cell]) -> Iterator[Flag]:
+def _random(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
     """The strongest blind baseline against every search."""
     blind = [cell for cell in cells if cell.blind]
     searches = [cell for cell in cells if not cell.blind and cell.mode != "transfer"]
@@ -212,7 +150,7 @@ def _random(cells: Sequence[_Cell]) -> Iterator[Flag]:
             yield Flag("random_beats_search", f"{evidence}: an attack without a search should not beat one with it.")
 
 
-def _transfer(cells: Sequence[_Cell]) -> Iterator[Flag]:
+def _transfer(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
     """The strongest transferred attack against the strongest direct one."""
     transferred = [cell for cell in cells if cell.mode == "transfer"]
     direct = [cell for cell in cells if cell.mode != "transfer"]
@@ -221,7 +159,7 @@ def _transfer(cells: Sequence[_Cell]) -> Iterator[Flag]:
         yield Flag("transfer_beats_direct", f"{evidence}: texts made for another model should not break more.")
 
 
-def _gradient(cells: Sequence[_Cell]) -> Iterator[Flag]:
+def _gradient(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
     """The strongest attack by score against the strongest by gradient."""
     searches = [cell for cell in cells if not cell.blind and cell.mode != "transfer"]
     scores = [cell for cell in searches if cell.knowledge == "score"]
@@ -233,7 +171,7 @@ def _gradient(cells: Sequence[_Cell]) -> Iterator[Flag]:
         )
 
 
-def _unlimited(cells: Sequence[_Cell]) -> Iterator[Flag]:
+def _unlimited(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
     """An attack that may change anything, at any cost, should break nearly everything."""
     for cell in cells:
         verdicts = cell.verdicts
@@ -248,7 +186,7 @@ def _unlimited(cells: Sequence[_Cell]) -> Iterator[Flag]:
             )
 
 
-def _limited(cell: _Cell) -> bool:
+def _limited(cell: EvidenceCell) -> bool:
     if cell.attack is None:
         return True
     t = cell.attack.threat
@@ -264,11 +202,11 @@ def _limited(cell: _Cell) -> bool:
     return any(limit is not None for limit in limits)
 
 
-def _strongest(cells: Sequence[_Cell]) -> _Cell:
+def _strongest(cells: Sequence[EvidenceCell]) -> EvidenceCell:
     return max(cells, key=lambda cell: sum(cell.verdicts.values()))
 
 
-def _stronger(first: _Cell, second: _Cell) -> str:
+def _stronger(first: EvidenceCell, second: EvidenceCell) -> str:
     """The evidence that `first` breaks significantly more of the examples that both attempted; '' without it."""
     ours, theirs = first.verdicts, second.verdicts
     both = [example for example in ours if example in theirs]
@@ -277,20 +215,3 @@ def _stronger(first: _Cell, second: _Cell) -> str:
     if sum(a) <= sum(b) or p >= ALPHA:
         return ""
     return f"{first} breaks {sum(a)} of {len(both)} examples, {second} only {sum(b)} (McNemar p = {p:.2g})"
-
-
-def _cells(run: Evidenced) -> list[_Cell]:
-    """The table's rows that have records of their own, so no worst cases."""
-    return [
-        _Cell(
-            str(row["defense"]),
-            str(row["attack"]),
-            str(row["mode"]),
-            str(row["threat"]),
-            None if pd.isna(row["max_queries"]) else int(row["max_queries"]),
-            run.records[row["defense"], row["attack"]],
-            attack_named(str(row["attack"])),
-        )
-        for row in run.table.to_dict("records")
-        if (row["defense"], row["attack"]) in run.records and row["mode"] != REDUCTION
-    ]

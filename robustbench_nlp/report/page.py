@@ -118,7 +118,7 @@ def table(name: str, caption: str, columns: Sequence[Column], rows: Sequence[Row
     heads = "".join(map(_head, columns))
     lines = "\n".join(_row(row, columns) for row in rows)
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escaped(caption)}"><table class="sortable" id="{escaped(name)}">'
+        f'<div class="scroll" tabindex="0" role="group" aria-label="{escaped(caption)}"><table class="sortable" id="{escaped(name)}">'
         f"<caption>{escaped(caption)}</caption><thead><tr>{heads}</tr></thead><tbody>\n{lines}\n</tbody></table></div>"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -34,7 +35,7 @@ _COLUMNS = (
     Column("0–100 %", sorts=False),
     Column("ASR %", number=True, low=True, about="attack success rate: successes / attempted"),
     Column("queries", number=True, about="mean per attempted example"),
-    Column("words changed", number=True, about="mean per success"),
+    Column("words", number=True, about="changed, mean per success"),
     Column("similarity", number=True, about="mean per success"),
     Column("errors", number=True, low=True),
     Column("robust % if errors right", number=True, about="had every example that ended in an error stayed right"),
@@ -114,11 +115,11 @@ def _row(row: Mapping[Hashable, Any], frame: pd.DataFrame, width: int) -> Row:
     known = not pd.isna(row["robust_accuracy"])
     robust = f"{percent(row['robust_accuracy'])} [{percent(row['robust_low'])}–{percent(row['robust_high'])}]"
     robust += " ≈" if row["tied"] else ""
-    name = escaped(headline(attack) + (" †" if row.get("known") is True else ""))
+    name = _breakable(headline(attack) + ("\u00a0†" if row.get("known") is True else ""))
     worst = attack.startswith(WORST_CASE)
     ends = (row["robust_low"], row["robust_accuracy"], row["robust_high"], row["clean_accuracy"])
     values = [
-        Value(str(row["defense"])),
+        Value("", markup=_breakable(str(row["defense"]))),
         Value("", markup=f"<em>{name}</em>" if worst else name),
         _number(row["clean_accuracy"], 100),
         Value(
@@ -148,7 +149,7 @@ def _charts(made: Sequence[Chart], about: str) -> str:
 
 
 def _heat(made: Heat) -> str:
-    heads = "".join(f'<th scope="col">{escaped(headline(attack))}</th>' for attack in made.attacks)
+    heads = "".join(f'<th scope="col">{_breakable(headline(attack))}</th>' for attack in made.attacks)
     rows = "\n".join(
         f'<tr><th scope="row">{escaped(defense)}</th>{"".join(_cell(made, defense, attack) for attack in made.attacks)}</tr>'
         for defense in made.defenses
@@ -157,11 +158,16 @@ def _heat(made: Heat) -> str:
     below = "" if made.floor is None else f" ▾: at most what a constant answer scores ({percent(made.floor)} %)."
     return (
         f'<p class="muted">Robust accuracy in percent; a cell leads to the examples that its attack broke.{below}</p>'
-        '<div class="scroll" tabindex="0" role="region" aria-label="Attacks by defenses"><table class="heat">'
+        '<div class="scroll" tabindex="0" role="group" aria-label="Attacks by defenses"><table class="heat">'
         '<caption class="unseen">Robust accuracy in percent by defense and attack</caption>'
         f'<thead><tr><th scope="col">defense</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
         f'<ul class="scale" aria-label="Scale in percent">{scale}</ul>'
     )
+
+
+def _breakable(name: str) -> str:
+    """A name that may go on in the next line behind its signs."""
+    return re.sub(r"([_:+)]|\(\b)", r"\1<wbr>", escaped(name))
 
 
 def _cell(made: Heat, defense: str, attack: str) -> str:
