@@ -42,6 +42,19 @@ def test_another_victim_on_the_same_examples(tmp_path: Path) -> None:
     assert [pair.adjusted for pair in found.pairs] == holm([pair.p for pair in found.pairs])
 
 
+def test_a_cascade_tests_its_worst_case_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weak, strong = (
+        made(tmp_path / name, victim, attacks=["worst-case:fast-1"]) for name, victim in (("a", None), ("b", STRONG))
+    )
+    *members, last, worst = compare(weak, strong).pairs
+    assert (last.first.name[1], worst.first.name[1]) == ("fast-1/pwws", "worst_case:fast-1")
+    assert last.p == worst.p < 0.01
+    assert [*(pair.adjusted for pair in members), worst.adjusted] == holm([pair.p for pair in (*members, worst)])
+    assert last.adjusted == worst.adjusted
+    assert main(["compare", weak, strong]) == 0
+    assert "still right after it" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_run_beside_itself_has_no_flips(tmp_path: Path) -> None:
     run = made(tmp_path)
     pairs = compare(run, run).pairs
@@ -93,7 +106,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     out = capsys.readouterr().out
     assert "keywords, none" in out
     assert "→ 100.0" in out
-    assert "A constant answer scores 100.0%" in out
+    assert "A constant answer scores 100.0 %" in out
     assert "none × deepwordbug: success" in out
     assert main(["compare", weak, strong, "--json"]) == 0
     first, *_ = json.loads(capsys.readouterr().out)
