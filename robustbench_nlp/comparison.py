@@ -97,7 +97,7 @@ def _pairs(cells: list[tuple[Cell, Cell]]) -> list[Pair]:
     tests = list(dict.fromkeys(test_of))
     chances = [mcnemar(one, two) for one, two in sides]
     corrected = dict(zip(tests, holm([chances[i] for i in tests]), strict=True))
-    rates = [success_rate_difference(second.records, first.records) for first, second in cells]
+    rates = [_success_rates(first, second) for first, second in cells]
     known = [rate.p for rate in rates if not isnan(rate.p)]
     adjusted = iter(holm(known))
     return [
@@ -111,6 +111,13 @@ def _pairs(cells: list[tuple[Cell, Cell]]) -> list[Pair]:
         )
         for i, (both, (one, two)) in enumerate(zip(cells, sides, strict=True))
     ]
+
+
+def _success_rates(first: Cell, second: Cell) -> Resampled:
+    """The second's attack success rate less the first's; NaN for a cascade's member, which met other examples on either side."""
+    if first.header["mode"] == "cascade" and not first.members:
+        return Resampled(nan, Interval(nan, nan), nan)
+    return success_rate_difference(second.records, first.records)
 
 
 def _test(i: int, cells: list[tuple[Cell, Cell]]) -> int:
