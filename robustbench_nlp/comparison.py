@@ -114,8 +114,8 @@ def _pairs(cells: list[tuple[Cell, Cell]]) -> list[Pair]:
 
 
 def _success_rates(first: Cell, second: Cell) -> Resampled:
-    """The second's attack success rate less the first's; NaN for a cascade's member, which met other examples on either side."""
-    if first.header["mode"] == "cascade" and not first.members:
+    """The second's attack success rate less the first's; NaN for a cascade's later members, which met other examples on either side."""
+    if first.header["spec"].get("members before") and not first.members:
         return Resampled(nan, Interval(nan, nan), nan)
     return success_rate_difference(second.records, first.records)
 
