@@ -44,7 +44,7 @@ from robustbench_nlp.tasks import classification
 from robustbench_nlp.threat import Threat
 from robustbench_nlp.transfer import transferred
 from robustbench_nlp.victim import Victim
-from robustbench_nlp.workers import Crew
+from robustbench_nlp.workers import Workers
 
 __all__ = ["HOPELESS", "Runner", "replayed"]
 
@@ -75,7 +75,7 @@ class Runner:
     """(kind, name) of what was handed over as a Python object: `run.yaml` alone cannot make it again."""
     searches: bool = True
     """False where only texts are checked, so that the models that a search asks needn't be here."""
-    crew: Crew | None = None
+    crew: Workers | None = None
     """The processes that attack; None: this one."""
     shard: Shard | None = None
     """The part of the examples that is attacked here; None: all, and what shards of the run found is taken in first."""

@@ -14,7 +14,7 @@ __all__ = ["NOTES", "OPTIONAL", "costs_of", "interval", "markdown", "number"]
 NOTES = (
     "Robust: right on the clean text and under every attack of the ensemble; intervals are 95 % Wilson.",
     "Rank: 1 + the number of entries that are right on significantly more of the same examples (McNemar's exact test, Holm over all "
-    "pairs of the ranking, 5 %); entries behind equally many share a rank.",
+    "pairs of the ranking, 5 %); entries behind equally many share a rank; ≈: can't be told from the best.",
     "A constant answer always says the most frequent class: it is perfectly robust and useless.",
     "Costs beside the undefended victim: training time, texts that its models read for a prediction, time of a prediction.",
     "Claimed: the authors' own robust accuracy; ≠: outside the measured interval.",
@@ -71,7 +71,7 @@ def _cells(line: Line, folder: Path) -> list[str]:
         str(line.rank),
         escaped(entry.victim["name"]),
         f"[{escaped(entry.defense['name'])}]({line.path.relative_to(folder).as_posix()})",
-        f"{percent(told['robust_accuracy'])} {interval(told, 'robust')}",
+        f"{percent(told['robust_accuracy'])} {interval(told, 'robust')}{line.mark}",
         percent(told["clean_accuracy"]),
         claimed,
         *costs_of(entry.costs),

@@ -109,7 +109,7 @@ def _row(ranking: Ranking, line: Line) -> Row:
             Value(str(line.rank), line.rank, f"{line.rank}{name}"),
             Value(entry.victim["name"]),
             Value("", None, f'<a href="#{anchor(entry)}">{escaped(entry.defense["name"])}</a>'),
-            Value(f"{percent(told['robust_accuracy'])} {interval(told, 'robust')}", told["robust_accuracy"]),
+            Value(f"{percent(told['robust_accuracy'])} {interval(told, 'robust')}{line.mark}", told["robust_accuracy"]),
             Value("", told["robust_accuracy"], _drawn(told)),
             Value(percent(told["clean_accuracy"]), told["clean_accuracy"]),
             Value(claimed, claim),
