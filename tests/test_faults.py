@@ -285,11 +285,11 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, sound: Path, monkeyp
 
 
 def test_nothing_reads_the_wall_clock() -> None:
-    """Durations come from the monotonic clocks; no result depends on the date."""
+    """Durations come from the monotonic clocks; only what a server calls a date needs one, and the wait for it has an end."""
     package = Path(robustbench_nlp.__file__).parent
     for path in [*package.rglob("*.py"), *package.parent.glob("attacks/*.py"), *package.parent.glob("defenses/*.py")]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Attribute):
+            if isinstance(node, ast.Attribute) and path.name != "posting.py":
                 assert ast.unparse(node) not in {"time.time", "time.time_ns", "datetime.now", "date.today"}, path
 
 
