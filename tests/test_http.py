@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from test_victims import lengths, serving
 
+from robustbench_nlp.data import Example
+from robustbench_nlp.engine import Engine
 from robustbench_nlp.errors import Unreachable, UsageError, VictimError
+from robustbench_nlp.fakes import KeywordVictim
+from robustbench_nlp.plugins import create
 from robustbench_nlp.posting import Manners
 from robustbench_nlp.predictor import Predictor
 from robustbench_nlp.victim import open_victim
@@ -51,7 +56,7 @@ def test_requests_go_side_by_side_and_answers_keep_their_order() -> None:
             seconds[concurrency] = time.monotonic() - start
     assert len(seen) == 2 * 20
     assert 4 <= most <= 8
-    assert seconds[1] > 2 * seconds[8]
+    assert seconds[1] > 2.5 * seconds[8]
 
 
 def test_a_failing_input_costs_no_other_ones_answer() -> None:
@@ -78,6 +83,30 @@ def test_nobody_there_is_told_once_and_a_refusal_is_not_halved() -> None:
         assert len(seen) == 5
     with pytest.raises(Unreachable, match="failed 1 times, at last with: ConnectError"):
         HttpVictim(url, manners=Manners(concurrency=3, batch=8, retries=0)).predict(TEXTS)
+
+
+def test_the_referee_asks_each_claim_alone_and_all_of_a_round_side_by_side() -> None:
+    fakes = KeywordVictim()
+    sizes: list[int] = []
+
+    def keywords(inputs: list[str]) -> tuple[int, bytes]:
+        sizes.append(len(inputs))
+        return 200, json.dumps(fakes.predict(inputs).tolist()).encode()
+
+    texts = [("bad awful but fine, film", 0), ("great and good but bad, film", 1), ("good film", 1), ("dull film", 0)]
+    examples = [Example(fields={"text": f"{text} {i}"}, label=label) for i in range(4) for text, label in texts]
+    with serving(keywords) as (url, _):
+        victim = HttpVictim(url, manners=Manners(concurrency=4))
+        direct = {r.example_id: r for r in Engine(create("attack", "deepwordbug"), fakes, seed=0).run(examples)}
+        calls: list[int] = []
+        apart = victim.predict_apart
+        victim.predict_apart = lambda inputs: calls.append(len(inputs)) or apart(inputs)  # type: ignore[func-returns-value, method-assign]
+        found = {r.example_id: r for r in Engine(create("attack", "deepwordbug"), victim, seed=0).run(examples)}
+    assert [r.outcome for r in found.values()].count("success") == 8  # the others' end in a tie, which is none
+    assert sum(calls) == sizes.count(1) == 8
+    assert max(calls) > 1
+    for identity, record in found.items():
+        assert replace(record, seconds=0.0) == replace(direct[identity], seconds=0.0)
 
 
 # settings

@@ -102,6 +102,7 @@ def serving(answer: Answer) -> Iterator[tuple[str, list[dict[str, str]]]]:
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
+        request_queue_size = 64  # five by default: the sixth that comes at once waits for a second
 
         def handle_error(self, *_: object) -> None:
             """A client that gave up waiting is what some tests want."""

@@ -102,35 +102,40 @@ class HttpVictim:
             return np.zeros((0, max(len(self.label_names), 2)), np.float32)
         known = {item: self._kept.pop(item) for item in set(inputs) if item in self._kept}
         left = [item for item in inputs if item not in known]
-        self.spending.check(left)
         size = self.manners.batch
         batches = [left[start : start + size] for start in range(0, len(left), size)]
-        failures = self._ask(batches, known)
+        answers = self._ask(batches, classes=len(next(iter(known.values()))) if known else None)
+        for batch, answer in zip(batches, answers, strict=True):
+            if not isinstance(answer, VictimError):
+                known.update(zip(batch, answer, strict=True))
+        failures = [answer for answer in answers if isinstance(answer, VictimError)]
         if failures:
             self._kept = {**(self._kept if len(self._kept) < MOST_KEPT else {}), **known}
             raise _told(failures, whole=not known)
         return np.stack([known[item] for item in inputs])
 
-    def _ask(self, batches: Sequence[Sequence[Input]], known: dict[Input, Probabilities]) -> list[VictimError]:
-        """Enter the batches' rows in `known`; what went wrong. Raises `UsageError`."""
-        failures: list[VictimError] = []
+    def predict_apart(self, inputs: Sequence[Input]) -> list[Probabilities | VictimError]:
+        """Each input's answer, (1, classes), or error, by a request of its own."""
+        return self._ask([[item] for item in inputs])
+
+    def _ask(self, batches: Sequence[Sequence[Input]], classes: int | None = None) -> list[Probabilities | VictimError]:
+        """Each batch's rows or error. Raises `UsageError`, and does so before anything is sent where it costs more than is left."""
+        self.spending.check([item for batch in batches for item in batch])
+        found: list[Probabilities | VictimError] = []
         poster = self._posting()
-        futures: list[Future[Any]] = [poster.submit(batch) for batch in batches]
-        classes = len(next(iter(known.values()))) if known else None
+        futures = [poster.submit(batch) for batch in batches]
         try:
             for batch, future in zip(batches, futures, strict=True):
                 try:
-                    rows = self._rows(future, len(batch), classes)
-                except VictimError as problem:
-                    failures.append(problem)
-                else:
+                    found.append(rows := self._rows(future, len(batch), classes))
                     classes = rows.shape[1]
-                    known.update(zip(batch, rows, strict=True))
+                except VictimError as problem:
+                    found.append(problem)
                 batch_ended()
         finally:
             for future in futures:
                 future.cancel()
-        return failures
+        return found
 
     def _rows(self, future: Future[Any], inputs: int, classes: int | None) -> Probabilities:
         try:
