@@ -65,7 +65,8 @@ class Victim(Protocol):
     reads; `batch_size`, the most inputs that one call should get; `mask_token`, what it reads as a masked word;
     `forwards_per_prediction`, the texts that its models read for one (1 where it isn't there); `training_seconds`;
     `preparation_seconds`, how long what stands before its models was trained; `spending`, what asking it costs (a
-    `Spending`); and what `Certified` needs.
+    `Spending`), and `keep_in(folder, resume=...)`, which counts that in a run folder; `one_process`, whether its rate or its budget can't be shared with other processes; `selector`, how it is named
+    without settings that change no prediction; and what `Certified` needs.
     A wrapper has only the capabilities that it declares.
     """
 
