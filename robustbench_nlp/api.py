@@ -28,6 +28,7 @@ from robustbench_nlp.report.shown import write
 from robustbench_nlp.report.table import incomplete
 from robustbench_nlp.runner import Runner
 from robustbench_nlp.shards import parsed
+from robustbench_nlp.spending import Spending
 from robustbench_nlp.victim import Victim, VictimOptions, as_victim
 from robustbench_nlp.workers import Crew, Opening, Workers
 
@@ -42,6 +43,8 @@ class Run:
 
     table: pd.DataFrame
     folder: Path
+    spending: Spending | None = None
+    """What was sent to a server and what it cost, in this folder's runs; None for other victims."""
 
     @property
     def complete(self) -> bool:
@@ -154,9 +157,9 @@ def evaluate(
             batch_size=batch_size,
             timeout=timeout,
         )
-        runner.crew = _crew(opening, workers, backend, victim)
+        runner.crew = _crew(opening, workers, backend, victim, runner.victim)
     with claimed(runner.folder):
-        run = Run(runner.run(), runner.folder)
+        run = Run(runner.run(), runner.folder, runner.spending)
         warnings = [f"{flag.name}: {flag.evidence}" for flag in flags(run, runner.victim)]
         run.table.attrs |= {"flags": warnings} | ties(recorded_cells(run.folder, runner.grid))
         runner.note(warnings=warnings)
@@ -207,7 +210,7 @@ def opened(
         target,
         grid,
         helpers,
-        folder or _folder(benchmark),
+        folder or _folder(replace(benchmark, victim=getattr(target, "selector", benchmark.victim))),
         resume,
         _batch_size(batch_size),
         on_table,
@@ -215,12 +218,16 @@ def opened(
     )
 
 
-def _crew(opening: Opening, count: int, backend: str, victim: object) -> Workers:
-    """The processes of a run. Raises `UsageError` for a victim that is an object of this one."""
+def _crew(opening: Opening, count: int, backend: str, victim: object, target: Victim) -> Workers:
+    """The processes of a run. Raises `UsageError` for a victim that is an object of this one, and for one that one process asks."""
     if not isinstance(count, int) or count < 1:
         raise UsageError(f"workers is {count!r}; give a whole number of at least 1")
     if not isinstance(victim, str):
         raise UsageError("a victim that is a Python object can't be shared by workers; name it python:MODULE:CALLABLE")
+    if getattr(target, "one_process", False):
+        raise UsageError(
+            f"workers would each have a rate and a budget of their own for {target.name}; give it concurrency= instead"
+        )
     if opening.benchmark.deterministic:
         raise UsageError("a deterministic run stays in one process; drop workers")
     opening = replace(opening, threads=max(1, (os.cpu_count() or 1) // count))

@@ -90,8 +90,8 @@ class Spending:
         more = self.tariff.cost(len(inputs), sum(map(_length, inputs)))
         if self.cost + more > budget * (1 + 1e-9):
             raise BudgetSpent(
-                f"the budget ends: {self.told()}, and the next {len(inputs):,} inputs cost {more:.6g}; what was recorded is "
-                "kept, and the same command with a larger budget= goes on from there"
+                f"the budget ends: {self.told()}, and the next {len(inputs):,} inputs cost {more:.6g}; every answer so far "
+                "is kept, and the same command with a larger budget= goes on from there"
             )
 
     def charge(self, inputs: Sequence[Input]) -> None:
@@ -116,7 +116,9 @@ class Spending:
             self.characters += sign * sum(map(_length, inputs))
             if self._path is not None:
                 content = {name: getattr(self, name) for name in _COUNTS}
-                write_whole(self._path, json.dumps(content | {"cost": self.cost, "price": str(self.tariff)}) + "\n")
+                write_whole(
+                    self._path, json.dumps(content | {"cost": round(self.cost, 9), "price": str(self.tariff)}) + "\n"
+                )
 
 
 def _length(item: Input) -> int:

@@ -129,4 +129,6 @@ def _shown(evaluate: Callable[..., Any]) -> Any:
     with progress.listening(screen()):
         finished = evaluate(on_table=show)
         progress.note(render(finished.table))
+        if finished.spending is not None:
+            progress.note(finished.spending.told())
         return finished
