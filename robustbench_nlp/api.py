@@ -16,7 +16,7 @@ from robustbench_nlp.data import Dataset, from_pairs, load_dataset, match_labels
 from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.encoder import EMBEDDED, embedded_folder
 from robustbench_nlp.ensembles import ensemble_names
-from robustbench_nlp.errors import UsageError
+from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.grid import DRAWS, Benchmark, grid_of, refuse_reductions
 from robustbench_nlp.helpers import Helpers
 from robustbench_nlp.locking import claimed
@@ -29,7 +29,7 @@ from robustbench_nlp.report.table import incomplete
 from robustbench_nlp.runner import Runner
 from robustbench_nlp.shards import parsed
 from robustbench_nlp.victim import Victim, VictimOptions, as_victim
-from robustbench_nlp.workers import Crew, Opening
+from robustbench_nlp.workers import Crew, Opening, Workers
 
 __all__ = ["Run", "evaluate", "opened"]
 
@@ -85,6 +85,7 @@ def evaluate(
     output: str | Path | None = None,
     resume: bool = True,
     workers: int = 1,
+    backend: str = "processes",
     shard: str | None = None,
     on_table: Callable[[pd.DataFrame], None] | None = None,
     on_cell: Callable[[dict[str, Any]], None] | None = None,
@@ -94,8 +95,8 @@ def evaluate(
     `victim`, `dataset`, `attacks` and `defenses` are selectors as on the command line; a victim may be a callable (texts to
     (n, classes) probabilities), a dataset (text, label) pairs, an attack an object. The run is kept in `output` (default: a
     folder in `runs/` named after the benchmark), and the same call goes on where an interrupted one stopped. `timeout` is how
-    many seconds a function or a server may take for a batch; `workers` processes share the examples of each cell, where the
-    victim is a selector. A `shard` such as "2/8" attacks its part of the examples in a folder of its own; the same call
+    many seconds a function or a server may take for a batch; `workers` processes (or with the `backend` ray, actors of a
+    cluster) share the examples of each cell, where the victim is a selector. A `shard` such as "2/8" attacks its part of the examples in a folder of its own; the same call
     without it makes the whole run of what shards found. `on_table` gets the table as it grows, `on_cell` each cell's header
     before its attacks run. Raises `UsageError` for bad use or input, in one line.
     """
@@ -144,7 +145,7 @@ def evaluate(
         runner.shard = parsed(shard)
         runner.folder = runner.shard.folder(runner.folder)
     runner.on_cell = on_cell
-    if workers != 1:
+    if workers != 1 or backend != "processes":
         opening = Opening(
             benchmark=benchmark,
             dataset=dataset if isinstance(dataset, str) else runner.dataset,
@@ -153,7 +154,7 @@ def evaluate(
             batch_size=batch_size,
             timeout=timeout,
         )
-        runner.crew = _crew(opening, workers, victim)
+        runner.crew = _crew(opening, workers, backend, victim)
     with claimed(runner.folder):
         run = Run(runner.run(), runner.folder)
         warnings = [f"{flag.name}: {flag.evidence}" for flag in flags(run, runner.victim)]
@@ -214,7 +215,7 @@ def opened(
     )
 
 
-def _crew(opening: Opening, count: int, victim: object) -> Crew:
+def _crew(opening: Opening, count: int, backend: str, victim: object) -> Workers:
     """The processes of a run. Raises `UsageError` for a victim that is an object of this one."""
     if not isinstance(count, int) or count < 1:
         raise UsageError(f"workers is {count!r}; give a whole number of at least 1")
@@ -222,7 +223,14 @@ def _crew(opening: Opening, count: int, victim: object) -> Crew:
         raise UsageError("a victim that is a Python object can't be shared by workers; name it python:MODULE:CALLABLE")
     if opening.benchmark.deterministic:
         raise UsageError("a deterministic run stays in one process; drop workers")
-    return Crew(replace(opening, threads=max(1, (os.cpu_count() or 1) // count)), count)
+    opening = replace(opening, threads=max(1, (os.cpu_count() or 1) // count))
+    if backend == "ray":
+        from robustbench_nlp.ray_workers import RayCrew
+
+        return RayCrew(opening, count)
+    if backend != "processes":
+        raise unknown("backend", backend, ["processes", "ray"])
+    return Crew(opening, count)
 
 
 def _dataset(dataset: str | Dataset | Pairs, split: str, victim: Victim) -> Dataset:

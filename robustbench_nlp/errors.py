@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["OutOfMemory", "Unreachable", "UsageError", "VictimError", "apart", "unknown"]
+__all__ = ["BudgetSpent", "OutOfMemory", "Unreachable", "UsageError", "VictimError", "apart", "unknown"]
 
 
 class UsageError(Exception):
     """Bad use or bad input: the message says in one line what is wrong and how to mend it."""
+
+
+class BudgetSpent(UsageError):  # noqa: N818
+    """The money that the user gave is spent: the run stops, and more money goes on with it."""
 
 
 class VictimError(Exception):

@@ -1,8 +1,9 @@
 """Discovery of attacks, defenses, victims, datasets and trackers: a plug-in's name is its file name, or its entry point's.
 
 A plug-in module names its factory first in `__all__`: a settings dataclass for attacks and defenses, a function for
-victims (`argument, VictimOptions -> Victim`), datasets (`argument, split -> Dataset`) and trackers (`argument -> Tracker`). Names are found without
-importing the plug-ins, and the first line of a module's docstring describes it.
+victims (`argument, VictimOptions -> Victim`) and datasets (`argument, split -> Dataset`), both with settings of their own as
+keywords, and trackers (`argument -> Tracker`). Names are found without importing the plug-ins, and the first line of a module's
+docstring describes it.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from robustbench_nlp.errors import OutOfMemory, Unreachable, UsageError, VictimE
 from robustbench_nlp.interrupts import batch_ended
 from robustbench_nlp.victim import Probabilities, Victim
 
-__all__ = ["Answers", "Predictor"]
+__all__ = ["Answers", "Predictor", "sound"]
 
 SUM_TOLERANCE = 1e-2
 FRESH = 1_000_000
@@ -101,28 +101,29 @@ class Predictor:
         except Exception as problem:
             kind = OutOfMemory if _is_memory(problem) else VictimError
             raise kind(f"the victim raised {type(problem).__name__}: {problem}") from problem
-        try:
-            outputs: Probabilities = np.asarray(answer, dtype=np.float32)
-        except (TypeError, ValueError) as problem:
-            raise VictimError(f"the victim's answer is no array of numbers: {problem}") from problem
-        expected = f"({len(inputs)}, {self.classes or 'classes'})"
-        if (
-            outputs.ndim != 2
-            or outputs.shape[0] != len(inputs)
-            or outputs.shape[1] != (self.classes or outputs.shape[1])
-        ):
-            raise VictimError(f"the victim returned shape {outputs.shape}; {expected} is wanted")
-        if outputs.shape[1] < 2:
-            raise VictimError("the victim returned one column; return a probability for each class, at least two")
-        if not np.isfinite(outputs).all():
-            raise VictimError("the victim returned NaN or infinity")
-        totals = outputs.sum(axis=1)
-        if outputs.min(initial=0.0) < -SUM_TOLERANCE or np.abs(totals - 1.0).max(initial=0.0) > SUM_TOLERANCE:
-            raise VictimError(
-                "the victim's rows don't sum to 1: these look like logits; return probabilities (softmax)"
-            )
+        outputs = sound(answer, len(inputs), self.classes)
         self.classes = outputs.shape[1]
         return outputs
+
+
+def sound(answer: object, inputs: int, classes: int | None) -> Probabilities:
+    """A victim's answer to so many inputs as probabilities, float32 (inputs, classes). Raises `VictimError` for anything else;
+    where `classes` is None any number from two on is right."""
+    try:
+        outputs: Probabilities = np.asarray(answer, dtype=np.float32)
+    except (TypeError, ValueError) as problem:
+        raise VictimError(f"the victim's answer is no array of numbers: {problem}") from problem
+    expected = f"({inputs}, {classes or 'classes'})"
+    if outputs.ndim != 2 or outputs.shape[0] != inputs or outputs.shape[1] != (classes or outputs.shape[1]):
+        raise VictimError(f"the victim returned shape {outputs.shape}; {expected} is wanted")
+    if outputs.shape[1] < 2:
+        raise VictimError("the victim returned one column; return a probability for each class, at least two")
+    if not np.isfinite(outputs).all():
+        raise VictimError("the victim returned NaN or infinity")
+    totals = outputs.sum(axis=1)
+    if outputs.min(initial=0.0) < -SUM_TOLERANCE or np.abs(totals - 1.0).max(initial=0.0) > SUM_TOLERANCE:
+        raise VictimError("the victim's rows don't sum to 1: these look like logits; return probabilities (softmax)")
+    return outputs
 
 
 def _is_memory(problem: Exception) -> bool:

@@ -63,7 +63,8 @@ class Victim(Protocol):
     `vocabulary`, for attacks that look words up by gradient; `truncate(string)`, the part of the string that the victim
     reads; `batch_size`, the most inputs that one call should get; `mask_token`, what it reads as a masked word;
     `forwards_per_prediction`, the texts that its models read for one (1 where it isn't there); `training_seconds`;
-    `preparation_seconds`, how long what stands before its models was trained; and what `Certified` needs.
+    `preparation_seconds`, how long what stands before its models was trained; `spending`, what asking it costs (a
+    `Spending`); and what `Certified` needs.
     A wrapper has only the capabilities that it declares.
     """
 
@@ -107,16 +108,22 @@ DEFAULT_OPTIONS = VictimOptions()
 
 
 def open_victim(selector: str, options: VictimOptions = DEFAULT_OPTIONS) -> Victim:
-    """The victim of a selector: `minilm-mr`, `hf:FOLDER`, `http:URL`, …; settings in parentheses override the options.
+    """The victim of a selector: `minilm-mr`, `hf:FOLDER`, `http:URL`, …; settings in parentheses override the options, or are those of the
+    plug-in itself, keywords of its factory: `http(concurrency=8):URL`.
 
     Raises `UsageError`.
     """
     name, argument, settings = plugins.parse(selector)
-    known = [field.name for field in dataclasses.fields(VictimOptions)]
+    if name == "https":
+        name, argument = "http", f"https:{argument}"
+    make = plugins.factory("victim", name)
+    general = [field.name for field in dataclasses.fields(VictimOptions)]
+    own = [p.name for p in inspect.signature(make).parameters.values() if p.kind is p.KEYWORD_ONLY]
     for setting in settings:
-        if setting not in known:
-            raise unknown("victim setting", setting, known)
-    victim: Victim = plugins.factory("victim", name)(argument, dataclasses.replace(options, **settings))
+        if setting not in (*general, *own):
+            raise unknown("victim setting", setting, [*general, *own])
+    chosen = dataclasses.replace(options, **{key: value for key, value in settings.items() if key in general})
+    victim: Victim = make(argument, chosen, **{key: value for key, value in settings.items() if key in own})
     return victim
 
 

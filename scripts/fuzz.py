@@ -85,6 +85,19 @@ def one(arguments: Sequence[str]) -> None:
     atheris.Fuzz()
 
 
+def kept(output: Path, anew: set[str]) -> list[Fuzzed]:
+    """The rows of the table that is there, without those that are made anew."""
+    path = output / "fuzz.csv"
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [
+            Fuzzed(r["target"], r["holds"], int(r["inputs"]), float(r["seconds"]), int(r["edges"]), int(r["findings"]))
+            for r in csv.DictReader(file)
+        ]
+    return [row for row in rows if row.target not in anew and row.target in _targets().TARGETS]
+
+
 def write(rows: Sequence[Fuzzed], output: Path) -> None:
     output.mkdir(parents=True, exist_ok=True)
     with (output / "fuzz.csv").open("w", encoding="utf-8", newline="") as file:
@@ -106,7 +119,7 @@ def main() -> int:
     if sys.argv[1:2] == ["--one"]:
         one(sys.argv[2:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("targets", nargs="*", help="which (default: all; only then is the table written)")
+    parser.add_argument("targets", nargs="*", help="which; the rows of others stay as they are (default: all)")
     parser.add_argument("--seconds", type=int, default=45, help="for each target")
     parser.add_argument(
         "--found", type=Path, default=Path(tempfile.gettempdir()) / "fuzz-found", help="for what breaks one"
@@ -128,8 +141,8 @@ def main() -> int:
         print(
             f"{name}: {rows[-1].inputs:,} inputs in {rows[-1].seconds:.0f} s, {rows[-1].findings} findings", flush=True
         )
-    if not given.targets:
-        write(rows, OUTPUT)
+    others = kept(OUTPUT, set(given.targets)) if given.targets else []
+    write(sorted([*others, *rows], key=lambda row: known.index(row.target)), OUTPUT)
     return int(any(row.findings for row in rows))
 
 

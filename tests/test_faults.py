@@ -24,6 +24,7 @@ import pytest
 
 import robustbench_nlp
 from robustbench_nlp.api import Run, evaluate
+from robustbench_nlp.cli import main
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.records import read
@@ -391,3 +392,27 @@ def test_costs_of_a_victim_that_fails_are_unknown(tmp_path: Path) -> None:
     run = go(tmp_path / "run", fails, defenses=["none", "unicode-normalize"])
     assert np.isnan(run.table["latency_ratio"].iloc[-1])
     assert "takes an unknown time" in (run.folder / "table.md").read_text("utf-8")
+
+
+LEFT = (b"", b"\0\0\0", b"{", b"[]", b"{}", b"a,b\n1,2\n", b"\xff\xfe", b'{"warnings": 5}')
+
+
+@pytest.mark.parametrize("name", ["run.yaml", "manifest.json", "table.csv", "records/none__deepwordbug.jsonl"])
+def test_a_damaged_run_folder_is_told_in_one_line(
+    tmp_path: Path, sound: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever a file of it holds, every command that reads run folders says so, or does without it."""
+    folder = tmp_path / "run"
+    shutil.copytree(sound, folder)
+    for left in LEFT:
+        (folder / name).write_bytes(left)
+        for line in (
+            ["report", str(folder), "--formats", "md,sheet"],
+            ["compare", str(folder), str(sound)],
+            ["verify", str(folder)],
+            ["submit", str(folder), "--to", str(tmp_path / "board")],
+        ):
+            code = main(line)
+            err = capsys.readouterr().err
+            assert (code == 0) == (err == ""), (left, line)
+            assert err.count("\n") <= 1, (left, line)

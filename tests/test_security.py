@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 import robustbench_nlp
-from robustbench_nlp import progress
+from robustbench_nlp import posting, progress
 from robustbench_nlp.api import Run, evaluate
 from robustbench_nlp.archives import extracted, gunzipped
 from robustbench_nlp.cli import main
@@ -351,7 +351,7 @@ def test_verifying_runs_nothing_that_the_folder_names(hostile: Run, tmp_path: Pa
 def test_an_answer_without_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     from test_victims import serving
 
-    monkeypatch.setattr(http, "MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(posting, "MOST_BYTES", 1 << 20)
     with serving(lambda _: (200, b" " * (3 << 20))) as (url, _), pytest.raises(VictimError, match="more than 1 MB"):
         http.HttpVictim(url).predict(["a"])
 

@@ -15,6 +15,7 @@ import pytest
 from robustbench_nlp.data import load_dataset
 from robustbench_nlp.errors import UsageError, VictimError
 from robustbench_nlp.fakes import KeywordVictim
+from robustbench_nlp.posting import Manners
 from robustbench_nlp.victim import FunctionVictim, Victim, as_victim, open_victim
 from robustbench_nlp.victims.http import HttpVictim
 
@@ -142,7 +143,7 @@ def test_http_takes_a_bare_list_and_tries_a_busy_server_again() -> None:
         return (failures.pop(), b"") if failures else (200, json.dumps([[0.5, 0.5] for _ in inputs]).encode())
 
     with serving(busy) as (url, seen):
-        assert HttpVictim(url, backoff=0.01).predict(["a", "b"]).tolist() == [[0.5, 0.5], [0.5, 0.5]]
+        assert HttpVictim(url, manners=Manners(backoff=0.01)).predict(["a", "b"]).tolist() == [[0.5, 0.5], [0.5, 0.5]]
     assert len(seen) == 3
 
 
@@ -155,7 +156,7 @@ def test_http_gives_up_on_a_server_that_is_too_slow() -> None:
 
     with serving(slow) as (url, _):
         with pytest.raises(VictimError, match=r"gave no answer within 0\.1 s"):
-            HttpVictim(url, timeout=0.1, retries=1, backoff=0.01).predict(["a"])
+            HttpVictim(url, timeout=0.1, manners=Manners(retries=1, backoff=0.01)).predict(["a"])
         gate.set()
 
 
@@ -179,7 +180,7 @@ def test_http_nobody_there_and_no_url() -> None:
     with serving(lengths) as (url, _):
         pass
     with pytest.raises(VictimError, match="ConnectError"):
-        HttpVictim(url, retries=1, backoff=0.01).predict(["a"])
+        HttpVictim(url, manners=Manners(retries=1, backoff=0.01)).predict(["a"])
     with pytest.raises(UsageError, match="is no URL"):
         open_victim("http:somewhere")
     assert HttpVictim("https://me:secret@example.org/p?key=secret").name == "http:https://example.org/p"

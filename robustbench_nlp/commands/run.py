@@ -79,6 +79,9 @@ __all__ = ["command"]
 @click.option("--resume/--no-resume", default=None, help="Go on from the folder's records (default), or start anew.")
 @click.option("--workers", type=int, help="Processes that share the examples of each cell. Default: 1.")
 @click.option(
+    "--backend", metavar="NAME", help="What the workers are: processes (the default), or ray: actors of a cluster."
+)
+@click.option(
     "--shard",
     metavar="I/N",
     help="Attack one of N parts of the examples, on a machine of its own; the same command without it gathers the parts.",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from robustbench_nlp.api import Pairs, opened
-from robustbench_nlp.data import Dataset
+from robustbench_nlp.data import Dataset, load_dataset
 from robustbench_nlp.detection import Detecting
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import Benchmark
@@ -25,7 +25,7 @@ from robustbench_nlp.runner import Runner
 from robustbench_nlp.verification import Check, Verification, same
 from robustbench_nlp.victim import Victim, refuse_code
 
-__all__ = ["verify_entry"]
+__all__ = ["read_out", "verify_entry"]
 
 SEARCHED_WITH = ("similarity", "helper models")
 """Settings of the search that no text tells, unless a threat limits the similarity."""
@@ -69,6 +69,22 @@ def verify_entry(
             f"flags say that the defense {'detects nothing' if detects else 'detects'}, and it does{'' if detects else ' not'}"
         )
     return Verification(place, check.cells, check.texts, tuple(differences))
+
+
+def read_out(path: str | Path, dataset: str | None = None) -> Iterator[dict[str, Any]]:
+    """An entry's texts to read: member, id, label, outcome, winner, original and adversarial text of each record; no victim is needed.
+
+    Raises `UsageError` for a file that is no entry, and where its texts or its data set can't be had.
+    """
+    place = Path(path)
+    entry = read_entry(place)
+    data = load_dataset(dataset or entry.dataset["selector"], entry.dataset["split"])
+    examples = {example.id: example for example in data.examples}
+    found = unpacked(uncompressed(place.with_name(entry.texts["file"])), examples, entry.benchmark["seed"])
+    shown = ("label", "outcome", "winner", "original", "adversarial")
+    for member, cell in found.items():
+        for identity, record in cell.records.items():
+            yield {"member": member, "id": identity} | {name: getattr(record, name) for name in shown}
 
 
 def _opened(entry: Entry, folder: Path, victim: Any, dataset: Any, device: str) -> Runner:

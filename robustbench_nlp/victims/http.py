@@ -3,37 +3,54 @@
 One row of class probabilities an input, in order; a bare list of rows is taken too. Inputs are strings, or lists of
 strings for tasks with several fields. A token in $ROBUSTBENCH_NLP_HTTP_TOKEN is sent as `Authorization: Bearer …` and
 recorded nowhere. Columns follow the dataset's sorted label names, and as nobody can see whether the model behind the
-address has changed, `--no-resume` starts its records anew.
+address has changed, `--no-resume` starts its records anew. Settings: "http(concurrency=8,batch=32,rate=20,price=0.0001,budget=5):URL".
 """
 
 from __future__ import annotations
 
-import json
 import os
-import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
 
 from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.errors import Unreachable, UsageError, VictimError
+from robustbench_nlp.interrupts import batch_ended
 from robustbench_nlp.patience import Late, Patience
+from robustbench_nlp.posting import Manners, Poster
+from robustbench_nlp.predictor import sound
+from robustbench_nlp.spending import Spending, Tariff
 from robustbench_nlp.victim import Probabilities, VictimOptions
 
 __all__ = ["load", "HttpVictim"]  # noqa: RUF022 (the factory first)
 
 TIMEOUT = 60.0
 TOKEN_VARIABLE = "ROBUSTBENCH_NLP_HTTP_TOKEN"
-MOST_BYTES = 16 * 2**20
-"""The largest answer that is read: far more than 64 inputs' probabilities."""
-_BUSY = {408, 425, 429, 500, 502, 503, 504}
+WAVES = 4
+"""Requests, beside one another, that a call is best made of: with more of them fewer wait for the slowest."""
+MOST_KEPT = 100_000
+"""Answers of calls that failed in part: from so many on they are forgotten."""
 
 
-def load(argument: str, options: VictimOptions) -> HttpVictim:
-    """A victim at a URL, written `http:URL` or just the URL. Raises `UsageError` for what is no URL, or without httpx."""
+def load(
+    argument: str,
+    options: VictimOptions,
+    *,
+    concurrency: int = 1,
+    batch: int = 64,
+    rate: float | None = None,
+    retries: int = 4,
+    backoff: float = 0.5,
+    price: float | None = None,
+    price_per: Literal["input", "1k_characters"] = "input",
+    budget: float | None = None,
+) -> HttpVictim:
+    """A victim at a URL, written `http:URL` or just the URL; settings as in `Manners` and `Tariff`. Raises `UsageError` for what is
+    no URL or setting, or without httpx."""
     url = f"http:{argument}" if argument.startswith("//") else argument
     try:
         parts = urlsplit(url)
@@ -42,30 +59,38 @@ def load(argument: str, options: VictimOptions) -> HttpVictim:
         usable = False
     if not usable:
         raise UsageError(f"'{argument}' is no URL; write http:http://HOST:PORT/PATH")
+    manners = Manners(concurrency=concurrency, batch=batch, rate=rate, retries=retries, backoff=backoff)
+    tariff = Tariff(price=price, price_per=price_per, budget=budget)
     try:
         import httpx  # noqa: F401
     except ImportError as problem:
         raise UsageError("http: needs httpx; pip install 'robustbench-nlp[http]'") from problem
-    return HttpVictim(url, timeout=options.timeout or TIMEOUT)
+    return HttpVictim(url, timeout=options.timeout or TIMEOUT, manners=manners, tariff=tariff)
 
 
 class HttpVictim:
-    """Asks a server, 64 inputs a call; `timeout` and `backoff` are seconds, and the wait doubles with each of `retries`.
+    """Asks a server in batches, as `manners` says; `timeout` is the seconds of a request.
 
     Refused connections and the statuses of a busy server are tried again, a late answer once, everything else is a `VictimError`.
-    A server that answers no single input in time hangs: `UsageError`.
+    Where some batches of a call fail, the others' answers are kept for when the caller asks for them again. A server that
+    answers no single input in time hangs: `UsageError`. The budget of `tariff` is held against `spending` before each call.
     """
 
     label_names: tuple[str, ...] = ()
     random = False
-    batch_size = 64
 
-    def __init__(self, url: str, *, timeout: float = TIMEOUT, retries: int = 4, backoff: float = 0.5) -> None:
+    def __init__(
+        self, url: str, *, timeout: float = TIMEOUT, manners: Manners | None = None, tariff: Tariff | None = None
+    ) -> None:
         self.name = f"http:{_public(url)}"
+        self.manners = manners or Manners()
+        self.spending = Spending(tariff)
+        self.batch_size = self.manners.batch * self.manners.concurrency * WAVES
         self._url = url
         self._patience = Patience(timeout, self.name)
-        self._retries = retries
-        self._backoff = backoff
+        self._timeout = timeout
+        self._kept: dict[Input, Probabilities] = {}
+        self._poster: Poster | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -75,63 +100,67 @@ class HttpVictim:
     def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
         if not inputs:
             return np.zeros((0, max(len(self.label_names), 2)), np.float32)
-        body = json.dumps({"inputs": list(inputs)})  # ASCII: any string survives
-        late = 0
-        for attempt in range(self._retries + 1):
-            if attempt:
-                time.sleep(self._backoff * 2 ** (attempt - 1))
-            try:
-                problem, answer = self._patience.wait(lambda: self._ask(body))
-            except Late:
-                if (late := late + 1) > 1:
-                    break
-                problem, answer = "a late answer", None
-            if not problem:
-                self._patience.answered()
-                return _rows(answer, self.name)
-        if late:
-            raise self._patience.late(len(inputs))
-        kind = Unreachable if problem.startswith("Connect") else VictimError  # ConnectError, ConnectTimeout
-        raise kind(f"{self.name} failed {self._retries + 1} times, at last with: {problem}")
+        known = {item: self._kept.pop(item) for item in set(inputs) if item in self._kept}
+        left = [item for item in inputs if item not in known]
+        self.spending.check(left)
+        size = self.manners.batch
+        batches = [left[start : start + size] for start in range(0, len(left), size)]
+        failures = self._ask(batches, known)
+        if failures:
+            self._kept = {**(self._kept if len(self._kept) < MOST_KEPT else {}), **known}
+            raise _told(failures, whole=not known)
+        return np.stack([known[item] for item in inputs])
 
-    def _ask(self, body: str) -> tuple[str, Any]:
-        """What went wrong and may be tried again ('' for nothing), and the decoded answer."""
-        import httpx
-
-        content = bytearray()
+    def _ask(self, batches: Sequence[Sequence[Input]], known: dict[Input, Probabilities]) -> list[VictimError]:
+        """Enter the batches' rows in `known`; what went wrong. Raises `UsageError`."""
+        failures: list[VictimError] = []
+        poster = self._posting()
+        futures: list[Future[Any]] = [poster.submit(batch) for batch in batches]
+        classes = len(next(iter(known.values()))) if known else None
         try:
-            with self._client.stream("POST", self._url, content=body) as response:
-                if response.status_code in _BUSY:
-                    return f"status {response.status_code}", None
-                if response.status_code != 200:
-                    raise VictimError(f"{self.name} answered with status {response.status_code}")
-                for part in response.iter_bytes():
-                    content += part
-                    if len(content) > MOST_BYTES:
-                        raise VictimError(f"{self.name} answered with more than {MOST_BYTES >> 20} MB")
-        except httpx.ConnectTimeout as problem:
-            return f"{type(problem).__name__}: {problem}", None
-        except httpx.TimeoutException:
-            raise Late from None
-        except (httpx.TransportError, httpx.DecodingError) as problem:
-            return f"{type(problem).__name__}: {problem}", None
+            for batch, future in zip(batches, futures, strict=True):
+                try:
+                    rows = self._rows(future, len(batch), classes)
+                except VictimError as problem:
+                    failures.append(problem)
+                else:
+                    classes = rows.shape[1]
+                    known.update(zip(batch, rows, strict=True))
+                batch_ended()
+        finally:
+            for future in futures:
+                future.cancel()
+        return failures
+
+    def _rows(self, future: Future[Any], inputs: int, classes: int | None) -> Probabilities:
         try:
-            return "", json.loads(content)
-        except (ValueError, RecursionError) as problem:
-            raise VictimError(f"{self.name} answered with something that is no JSON") from problem
+            answer = future.result()
+        except Late:
+            raise self._patience.late(inputs) from None
+        self._patience.answered()
+        return sound(_table(answer, self.name), inputs, classes)
 
-    @cached_property
-    def _client(self) -> Any:
-        import httpx
+    def _posting(self) -> Poster:
+        """What sends; a child process needs one of its own."""
+        if self._poster is None or self._poster.process != os.getpid():
+            headers = {"Content-Type": "application/json"}
+            if token := os.environ.get(TOKEN_VARIABLE):
+                headers["Authorization"] = f"Bearer {token}"
+            self._poster = Poster(
+                self._url, self.name, headers, timeout=self._timeout, manners=self.manners, spending=self.spending
+            )
+        return self._poster
 
-        headers = {"Content-Type": "application/json"}
-        token = os.environ.get(TOKEN_VARIABLE)
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
-        return httpx.Client(timeout=self._patience.seconds, headers=headers)
+
+def _told(failures: Sequence[VictimError], *, whole: bool) -> VictimError:
+    """One error for those of several batches: that nobody is there only where no batch (`whole`) had an answer."""
+    other = next((problem for problem in failures if not isinstance(problem, Unreachable)), None)
+    if other is None and not whole:
+        return VictimError(str(failures[0]))
+    return other or failures[0]
 
 
-def _rows(answer: Any, name: str) -> Probabilities:
+def _table(answer: Any, name: str) -> Probabilities:
     rows = answer.get("probabilities") if isinstance(answer, dict) else answer
     try:
         made: Probabilities = np.array(rows, dtype=np.float32)
