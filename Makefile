@@ -12,7 +12,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 READY := $(VENV)/.ready
 RECIPE := pyproject.toml constraints.txt | $(READY)
 
-.PHONY: help quickstart test test-slow lint bench fuzz audit leaderboard constraints clean
+.PHONY: help quickstart test test-slow lint docs bench fuzz audit leaderboard constraints clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -31,6 +31,9 @@ lint: $(READY)-lint  ## ruff and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(READY)-test  ## the API reference from docstrings: build/docs/index.html
+	$(BIN)/python scripts/build_api_docs.py
 
 bench: $(READY)-test  ## own overhead a query, and times beside TextAttack
 	$(BIN)/python benchmarks/overhead.py --textattack
