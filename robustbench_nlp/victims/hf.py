@@ -293,10 +293,15 @@ def _check(name: str, model: Any, tokenizer: Any, missing: Sequence[str]) -> Non
         raise UsageError(f"'{name}' gives several labels at once; a classifier with one label per text is wanted")
 
 
-def files_hash(folder: Path) -> str:
-    """A hex digest of a model folder's weights, configuration and tokenizer files."""
+def files_hash(folder: Path, weights: Sequence[str] = ("*.safetensors",)) -> str:
+    """A hex digest of a model folder's weights (by the patterns of their names), configuration and tokenizer files."""
     names = ("config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt")
-    files = sorted([*folder.glob("*.safetensors"), *(folder / name for name in names if (folder / name).is_file())])
+    files = sorted(
+        [
+            *(file for name in weights for file in folder.glob(name)),
+            *(folder / name for name in names if (folder / name).is_file()),
+        ]
+    )
     digests = {}
     for path in files:
         status = path.stat()
