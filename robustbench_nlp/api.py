@@ -20,6 +20,7 @@ from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.grid import DRAWS, Benchmark, grid_of, refuse_reductions
 from robustbench_nlp.helpers import Helpers
 from robustbench_nlp.locking import claimed
+from robustbench_nlp.precision import chosen
 from robustbench_nlp.recorded import recorded_cells
 from robustbench_nlp.records import Record, read
 from robustbench_nlp.report.flags import flags
@@ -30,6 +31,7 @@ from robustbench_nlp.runner import Runner
 from robustbench_nlp.shards import parsed
 from robustbench_nlp.spending import Spending
 from robustbench_nlp.victim import Victim, VictimOptions, as_victim
+from robustbench_nlp.victims.hf import HFVictim
 from robustbench_nlp.workers import Crew, Opening, Workers
 
 __all__ = ["Run", "evaluate", "opened"]
@@ -150,7 +152,7 @@ def evaluate(
     runner.on_cell = on_cell
     if workers != 1 or backend != "processes":
         opening = Opening(
-            benchmark=benchmark,
+            benchmark=runner.benchmark,
             dataset=dataset if isinstance(dataset, str) else runner.dataset,
             attacks=tuple(attacks),
             device=device,
@@ -191,9 +193,14 @@ def opened(
         raise UsageError(f"worst_case:{published[0]} fixes its members' budgets; drop max-queries")
     if benchmark.deterministic:
         _fix_arithmetic()
-    dtype = "float32" if benchmark.deterministic else benchmark.dtype
-    options = VictimOptions(device=device, dtype=dtype, timeout=timeout)
+    plain = benchmark.deterministic or benchmark.dtype == "auto"
+    options = VictimOptions(device=device, dtype="float32" if plain else benchmark.dtype, timeout=timeout)
     target = as_victim(victim, options)
+    folder = folder or _folder(replace(benchmark, victim=getattr(target, "selector", benchmark.victim)))
+    if benchmark.dtype == "auto":
+        benchmark = replace(benchmark, dtype="float32" if benchmark.deterministic else chosen(target, folder))
+        options = replace(options, dtype=benchmark.dtype)
+        target = target.in_precision(benchmark.dtype) if isinstance(target, HFVictim) else target
     for member in grid.members:
         if member.attack.threat.knowledge == "gradient" and not hasattr(target, "gradients"):
             raise UsageError(
@@ -210,7 +217,7 @@ def opened(
         target,
         grid,
         helpers,
-        folder or _folder(replace(benchmark, victim=getattr(target, "selector", benchmark.victim))),
+        folder,
         resume,
         _batch_size(batch_size),
         on_table,

@@ -53,7 +53,7 @@ __all__ = ["command"]
 @click.option(
     "--dtype",
     metavar="DTYPE",
-    help="Precision of the search, helper models included: float32 (default), bfloat16 or float16; float32 credits.",
+    help="Precision of the search, helper models included: float32 (default), bfloat16, float16, or auto: what a short measurement finds fastest; float32 credits.",
 )
 @click.option("--device", metavar="DEVICE", help="auto (default), cpu, cuda, …")
 @click.option(
