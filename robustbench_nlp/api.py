@@ -91,6 +91,7 @@ def evaluate(
     shard: str | None = None,
     on_table: Callable[[pd.DataFrame], None] | None = None,
     on_cell: Callable[[dict[str, Any]], None] | None = None,
+    on_open: Callable[[Runner], None] | None = None,
 ) -> Run:
     """Attack a victim, with and without defenses, and table the accuracy that is left.
 
@@ -100,7 +101,7 @@ def evaluate(
     many seconds a function or a server may take for a batch; `workers` processes share the examples of each cell, where the
     victim is a selector. A `shard` such as "2/8" attacks its part of the examples in a folder of its own; the same call
     without it makes the whole run of what shards found. `on_table` gets the table as it grows, `on_cell` each cell's header
-    before its attacks run. Raises `UsageError` for bad use or input, in one line.
+    before its attacks run, `on_open` the opened run before anything is written or sent. Raises `UsageError` for bad use or input, in one line.
     """
     attacks = [attacks] if isinstance(attacks, str) else list(attacks)
     defenses = (defenses,) if isinstance(defenses, str) else tuple(defenses)
@@ -157,6 +158,8 @@ def evaluate(
             timeout=timeout,
         )
         runner.crew = _crew(opening, workers, victim, runner.victim)
+    if on_open is not None:
+        on_open(runner)
     with claimed(runner.folder):
         run = Run(runner.run(), runner.folder, runner.spending)
         warnings = [f"{flag.name}: {flag.evidence}" for flag in flags(run, runner.victim)]
