@@ -94,6 +94,7 @@ def evaluate(
     shard: str | None = None,
     on_table: Callable[[pd.DataFrame], None] | None = None,
     on_cell: Callable[[dict[str, Any]], None] | None = None,
+    on_open: Callable[[Runner], None] | None = None,
 ) -> Run:
     """Attack a victim, with and without defenses, and table the accuracy that is left.
 
@@ -101,9 +102,10 @@ def evaluate(
     (n, classes) probabilities), a dataset (text, label) pairs, an attack an object. The run is kept in `output` (default: a
     folder in `runs/` named after the benchmark), and the same call goes on where an interrupted one stopped. `timeout` is how
     many seconds a function or a server may take for a batch; `workers` processes (or with the `backend` ray, actors of a
-    cluster) share the examples of each cell, where the victim is a selector. A `shard` such as "2/8" attacks its part of the examples in a folder of its own; the same call
-    without it makes the whole run of what shards found. `on_table` gets the table as it grows, `on_cell` each cell's header
-    before its attacks run. Raises `UsageError` for bad use or input, in one line.
+    cluster) share the examples of each cell, where the victim is a selector. A `shard` such as "2/8" attacks its part of the
+    examples in a folder of its own; the same call without it makes the whole run of what shards found. `on_table` gets the
+    table as it grows, `on_cell` each cell's header before its attacks run, `on_open` the opened run before anything is
+    written or sent. Raises `UsageError` for bad use or input, in one line.
     """
     attacks = [attacks] if isinstance(attacks, str) else list(attacks)
     defenses = (defenses,) if isinstance(defenses, str) else tuple(defenses)
@@ -160,6 +162,8 @@ def evaluate(
             timeout=timeout,
         )
         runner.crew = _crew(opening, workers, backend, victim, runner.victim)
+    if on_open is not None:
+        on_open(runner)
     with claimed(runner.folder):
         run = Run(runner.run(), runner.folder, runner.spending)
         warnings = [f"{flag.name}: {flag.evidence}" for flag in flags(run, runner.victim)]

@@ -298,7 +298,7 @@ def test_a_run_stops_at_its_budget_and_a_larger_one_goes_on_and_pays_for_nothing
             "inputs": round(cost * 100),
             "characters": told["characters"],
             "cost": round(cost, 9),
-            "price": "0.01 an input",
+            "price": "0.01 per input",
         }
         stops: list[str] = []
         for budget in np.arange(1.0, cost + 1.0, 1.0):
@@ -369,7 +369,7 @@ def test_the_price_of_characters_and_what_a_budget_allows() -> None:
     assert spending.cost == pytest.approx(0.9)
     spending.charge(["x" * 50])
     with pytest.raises(
-        BudgetSpent, match=r"1 of 1 spent, 3 inputs in 2 requests sent, and the next 1 inputs cost 0\.002"
+        BudgetSpent, match=r"1 of 1 spent, 3 inputs in 2 requests sent, and 1 more input would cost 0\.002"
     ):
         spending.charge(["x"])
     spending.refund(["x" * 50])
@@ -403,6 +403,6 @@ def test_the_command_stops_in_one_line(tmp_path: Path, capsys: pytest.CaptureFix
         assert main([*run, f"http(price=0.1,budget=0.5):{url}"]) == 1
         told = capsys.readouterr().err.splitlines()
         assert len(told) == 1
-        assert told[0].startswith("robustbench-nlp: the budget ends: 0.3 of 0.5 spent, 3 inputs in 1 requests sent")
+        assert told[0].startswith("robustbench-nlp: the budget ends: 0.3 of 0.5 spent, 3 inputs in 1 request sent")
         assert main([*run, f"http(price=0.1,budget=50):{url}"]) == 0
         assert "of 50 spent, " in capsys.readouterr().out
