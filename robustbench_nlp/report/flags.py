@@ -44,7 +44,8 @@ def flags(run: Evidenced, victim: Victim | None = None) -> list[Flag]:
 
     Names: `clean_at_floor`, `robust_by_collapse`, `nondeterministic_victim`, `saturated_scores`, `quantised_scores`, `random_beats_search`,
     `transfer_beats_direct`, `unlimited_attack_fails`, `gradient_weaker_than_score`, `no_attack`. Comparisons of attacks are within
-    one defense and one unit of change, paired by example, significant at 0.05 by McNemar's exact test.
+    one defense and one unit of change, paired by example, significant at 0.05 by McNemar's exact test; what an earlier member of
+    a cascade broke counts against the warning.
     """
     cells = evidence_cells(run)
     defenses = [[cell for cell in cells if cell.defense == name] for name in dict.fromkeys(c.defense for c in cells)]
@@ -174,11 +175,11 @@ def _gradient(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
 def _unlimited(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
     """An attack that may change anything, at any cost, should break nearly everything."""
     for cell in cells:
-        verdicts = cell.verdicts
+        verdicts, settled = cell.verdicts, len(cell.settled)
         if cell.blind or cell.mode == "transfer" or cell.max_queries is not None or _limited(cell) or not verdicts:
             continue
         successes = sum(verdicts.values())
-        if wilson(successes, len(verdicts)).high < UNLIMITED_SUCCESS:
+        if wilson(successes + settled, len(verdicts) + settled).high < UNLIMITED_SUCCESS:
             yield Flag(
                 "unlimited_attack_fails",
                 f"{cell} has no budget and its threat no limits, yet it breaks only {successes} of {len(verdicts)} attempted "
@@ -207,11 +208,19 @@ def _strongest(cells: Sequence[EvidenceCell]) -> EvidenceCell:
 
 
 def _stronger(first: EvidenceCell, second: EvidenceCell) -> str:
-    """The evidence that `first` breaks significantly more of the examples that both attempted; '' without it."""
+    """The evidence that `first` breaks significantly more of the examples that both attempted; '' without it.
+
+    In a cascade the later of two attacks meets only what the earlier one failed on, so that of what both attempted the earlier
+    one has broken nothing. What either didn't meet for this counts as failed by `first` and broken by `second`.
+    """
     ours, theirs = first.verdicts, second.verdicts
-    both = [example for example in ours if example in theirs]
-    a, b = [ours[example] for example in both], [theirs[example] for example in both]
+    a_unmet, b_unmet = first.settled & theirs.keys(), second.settled & ours.keys()
+    both = [example for example in ours if example in theirs] + sorted(a_unmet | b_unmet)
+    a = [example not in a_unmet and ours[example] for example in both]
+    b = [example in b_unmet or theirs[example] for example in both]
     p = mcnemar(a, b)
     if sum(a) <= sum(b) or p >= ALPHA:
         return ""
-    return f"{first} breaks {sum(a)} of {len(both)} examples, {second} only {sum(b)} (McNemar p = {p:.2g})"
+    told = "at most" if b_unmet else "only"
+    least = "at least " if a_unmet else ""
+    return f"{first} breaks {least}{sum(a)} of {len(both)} examples, {second} {told} {sum(b)} (McNemar p = {p:.2g})"
