@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import NamedTuple
 
@@ -106,6 +106,22 @@ def test_a_victim_that_changes_its_mind():
 @pytest.mark.parametrize("victim", [KeywordVictim(), Moody(random=True), Failing(), None])
 def test_a_victim_that_is_honest_or_silent(victim):
     assert names(Case("pwws", MANY), victim=victim) == []
+
+
+@pytest.mark.parametrize(("rejected", "flagged_as"), [(0, []), (1, ["rejected_claims"])])
+def test_claims_that_the_referee_rejected(rejected: int, flagged_as: list[str]) -> None:
+    case = Case("pwws", "x" * 50 + "." * 50)
+    cell = [replace(record, rejected_successes=rejected * (record.example_id == "e7")) for record in records(case)]
+    header = {
+        "dataset": "films",
+        "victim": "v",
+        "defense": "none",
+        "attack": "pwws",
+        "mode": "adaptive",
+        "threat": "t@1",
+    }
+    evidence = Evidence(table([row(header, cell)]), {("none", "pwws"): cell})
+    assert [flag.name for flag in flags(evidence) if flag.name != "clean_at_floor"] == flagged_as
 
 
 @pytest.mark.parametrize(("budget", "flagged_as"), [(0, ["no_attack"]), (1, ["no_attack"]), (2, [])])
