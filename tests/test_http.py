@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_victims import lengths, serving
 
+from robustbench_nlp import posting
 from robustbench_nlp.api import Run, evaluate
 from robustbench_nlp.cli import main
 from robustbench_nlp.costs import costs
@@ -230,8 +231,31 @@ def test_a_throttling_server_is_left_alone_for_as_long_as_it_asks() -> None:
     assert victim.spending.inputs == 40  # what was refused is not paid for
 
 
+def test_throttling_is_no_examples_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server with a few requests a moment, asked by more at once than it takes."""
+    served: list[float] = []
+    lock = threading.Lock()
+
+    def limited(inputs: list[str]) -> tuple[int, bytes]:
+        with lock:
+            now = time.monotonic()
+            if sum(now - at < 0.05 for at in served) >= 2:
+                return 429, b""
+            served.append(now)
+        return lengths(inputs)
+
+    with serving(limited) as (url, seen):
+        victim = HttpVictim(url, manners=Manners(concurrency=8, batch=4, retries=0, backoff=QUICK))
+        np.testing.assert_allclose(victim.predict(TEXTS), rows_of(TEXTS), rtol=1e-6)
+        assert len(served) == 10 < len(seen)
+        monkeypatch.setattr(posting, "LONGEST_PAUSE", 0.05)
+        served += [time.monotonic() + 9] * 2
+        with pytest.raises(UsageError, match=r"throttles without end \(status 429\); .* or with a lower rate="):
+            victim.predict(["a"])
+
+
 def test_a_pause_without_end_ends_the_run() -> None:
-    told = r"asks for a pause of 3600 s; .* the same command goes on from there later"
+    told = r"asks for a pause of 3600 s \(status 429\); .* the same command goes on from there later"
     with (
         serving(lambda _: (429, b"", {"Retry-After": "3600"})) as (url, seen),
         pytest.raises(UsageError, match=told),
