@@ -110,7 +110,7 @@ def test_paired_difference_is_newcombes_tenth_method(cells, confidence):
         ((30, 0, 0, 0), -0.1135),  # by hand: one margin is empty, φ = 0
         ((1, 0, 0, 0), -0.7935),
         ((0, 5, 0, 0), 0.3855),
-        ((1, 0, 0, 1), -0.5735),  # ad − bc = 1 is less than n/2, so that φ = 0: √2 times the reach of 1 of 2
+        ((1, 0, 0, 1), -0.5734),  # ad − bc = 1 is less than n/2, so that φ = 0: √2 times the reach of 1 of 2
     ],
 )
 def test_paired_difference_where_no_correlation_can_be_told(cells, expected):
