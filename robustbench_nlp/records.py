@@ -28,6 +28,7 @@ __all__ = [
     "read",
     "read_as",
     "same_cell",
+    "set_aside",
 ]
 
 SCHEMA = 1
@@ -180,7 +181,7 @@ class Journal(Generic[Entry]):
             same_cell(path, old.header, header)
             self.records = old.records
         elif path.exists():
-            _set_aside(path)
+            set_aside(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab")
         if old is not None:
@@ -226,7 +227,8 @@ def same_cell(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> Non
     )
 
 
-def _set_aside(path: Path) -> None:
+def set_aside(path: Path) -> None:
+    """Give the file a name beside its own, so that a new one takes its place."""
     number = 1
     while (aside := path.with_name(f"{path.name}.old{number}")).exists():
         number += 1

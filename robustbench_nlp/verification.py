@@ -85,7 +85,10 @@ def verify(
         benchmark, lacks = benchmark_of(place)
         recorded = table_of(place)
     except OSError as problem:
-        raise UsageError(f"{place} is no run folder: it has no {Path(str(problem.filename)).name}") from problem
+        lacks = Path(str(problem.filename)).name
+        raise UsageError(
+            f"{place} is no run folder: it has no {lacks}; nor a leaderboard: it holds no entries"
+        ) from problem
     if victim is None and not trust:
         refuse_code(benchmark.victim, place)
     if lacks and victim is dataset is attacks is None:
@@ -150,10 +153,14 @@ class Check:
             if self.runner.benchmark.mode == "transfer":
                 direct = direct or found
             for name, names in self.runner.grid.worst_cases.items():
+                where = f"{shown(defense)} × worst case {name}"
+                if lacks := [each for each in names if each not in found]:
+                    yield f"{where}: no records of {', '.join(lacks)}"
+                    continue
                 try:
                     self.rows.append(row(*worst_case_row([found[each] for each in names], name)))
-                except (UsageError, KeyError) as problem:
-                    yield f"{shown(defense)} × worst case {name}: {problem}"
+                except UsageError as problem:
+                    yield f"{where}: {problem}"
 
     def _header(self, file: CellRecords[Record], victim: Victim, defense: str, member: Member) -> Iterator[str]:
         """The settings that are recorded are those of the run, and the fingerprint is theirs."""

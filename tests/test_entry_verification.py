@@ -104,6 +104,17 @@ def test_changed_texts_are_found(entry: Path, change: Callable[[Lines], object],
             lambda c: c.update(warnings=["saturated_scores: x"], flags=["small", "unreliable"]),
             "warnings are saturated_scores",
         ),
+        (
+            lambda c: c.update(warnings=["nondeterministic_victim: x"], flags=["small"]),
+            "flags are small, the texts give small, unreliable",
+        ),
+        (
+            lambda c: c["ensemble"].update(knowledge="gradient"),
+            "ensemble.knowledge is gradient, the published file gives",
+        ),
+        (lambda c: c["ensemble"].update(description="easy"), "ensemble.description is easy, the published file gives"),
+        (lambda c: c["dataset"].update(note="hard"), "dataset.note is hard, and here empty"),
+        (lambda c: c["dataset"].update(licence="CC0"), "dataset.licence is CC0, and here unknown"),
         (lambda c: c["victim"].update(fingerprint="0" * 16), "victim.fingerprint is 0000000000000000"),
         (lambda c: c["ensemble"].update(sha256="0" * 64), "in the entry"),
         (lambda c: c["texts"].update(sha256="0" * 64), "texts.sha256 is 0000"),
@@ -117,6 +128,18 @@ def test_changed_values_are_found(entry: Path, change: Callable[[dict[str, Any]]
     rewrite(entry, change)
     lines = verify(entry, trust=True).differences
     assert any(told in line for line in lines), lines
+
+
+def test_few_draws_of_a_random_victim_are_told(tmp_path: Path) -> None:
+    (path,) = submit(made(tmp_path / "drawn", victim="python:boardvictims:drawn", limit=4), to=tmp_path / "board")
+    rewrite(path, lambda content: content["benchmark"].update(draws=3))
+    assert "draws are 3; a random victim is judged by at least 20 here" in verify(path, trust=True).differences
+
+
+def test_a_member_without_records_is_named(entry: Path) -> None:
+    rewrite_texts(entry, lambda lines: lines.__setitem__(slice(None), lines[:25]))
+    lines = verify(entry, trust=True).differences
+    assert "unicode_normalize × worst case fast-1: no records of fast-1/deepwordbug, fast-1/pwws" in lines
 
 
 def test_missing_and_damaged_texts_are_told(entry: Path) -> None:

@@ -83,5 +83,7 @@ def _one(place: Path, settings: dict[str, Any]) -> int:
     if len(result.differences) > SHOWN:
         say(f"… and {len(result.differences) - SHOWN} more")
     checked = f"{result.cells} cells, {result.texts} examples predicted again"
-    say(f"{place}: {checked}; {'it holds' if result.holds else f'{len(result.differences)} differences'}")
+    found = len(result.differences)
+    told = f"{found} difference{'s' * (found > 1)}" if found else "it holds"
+    say(f"{place}: {checked}; {told}")
     return 0 if result.holds else INCOMPLETE
