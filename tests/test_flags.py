@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import NamedTuple
 
+import needs
 import numpy as np
 import pytest
 
@@ -193,6 +194,7 @@ def test_transfer_beats_direct():
     assert names(transferred) == []
 
 
+@needs.textattack
 def test_an_attack_without_limits_or_budget_should_break_nearly_all():
     free = Case(UNLIMITED, MANY, max_queries=None)
     (flag,) = flagged(free)
