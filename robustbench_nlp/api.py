@@ -20,6 +20,7 @@ from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.grid import DRAWS, Benchmark, grid_of, refuse_reductions
 from robustbench_nlp.helpers import Helpers
 from robustbench_nlp.locking import claimed
+from robustbench_nlp.precision import chosen
 from robustbench_nlp.recorded import recorded_cells
 from robustbench_nlp.records import Record, read
 from robustbench_nlp.report.flags import flags
@@ -28,7 +29,9 @@ from robustbench_nlp.report.shown import write
 from robustbench_nlp.report.table import incomplete
 from robustbench_nlp.runner import Runner
 from robustbench_nlp.shards import parsed
+from robustbench_nlp.spending import Spending
 from robustbench_nlp.victim import Victim, VictimOptions, as_victim
+from robustbench_nlp.victims.hf import HFVictim
 from robustbench_nlp.workers import Crew, Opening, Workers
 
 __all__ = ["Run", "evaluate", "opened"]
@@ -42,6 +45,8 @@ class Run:
 
     table: pd.DataFrame
     folder: Path
+    spending: Spending | None = None
+    """What was sent to a server and what it cost, in this folder's runs; None for other victims."""
 
     @property
     def complete(self) -> bool:
@@ -89,6 +94,7 @@ def evaluate(
     shard: str | None = None,
     on_table: Callable[[pd.DataFrame], None] | None = None,
     on_cell: Callable[[dict[str, Any]], None] | None = None,
+    on_open: Callable[[Runner], None] | None = None,
 ) -> Run:
     """Attack a victim, with and without defenses, and table the accuracy that is left.
 
@@ -96,9 +102,10 @@ def evaluate(
     (n, classes) probabilities), a dataset (text, label) pairs, an attack an object. The run is kept in `output` (default: a
     folder in `runs/` named after the benchmark), and the same call goes on where an interrupted one stopped. `timeout` is how
     many seconds a function or a server may take for a batch; `workers` processes (or with the `backend` ray, actors of a
-    cluster) share the examples of each cell, where the victim is a selector. A `shard` such as "2/8" attacks its part of the examples in a folder of its own; the same call
-    without it makes the whole run of what shards found. `on_table` gets the table as it grows, `on_cell` each cell's header
-    before its attacks run. Raises `UsageError` for bad use or input, in one line.
+    cluster) share the examples of each cell, where the victim is a selector. A `shard` such as "2/8" attacks its part of the
+    examples in a folder of its own; the same call without it makes the whole run of what shards found. `on_table` gets the
+    table as it grows, `on_cell` each cell's header before its attacks run, `on_open` the opened run before anything is
+    written or sent. Raises `UsageError` for bad use or input, in one line.
     """
     attacks = [attacks] if isinstance(attacks, str) else list(attacks)
     defenses = (defenses,) if isinstance(defenses, str) else tuple(defenses)
@@ -147,16 +154,18 @@ def evaluate(
     runner.on_cell = on_cell
     if workers != 1 or backend != "processes":
         opening = Opening(
-            benchmark=benchmark,
+            benchmark=runner.benchmark,
             dataset=dataset if isinstance(dataset, str) else runner.dataset,
             attacks=tuple(attacks),
             device=device,
             batch_size=batch_size,
             timeout=timeout,
         )
-        runner.crew = _crew(opening, workers, backend, victim)
+        runner.crew = _crew(opening, workers, backend, victim, runner.victim)
+    if on_open is not None:
+        on_open(runner)
     with claimed(runner.folder):
-        run = Run(runner.run(), runner.folder)
+        run = Run(runner.run(), runner.folder, runner.spending)
         warnings = [f"{flag.name}: {flag.evidence}" for flag in flags(run, runner.victim)]
         run.table.attrs |= {"flags": warnings} | ties(recorded_cells(run.folder, runner.grid))
         runner.note(warnings=warnings)
@@ -188,9 +197,14 @@ def opened(
         raise UsageError(f"worst_case:{published[0]} fixes its members' budgets; drop max-queries")
     if benchmark.deterministic:
         _fix_arithmetic()
-    dtype = "float32" if benchmark.deterministic else benchmark.dtype
-    options = VictimOptions(device=device, dtype=dtype, timeout=timeout)
+    plain = benchmark.deterministic or benchmark.dtype == "auto"
+    options = VictimOptions(device=device, dtype="float32" if plain else benchmark.dtype, timeout=timeout)
     target = as_victim(victim, options)
+    folder = folder or _folder(replace(benchmark, victim=getattr(target, "selector", benchmark.victim)))
+    if benchmark.dtype == "auto":
+        benchmark = replace(benchmark, dtype="float32" if benchmark.deterministic else chosen(target, folder))
+        options = replace(options, dtype=benchmark.dtype)
+        target = target.in_precision(benchmark.dtype) if isinstance(target, HFVictim) else target
     for member in grid.members:
         if member.attack.threat.knowledge == "gradient" and not hasattr(target, "gradients"):
             raise UsageError(
@@ -207,7 +221,7 @@ def opened(
         target,
         grid,
         helpers,
-        folder or _folder(benchmark),
+        folder,
         resume,
         _batch_size(batch_size),
         on_table,
@@ -215,12 +229,16 @@ def opened(
     )
 
 
-def _crew(opening: Opening, count: int, backend: str, victim: object) -> Workers:
-    """The processes of a run. Raises `UsageError` for a victim that is an object of this one."""
+def _crew(opening: Opening, count: int, backend: str, victim: object, target: Victim) -> Workers:
+    """The processes of a run. Raises `UsageError` for a victim that is an object of this one, and for one that one process asks."""
     if not isinstance(count, int) or count < 1:
         raise UsageError(f"workers is {count!r}; give a whole number of at least 1")
     if not isinstance(victim, str):
         raise UsageError("a victim that is a Python object can't be shared by workers; name it python:MODULE:CALLABLE")
+    if getattr(target, "one_process", False):
+        raise UsageError(
+            f"workers would each have a rate and a budget of their own for {target.name}; give it concurrency= instead"
+        )
     if opening.benchmark.deterministic:
         raise UsageError("a deterministic run stays in one process; drop workers")
     opening = replace(opening, threads=max(1, (os.cpu_count() or 1) // count))

@@ -16,8 +16,8 @@ from typing import Any
 import click
 
 from robustbench_nlp import __version__, commands
-from robustbench_nlp.console import INCOMPLETE, INTERRUPTED, complain
-from robustbench_nlp.errors import UsageError
+from robustbench_nlp.console import BAD_USE, INCOMPLETE, INTERRUPTED, complain
+from robustbench_nlp.errors import BudgetSpent, UsageError
 
 __all__ = ["main"]
 
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int | None = app.main(given or ["-h"], prog_name="robustbench-nlp", standalone_mode=False)
         return code or 0
     except UsageError as problem:
-        return complain(str(problem))
+        return complain(str(problem), INCOMPLETE if isinstance(problem, BudgetSpent) else BAD_USE)
     except click.ClickException as problem:
         context = getattr(problem, "ctx", None)
         return complain(f"{problem.format_message()} See {context.command_path if context else 'robustbench-nlp'} -h.")

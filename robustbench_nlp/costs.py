@@ -24,8 +24,8 @@ rewrote; what the first one warms up isn't timed."""
 
 
 class Costs(NamedTuple):
-    """Beside the undefended victim; the table's last columns. NaN where a victim doesn't tell how long it was trained, and where
-    it fails on what would be timed."""
+    """Beside the undefended victim; the table's last columns. NaN where a victim doesn't tell how long it was trained, where
+    it fails on what would be timed, and where asking costs money."""
 
     train_ratio: float
     forwards_per_prediction: int
@@ -40,8 +40,14 @@ def costs(defended: Victim, victim: Victim, inputs: Sequence[Input]) -> Costs:
     return Costs(
         0.0 if own == 0 else own / theirs if theirs else nan,
         getattr(defended, "forwards_per_prediction", 1),
-        1.0 if defended is victim else _ratio(defended, victim, inputs),
+        1.0 if defended is victim else nan if _priced(victim) else _ratio(defended, victim, inputs),
     )
+
+
+def _priced(victim: Victim) -> bool:
+    """Whether asking costs money: none is spent on taking times."""
+    spending = getattr(victim, "spending", None)
+    return spending is not None and spending.tariff.price is not None
 
 
 def _ratio(defended: Victim, victim: Victim, inputs: Sequence[Input]) -> float:

@@ -107,11 +107,21 @@ class Engine:
             if live.admit():
                 asking.append(live)
         self._predict(asking)
+        self._foresee(asking)
         for live in asking:
             if not live.done:
                 live.hear()
         self._gradients([live for live in alive if not live.done and isinstance(live.request, Gradient)])
         self._help([live for live in alive if not live.done and isinstance(live.request, Help)])
+        ending = [live for live in alive if live.ending is not None and not live.done]
+        self._foresee(ending)
+        for live in ending:
+            live.conclude()
+
+    def _foresee(self, lives: Sequence[Live]) -> None:
+        """Let the referee's next predictions go side by side, where the victim can do that."""
+        if self.predictor.apart is not None:
+            self.predictor.foresee([claim for live in lives if (claim := live.claim()) is not None])
 
     def _predict(self, asking: Sequence[Live]) -> None:
         """Predict all texts that their examples haven't seen, each distinct one once, and enter them in `seen`."""

@@ -8,13 +8,13 @@ from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robustbench_nlp.attack import REQUESTS, Gradient, Gradients, Probe, Request, Sample, Score, Scores, Steps
-from robustbench_nlp.data.example import Example, content_hash
+from robustbench_nlp.data.example import Example, Input, content_hash
 from robustbench_nlp.errors import UsageError, VictimError
 from robustbench_nlp.records import Outcome, Record
 from robustbench_nlp.referee import Verdict
 from robustbench_nlp.tasks.classification import right
 from robustbench_nlp.text import Text
-from robustbench_nlp.threat import measure
+from robustbench_nlp.threat import measure, violations
 from robustbench_nlp.victim import Placed, Probabilities, TokenGradients
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ class Seen(NamedTuple):
 
 
 class Live:
-    """One example in the engine's live set. `request` is what it asks now, `strings` the texts of it within the budget."""
+    """One example in the engine's live set. `request` is what it asks now, `strings` the texts of it within the budget, `ending` the
+    text that its attack returned where the referee judges those of a round together (`conclude`)."""
 
     def __init__(self, example: Example, engine: Engine) -> None:
         self.example = example
@@ -60,6 +61,7 @@ class Live:
         self.done = False
         self.final = self.original
         self.similarity: float | None = None
+        self.ending: str | None = None
         self._sample: Sample | None = None
         self._steps: Steps | None = None
         self._closing = False
@@ -155,9 +157,7 @@ class Live:
         top = max(range(len(seen)), key=scores.__getitem__, default=None)
         if top is not None and (self._best is None or scores[top] > self._best[0]):
             self._best = scores[top], self.strings[top]
-        claims = [i for i, entry in enumerate(seen) if self.engine.goal.met(entry.margin)]
-        ranks = scores if request.preference is None else request.preference
-        for i in sorted(claims, key=lambda i: -ranks[i]):
+        for i in self._claims(request, seen):
             verdict = self._judged(self.strings[i])
             if verdict is None:
                 return False
@@ -169,6 +169,36 @@ class Live:
                 if request.confirm == "best":
                     break
         return True
+
+    def _claims(self, request: Score, seen: Sequence[Seen]) -> list[int]:
+        """The request's texts that claim a success, the best or preferred first."""
+        claims = [i for i, entry in enumerate(seen) if self.engine.goal.met(entry.margin)]
+        ranks = [entry.score for entry in seen] if request.preference is None else request.preference
+        return sorted(claims, key=lambda i: -ranks[i])
+
+    def claim(self) -> Input | None:
+        """The input that the referee will predict first when this example concludes or hears its answers; None where that isn't
+        known."""
+        if self.ending is not None:
+            return self.example.with_field(self.field, self.ending)
+        if self.done or self._clean is None or not isinstance(self.request, Score):
+            return None
+        string = self._returned
+        if string is None:
+            claims = self._claims(self.request, [entry for string in self.strings if (entry := self.seen[string])])
+            string = self.strings[claims[0]] if claims else self.original
+        return self.example.with_field(self.field, string) if self._unjudged(string) else None
+
+    def _unjudged(self, string: str | None) -> bool:
+        """Whether the referee would have to predict the text."""
+        threat = self.engine.threat
+        if string is None or string == self.original or string in self._verdicts or threat.min_similarity is not None:
+            return False
+        return not violations(threat, self.original, string)
+
+    def conclude(self) -> None:
+        """End with the text that the attack returned."""
+        self._conclude(self.ending)
 
     def _judged(self, string: str) -> Verdict | None:
         """The referee's verdict on a text, asked once; None (and done, an error) when the victim failed."""
@@ -232,7 +262,10 @@ class Live:
     def _end(self, string: str | None) -> None:
         """The attack returned: judge its text now, or ask for the prediction of one that was never scored."""
         if string is None or string == self.original or string in self.seen:
-            self._conclude(string)
+            if self.engine.predictor.apart is not None and self._unjudged(string):
+                self.ending = string
+            else:
+                self._conclude(string)
         elif self._left() == 0:
             self._conclude(None)
         else:

@@ -35,6 +35,8 @@ class Predictor:
         self.cost = self.draws
         self.classes: int | None = len(victim.label_names) or None
         self.batch_size = batch_size or getattr(victim, "batch_size", None)
+        self.apart = None if victim.random else getattr(victim, "predict_apart", None)
+        self._foreseen: dict[Input, Probabilities | VictimError] = {}
 
     def predict(self, inputs: Sequence[Input]) -> Answers:
         """The search's answers: in the victim's own precision, averaged over the draws."""
@@ -45,6 +47,11 @@ class Predictor:
             total += np.concatenate([np.broadcast_to(part, (len(part), total.shape[1])) for part in parts] or [total])
         return Answers(total / np.float32(self.draws), errors)
 
+    def foresee(self, inputs: Sequence[Input]) -> None:
+        """Ask now, side by side, what `exact` will be asked next, where the victim can do that (`apart`)."""
+        if self.apart is not None and len(inputs) > 1:
+            self._foreseen = dict(zip(inputs, self.apart(inputs), strict=True))
+
     def exact(self, item: Input) -> Probabilities:
         """The referee's answer for one input, alone and in full precision; for a random victim the shares of the votes
         of fresh draws. Raises `VictimError`."""
@@ -52,7 +59,11 @@ class Predictor:
             votes = [int(self._checked([item], FRESH + draw).argmax()) for draw in range(self.draws)]
             shares = np.bincount(votes, minlength=self.classes or 0) / len(votes)
             return shares.astype(np.float32)
-        row: Probabilities = self._checked([item], 0, getattr(self.victim, "predict_exact", None))[0]
+        answer = self._foreseen.pop(item, None)
+        if isinstance(answer, VictimError):
+            raise answer
+        exact = getattr(self.victim, "predict_exact", None) if answer is None else lambda inputs: answer
+        row: Probabilities = self._checked([item], 0, exact)[0]
         return row
 
     def _drawn(self, inputs: Sequence[Input], draw: int, errors: dict[int, VictimError]) -> list[Probabilities]:

@@ -28,6 +28,7 @@ __all__ = [
     "read",
     "read_as",
     "same_cell",
+    "set_aside",
 ]
 
 SCHEMA = 1
@@ -185,7 +186,7 @@ class Journal(Generic[Entry]):
             same_cell(path, old.header, header)
             self.records = old.records
         elif path.exists():
-            _set_aside(path)
+            set_aside(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab")
         if old is not None:
@@ -220,6 +221,7 @@ class RecordFile(Journal[Record]):
 
 
 def same_cell(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Raise `UsageError` where a file's header is another cell's than the one to be recorded, with the settings that differ."""
     if old.get("fingerprint") == new["fingerprint"]:
         return
     before, after = old.get("spec", {}), new["spec"]
@@ -230,7 +232,8 @@ def same_cell(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> Non
     )
 
 
-def _set_aside(path: Path) -> None:
+def set_aside(path: Path) -> None:
+    """Give the file a name beside its own, so that a new one takes its place."""
     number = 1
     while (aside := path.with_name(f"{path.name}.old{number}")).exists():
         number += 1

@@ -10,7 +10,7 @@ from rapidfuzz.distance import Levenshtein
 
 from robustbench_nlp.attack import Vocabulary
 from robustbench_nlp.data.example import Input, content_hash
-from robustbench_nlp.errors import UsageError
+from robustbench_nlp.errors import UsageError, VictimError
 from robustbench_nlp.text import Text
 from robustbench_nlp.victim import Probabilities, TokenGradients, Victim
 
@@ -24,7 +24,7 @@ class Rewritten:
     """`victim` reading `rewrite(input)`.
 
     `fingerprint_parts` (JSON-able) hold everything that the rewriting depends on. Of the optional capabilities only
-    `predict_exact`, `truncate`, `batch_size`, `vocabulary` and `gradients` are kept, and only where the inner victim has
+    `predict_exact`, `predict_apart`, `truncate`, `batch_size`, `vocabulary` and `gradients` are kept, and only where the inner victim has
     them. Gradients pass straight through, as if the rewriting changed nothing (BPDA, Athalye et al., 2018): they are those
     at the rewritten text, each token's with the place in the original that it came from.
     """
@@ -46,6 +46,10 @@ class Rewritten:
         self.forwards_per_prediction: int = getattr(victim, "forwards_per_prediction", 1)
         if (exact := getattr(victim, "predict_exact", None)) is not None:
             self.predict_exact: Callable[[Sequence[Input]], Probabilities] = lambda inputs: exact(
+                self._rewritten(inputs)
+            )
+        if (apart := getattr(victim, "predict_apart", None)) is not None:
+            self.predict_apart: Callable[[Sequence[Input]], list[Probabilities | VictimError]] = lambda inputs: apart(
                 self._rewritten(inputs)
             )
         if hasattr(victim, "truncate"):

@@ -40,6 +40,7 @@ from robustbench_nlp.report.table import row, table
 from robustbench_nlp.report.worst_case import worst_case_row
 from robustbench_nlp.run_files import manifest_of
 from robustbench_nlp.shards import Shard, take_in
+from robustbench_nlp.spending import Spending
 from robustbench_nlp.tasks import classification
 from robustbench_nlp.threat import Threat
 from robustbench_nlp.transfer import transferred
@@ -89,6 +90,8 @@ class Runner:
 
     def _run(self) -> pd.DataFrame:
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self.crew is None and (keep_in := getattr(self.victim, "keep_in", None)) is not None:
+            keep_in(self.folder, resume=self.resume)
         write_whole(self.folder / "run.yaml", self._run_yaml())
         for member in self.grid.members:
             if prepares(member.attack) and not self.dev:
@@ -120,6 +123,11 @@ class Runner:
                 direct = direct or members
             frame = self._publish(done, cells)
         return frame
+
+    @property
+    def spending(self) -> Spending | None:
+        """What asking the victim costs; None where it is free, and where workers ask and each counts for itself."""
+        return None if self.crew is not None else getattr(self.victim, "spending", None)
 
     def _run_yaml(self) -> str:
         missing = ", ".join(f"{kind} {name}" for kind, name in self.objects)
@@ -212,7 +220,8 @@ class Runner:
                     file.append(record)
                     right += record.outcome == "failed"
                     judged += 1
-                    step(1, f"{kept} {right / judged:.1%}")
+                    spent = f", {self.spending.told()}" if self.spending is not None else ""
+                    step(1, f"{kept} {right / judged:.1%}{spent}")
                     _stop_if_hopeless(file, len(self.share))
             header["seconds"] = time.perf_counter() - start
             return header, [file.records[example.id] for example in self.share]

@@ -23,7 +23,7 @@ __all__ = ["FILE", "Spending", "Tariff"]
 FILE = "spending.json"
 """In a run folder: the counts."""
 _COUNTS = {"requests": int, "inputs": int, "characters": int}
-_UNITS = {"input": "an input", "1k_characters": "1,000 characters"}
+_UNITS = {"input": "input", "1k_characters": "1,000 characters"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +50,7 @@ class Tariff:
         return (self.price or 0.0) * (inputs if self.price_per == "input" else characters / 1000)
 
     def __str__(self) -> str:
-        return "no price" if self.price is None else f"{self.price:g} {_UNITS[self.price_per]}"
+        return "no price" if self.price is None else f"{self.price:g} per {_UNITS[self.price_per]}"
 
 
 class Spending:
@@ -90,8 +90,8 @@ class Spending:
         more = self.tariff.cost(len(inputs), sum(map(_length, inputs)))
         if self.cost + more > budget * (1 + 1e-9):
             raise BudgetSpent(
-                f"the budget ends: {self.told()}, and the next {len(inputs):,} inputs cost {more:.6g}; what was recorded is "
-                "kept, and the same command with a larger budget= goes on from there"
+                f"the budget ends: {self.told()}, and {_counted(len(inputs), 'more input')} would cost {more:.6g}; every answer so far "
+                "is kept, and the same command with a larger budget= goes on from there"
             )
 
     def charge(self, inputs: Sequence[Input]) -> None:
@@ -107,7 +107,7 @@ class Spending:
         """What was spent, for a message."""
         of = f" of {self.tariff.budget:.6g}" if self.tariff.budget is not None else ""
         spent = f"{self.cost:.6g}{of} spent, " if self.tariff.price is not None else ""
-        return f"{spent}{self.inputs:,} inputs in {self.requests:,} requests sent"
+        return f"{spent}{_counted(self.inputs, 'input')} in {_counted(self.requests, 'request')} sent"
 
     def _count(self, sign: int, inputs: Sequence[Input]) -> None:
         with self._lock:
@@ -116,7 +116,13 @@ class Spending:
             self.characters += sign * sum(map(_length, inputs))
             if self._path is not None:
                 content = {name: getattr(self, name) for name in _COUNTS}
-                write_whole(self._path, json.dumps(content | {"cost": self.cost, "price": str(self.tariff)}) + "\n")
+                write_whole(
+                    self._path, json.dumps(content | {"cost": round(self.cost, 9), "price": str(self.tariff)}) + "\n"
+                )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _length(item: Input) -> int:

@@ -85,6 +85,13 @@ def one(arguments: Sequence[str]) -> None:
     atheris.Fuzz()
 
 
+FOUND = """Found so, and mended:
+
+- Records and headers whose checksum is right and whose content is none: a traceback from `report`, `compare` and `verify`; now one line.
+- A label or name that is no UTF-8 (a file's name may be none): no table could hold it; now it is written out.
+- Zip files whose index points before their beginning, or that say they are bzip2: errors of the library; now \"damaged\"."""
+
+
 def kept(output: Path, anew: set[str]) -> list[Fuzzed]:
     """The rows of the table that is there, without those that are made anew."""
     path = output / "fuzz.csv"
@@ -106,11 +113,13 @@ def write(rows: Sequence[Fuzzed], output: Path) -> None:
     lines += [f"| {r.target} | {r.holds} | {r.inputs:,} | {r.seconds:.0f} | {r.edges:,} | {r.findings} |" for r in rows]
     page = f"""# Fuzzing
 
-Made by `make fuzz` ({platform.python_implementation()} {platform.python_version()}, atheris {version("atheris")}, one core): {sum(r.inputs for r in rows):,} inputs in
+Made by `make fuzz` or `python scripts/fuzz.py TARGET…` ({platform.python_implementation()} {platform.python_version()}, atheris {version("atheris")}, one core): {sum(r.inputs for r in rows):,} inputs in
 {sum(r.seconds for r in rows) / 60:.0f} minutes. Every target takes any bytes; a finding is an exception other than the one-line `UsageError`, a broken promise, an
 answer that takes 20 seconds, or 3 GB. Inputs that once broke a target are tests in `tests/test_fuzz.py`.
 
 {chr(10).join(lines)}
+
+{FOUND}
 """
     (output / "README.md").write_text(page, "utf-8")
 

@@ -262,6 +262,18 @@ def test_a_second_control_c_quits_at_once(tmp_path: Path) -> None:
     assert ended(running, 20)[0] == 130
 
 
+def test_control_c_ends_workers_too(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(SLOW.format(seconds=0.2), "utf-8")
+    running = process(tmp_path, *RUN, "--workers", "2", preexec_fn=heed_interrupts, start_new_session=True)
+    wait_for(lambda: len(calls(tmp_path)) >= 5)
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal does
+    code, err = ended(running)
+    assert code == 130
+    assert err.count("\n") == 1
+    with pytest.raises(ProcessLookupError):
+        os.killpg(running.pid, 0)
+
+
 def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(0)
     monkeypatch.setattr(time, "time", lambda: rng.uniform(-1e9, 3e9))
@@ -273,11 +285,11 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, sound: Path, monkeyp
 
 
 def test_nothing_reads_the_wall_clock() -> None:
-    """Durations come from the monotonic clocks; no result depends on the date."""
+    """Durations come from the monotonic clocks; only what a server calls a date needs one, and the wait for it has an end."""
     package = Path(robustbench_nlp.__file__).parent
     for path in [*package.rglob("*.py"), *package.parent.glob("attacks/*.py"), *package.parent.glob("defenses/*.py")]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Attribute):
+            if isinstance(node, ast.Attribute) and path.name != "posting.py":
                 assert ast.unparse(node) not in {"time.time", "time.time_ns", "datetime.now", "date.today"}, path
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import NamedTuple
 
+import needs
 import numpy as np
 import pytest
 
@@ -108,6 +109,22 @@ def test_a_victim_that_is_honest_or_silent(victim):
     assert names(Case("pwws", MANY), victim=victim) == []
 
 
+@pytest.mark.parametrize(("rejected", "flagged_as"), [(0, []), (1, ["rejected_claims"])])
+def test_claims_that_the_referee_rejected(rejected: int, flagged_as: list[str]) -> None:
+    case = Case("pwws", "x" * 50 + "." * 50)
+    cell = [replace(record, rejected_successes=rejected * (record.example_id == "e7")) for record in records(case)]
+    header = {
+        "dataset": "films",
+        "victim": "v",
+        "defense": "none",
+        "attack": "pwws",
+        "mode": "adaptive",
+        "threat": "t@1",
+    }
+    evidence = Evidence(table([row(header, cell)]), {("none", "pwws"): cell})
+    assert [flag.name for flag in flags(evidence) if flag.name != "clean_at_floor"] == flagged_as
+
+
 @pytest.mark.parametrize(("budget", "flagged_as"), [(0, ["no_attack"]), (1, ["no_attack"]), (2, [])])
 def test_a_budget_that_buys_no_candidate(budget, flagged_as):
     assert names(Case("pwws", "." * 20, max_queries=budget)) == flagged_as
@@ -177,6 +194,7 @@ def test_transfer_beats_direct():
     assert names(transferred) == []
 
 
+@needs.textattack
 def test_an_attack_without_limits_or_budget_should_break_nearly_all():
     free = Case(UNLIMITED, MANY, max_queries=None)
     (flag,) = flagged(free)

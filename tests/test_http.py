@@ -5,19 +5,39 @@ from __future__ import annotations
 import json
 import threading
 import time
+from dataclasses import replace
+from math import isnan
+from pathlib import Path
+from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from test_victims import lengths, serving
 
-from robustbench_nlp.errors import Unreachable, UsageError, VictimError
+from robustbench_nlp import posting
+from robustbench_nlp.api import Run, evaluate
+from robustbench_nlp.cli import main
+from robustbench_nlp.costs import costs
+from robustbench_nlp.data import Example
+from robustbench_nlp.engine import Engine
+from robustbench_nlp.errors import BudgetSpent, Unreachable, UsageError, VictimError
+from robustbench_nlp.fakes import KeywordVictim
+from robustbench_nlp.pace import backoff, retry_after
+from robustbench_nlp.plugins import create
 from robustbench_nlp.posting import Manners
 from robustbench_nlp.predictor import Predictor
+from robustbench_nlp.records import Record
+from robustbench_nlp.rewriting import Rewritten
+from robustbench_nlp.spending import Spending, Tariff
 from robustbench_nlp.victim import open_victim
 from robustbench_nlp.victims.http import HttpVictim
 
 QUICK = 0.01
 """Seconds of a first wait."""
+WORDS = ("bad", "good")
 TEXTS = [f"{'x' * i}" for i in range(40)]
 
 
@@ -51,7 +71,7 @@ def test_requests_go_side_by_side_and_answers_keep_their_order() -> None:
             seconds[concurrency] = time.monotonic() - start
     assert len(seen) == 2 * 20
     assert 4 <= most <= 8
-    assert seconds[1] > 2 * seconds[8]
+    assert seconds[1] > 2.5 * seconds[8]
 
 
 def test_a_failing_input_costs_no_other_ones_answer() -> None:
@@ -78,6 +98,30 @@ def test_nobody_there_is_told_once_and_a_refusal_is_not_halved() -> None:
         assert len(seen) == 5
     with pytest.raises(Unreachable, match="failed 1 times, at last with: ConnectError"):
         HttpVictim(url, manners=Manners(concurrency=3, batch=8, retries=0)).predict(TEXTS)
+
+
+def test_the_referee_asks_each_claim_alone_and_all_of_a_round_side_by_side() -> None:
+    fakes = KeywordVictim()
+    sizes: list[int] = []
+
+    def keywords(inputs: list[str]) -> tuple[int, bytes]:
+        sizes.append(len(inputs))
+        return 200, json.dumps(fakes.predict(inputs).tolist()).encode()
+
+    texts = [("bad awful but fine, film", 0), ("great and good but bad, film", 1), ("good film", 1), ("dull film", 0)]
+    examples = [Example(fields={"text": f"{text} {i}"}, label=label) for i in range(4) for text, label in texts]
+    with serving(keywords) as (url, _):
+        victim = HttpVictim(url, manners=Manners(concurrency=4))
+        direct = {r.example_id: r for r in Engine(create("attack", "deepwordbug"), fakes, seed=0).run(examples)}
+        calls: list[int] = []
+        apart = victim.predict_apart
+        victim.predict_apart = lambda inputs: calls.append(len(inputs)) or apart(inputs)  # type: ignore[func-returns-value, method-assign]
+        found = {r.example_id: r for r in Engine(create("attack", "deepwordbug"), victim, seed=0).run(examples)}
+    assert [r.outcome for r in found.values()].count("success") == 8  # the others' end in a tie, which is none
+    assert sum(calls) == sizes.count(1) == 8
+    assert max(calls) > 1
+    for identity, record in found.items():
+        assert replace(record, seconds=0.0) == replace(direct[identity], seconds=0.0)
 
 
 # settings
@@ -152,3 +196,237 @@ def test_a_lie_in_one_batch_is_that_batchs_error(lie: object, message: str) -> N
             victim.predict(TEXTS)
         kept = [text for i, text in enumerate(TEXTS) if not 16 <= i < 24]
     np.testing.assert_allclose(victim.predict(kept), rows_of(kept), rtol=1e-6)  # nobody is there any more
+
+
+# pace and pauses
+
+
+def test_no_more_requests_a_second_than_the_rate() -> None:
+    arrived: list[float] = []
+
+    def noting(inputs: list[str]) -> tuple[int, bytes]:
+        arrived.append(time.monotonic())
+        return lengths(inputs)
+
+    with serving(noting) as (url, _):
+        open_victim(f"http(concurrency=8,batch=4,rate=25):{url}").predict(TEXTS)
+    gaps = np.diff(sorted(arrived))
+    assert len(gaps) == 9
+    assert sum(gaps) >= 9 / 25 - 0.02  # what a network makes late comes no earlier than it may
+
+
+def test_a_throttling_server_is_left_alone_for_as_long_as_it_asks() -> None:
+    arrived: list[float] = []
+    throttle = [0.2]
+
+    def throttling(inputs: list[str]) -> tuple[int, bytes] | tuple[int, bytes, dict[str, str]]:
+        arrived.append(time.monotonic())
+        return (429, b"", {"Retry-After": str(throttle.pop())}) if throttle else lengths(inputs)
+
+    with serving(throttling) as (url, _):
+        victim = HttpVictim(url, manners=Manners(batch=20, backoff=QUICK), tariff=Tariff(price=1.0))
+        victim.predict(TEXTS)
+    assert len(arrived) == 3
+    assert arrived[1] - arrived[0] >= 0.19
+    assert victim.spending.inputs == 40  # what was refused is not paid for
+
+
+def test_throttling_is_no_examples_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server with a few requests a moment, asked by more at once than it takes."""
+    served: list[float] = []
+    lock = threading.Lock()
+
+    def limited(inputs: list[str]) -> tuple[int, bytes]:
+        with lock:
+            now = time.monotonic()
+            if sum(now - at < 0.05 for at in served) >= 2:
+                return 429, b""
+            served.append(now)
+        return lengths(inputs)
+
+    with serving(limited) as (url, seen):
+        victim = HttpVictim(url, manners=Manners(concurrency=8, batch=4, retries=0, backoff=QUICK))
+        np.testing.assert_allclose(victim.predict(TEXTS), rows_of(TEXTS), rtol=1e-6)
+        assert len(served) == 10 < len(seen)
+        monkeypatch.setattr(posting, "LONGEST_PAUSE", 0.05)
+        served += [time.monotonic() + 9] * 2
+        with pytest.raises(UsageError, match=r"throttles without end \(status 429\); .* or with a lower rate="):
+            victim.predict(["a"])
+
+
+def test_a_pause_without_end_ends_the_run() -> None:
+    told = r"asks for a pause of 3600 s \(status 429\); .* the same command goes on from there later"
+    with (
+        serving(lambda _: (429, b"", {"Retry-After": "3600"})) as (url, seen),
+        pytest.raises(UsageError, match=told),
+    ):
+        HttpVictim(url).predict(TEXTS[:3])
+    assert len(seen) == 1
+
+
+def test_what_retry_after_says() -> None:
+    now = 1_700_000_000.0
+    said = {"3": 3.0, " 1.5 ": 1.5, "Tue, 14 Nov 2023 22:13:50 GMT": 30.0, "Tue, 14 Nov 2023 22:13:10 GMT": 0.0}
+    for header, seconds in said.items():
+        assert retry_after(header, now) == seconds
+    for nonsense in (None, "", "-3", "nan", "inf", "soon", "1e9", "Tue, 99 Nov 2023 22:13:50 GMT", "٣", "1" * 400):
+        assert retry_after(nonsense, now) == 0.0
+
+
+@given(st.floats(0.01, 10), st.integers(1, 8), st.integers())
+def test_waits_double_give_or_take_a_half(first: float, attempt: int, seed: int) -> None:
+    wait = backoff(first, attempt, Random(seed))
+    assert 0.5 * first * 2 ** (attempt - 1) <= wait <= 1.5 * first * 2 ** (attempt - 1)
+    assert wait == backoff(first, attempt, Random(seed))
+
+
+def test_a_broken_connection_is_tried_again_and_paid_for() -> None:
+    breaks = [b"{", None]
+
+    def breaking(inputs: list[str]) -> tuple[int, bytes | None]:
+        return (200, breaks.pop()) if breaks else lengths(inputs)
+
+    with serving(breaking) as (url, seen):
+        victim = HttpVictim(url, manners=Manners(backoff=QUICK), tariff=Tariff(price=0.5, budget=10.0))
+        with pytest.raises(VictimError, match="no JSON"):
+            victim.predict(["a"])
+    assert len(seen) == 2
+    assert victim.spending.cost == 1.0  # the server may have worked
+
+
+# budget
+
+
+def keyword_answers(inputs: list[str]) -> tuple[int, bytes]:
+    return 200, json.dumps(KeywordVictim().predict(inputs).tolist()).encode()
+
+
+def attacked(url: str, folder: Path, settings: str, **more: Any) -> Run:
+    pairs = [(f"a {word} film, number {i}, and {word} again", int(i % 2)) for i in range(24) for word in [WORDS[i % 2]]]
+    victim = f"http({settings}):{url}"
+    return evaluate(victim=victim, dataset=pairs, attacks="deepwordbug", output=folder, similarity="none", **more)
+
+
+def outcomes(run: Run) -> dict[str, Record]:
+    return {record.example_id: replace(record, seconds=0.0) for record in run.records["none", "deepwordbug"]}
+
+
+def test_a_run_stops_at_its_budget_and_a_larger_one_goes_on_and_pays_for_nothing_twice(tmp_path: Path) -> None:
+    with serving(keyword_answers) as (url, seen):
+        whole = attacked(url, tmp_path / "whole", "batch=8,price=0.01")
+        assert whole.spending is not None
+        cost = whole.spending.cost
+        told = json.loads((tmp_path / "whole/spending.json").read_text("utf-8"))
+        assert told == {
+            "requests": len(seen),
+            "inputs": round(cost * 100),
+            "characters": told["characters"],
+            "cost": round(cost, 9),
+            "price": "0.01 per input",
+        }
+        stops: list[str] = []
+        for budget in np.arange(1.0, cost + 1.0, 1.0):
+            try:
+                parts = attacked(url, tmp_path / "parts", f"batch=8,price=0.01,budget={budget}")
+            except BudgetSpent as problem:
+                stops.append(str(problem))
+            assert json.loads((tmp_path / "parts/spending.json").read_text("utf-8"))["cost"] <= budget
+        assert stops[0].endswith(
+            "every answer so far is kept, and the same command with a larger budget= goes on from there"
+        )
+        assert len(stops) >= 2
+        assert parts.spending is not None
+        assert cost - 0.25 < parts.spending.cost <= cost  # the 24 texts of the last check may be on file once
+        again = attacked(url, tmp_path / "parts", f"batch=8,price=0.01,budget={cost + 0.5}")
+        assert again.spending is not None
+        assert again.spending.cost == parts.spending.cost
+    assert outcomes(parts) == outcomes(whole)
+
+
+def test_starting_anew_sets_answers_aside_and_forgets_no_spending(tmp_path: Path) -> None:
+    with serving(keyword_answers) as (url, seen):
+        attacked(url, tmp_path, "price=0.01", limit=4)
+        before = len(seen)
+        run = attacked(url, tmp_path, "price=0.01", limit=4, resume=False)
+        assert run.spending is not None
+        assert run.spending.requests == len(seen) == 2 * before
+    assert (tmp_path / "answers.jsonl.old1").exists()
+
+
+def test_a_torn_answer_is_asked_for_again(tmp_path: Path) -> None:
+    with serving(keyword_answers) as (url, _):
+        victim = HttpVictim(url, tariff=Tariff(price=1.0))
+        victim.keep_in(tmp_path, resume=True)
+        victim.predict(["a good film", "a bad film", "no film"])
+        path = tmp_path / "answers.jsonl"
+        path.write_bytes(path.read_bytes()[:-5] + b"\n[1, 2]\n" + path.read_bytes()[-30:-9])
+        victim = HttpVictim(url, tariff=Tariff(price=1.0))
+        victim.keep_in(tmp_path, resume=True)
+        victim.predict(["a good film", "a bad film", "no film", "another"])
+        assert victim.spending.inputs == 5
+        victim = HttpVictim(url, tariff=Tariff(price=1.0))
+        victim.keep_in(tmp_path, resume=True)
+        victim.predict(["no film", "another"])
+        assert victim.spending.inputs == 5
+    (tmp_path / "spending.json").write_text('{"requests": 1, "inputs": -1, "characters": 3}', "utf-8")
+    with pytest.raises(UsageError, match="holds no spending: a count is negative; mend or remove it"):
+        victim.keep_in(tmp_path, resume=True)
+
+
+def test_a_text_asked_twice_gets_two_answers_of_a_liar(tmp_path: Path) -> None:
+    number = 0
+
+    def moody(inputs: list[str]) -> tuple[int, bytes]:
+        nonlocal number
+        number += 1
+        return 200, json.dumps([[0.9 - 0.01 * (number % 5), 0.1 + 0.01 * (number % 5)] for _ in inputs]).encode()
+
+    with serving(moody) as (url, _):
+        for _ in range(2):
+            run = attacked(url, tmp_path, "price=0.01", limit=6)
+            assert any("nondeterministic_victim" in flag for flag in run.table.attrs["flags"])
+
+
+def test_the_price_of_characters_and_what_a_budget_allows() -> None:
+    spending = Spending(Tariff(price=2.0, price_per="1k_characters", budget=1.0))
+    spending.charge(["x" * 300, ("y" * 100, "z" * 50)])
+    assert spending.cost == pytest.approx(0.9)
+    spending.charge(["x" * 50])
+    with pytest.raises(
+        BudgetSpent, match=r"1 of 1 spent, 3 inputs in 2 requests sent, and 1 more input would cost 0\.002"
+    ):
+        spending.charge(["x"])
+    spending.refund(["x" * 50])
+    spending.charge(["x"])
+
+
+def test_workers_share_no_budget_and_other_settings_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with serving(keyword_answers) as (url, _):
+        with pytest.raises(UsageError, match="give it concurrency= instead"):
+            attacked(url, tmp_path / "run", "rate=5", workers=2)
+        victims = [f"http:{url}", f"http(price=0.1,budget=99):{url}", f"http(concurrency=4):{url}"]
+        pairs = [("a good film", 1), ("a bad film", 0)]
+        folders = {evaluate(victim=v, dataset=pairs, attacks="random-typos", similarity="none").folder for v in victims}
+    assert len(folders) == 1
+
+
+def test_no_money_is_spent_on_taking_times() -> None:
+    with serving(keyword_answers) as (url, seen):
+        victim = HttpVictim(url, tariff=Tariff(price=1.0))
+        assert isnan(costs(Rewritten(victim, str.lower, ["lower"]), victim, ["a", "b"]).latency_ratio)
+    assert not seen
+
+
+def test_the_command_stops_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tmp_path / "films.csv"
+    data.write_text("text,label\na good film,1\na bad film,0\na fine film,1\n", "utf-8")
+    with serving(keyword_answers) as (url, _):
+        run = ["run", "--dataset", f"csv:{data}", "--attacks", "deepwordbug", "--output", str(tmp_path / "run")]
+        run += ["--similarity", "none", "--victim"]
+        assert main([*run, f"http(price=0.1,budget=0.5):{url}"]) == 1
+        told = capsys.readouterr().err.splitlines()
+        assert len(told) == 1
+        assert told[0].startswith("robustbench-nlp: the budget ends: 0.3 of 0.5 spent, 3 inputs in 1 request sent")
+        assert main([*run, f"http(price=0.1,budget=50):{url}"]) == 0
+        assert "of 50 spent, " in capsys.readouterr().out

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,7 +81,8 @@ def test_python_victims_come_from_the_current_folder(tmp_path: Path, monkeypatch
 # http
 
 
-Answer = Callable[[list[str]], tuple[int, bytes]]
+Answer = Callable[[list[str]], Any]
+"""Inputs to (status, content) or (status, content, headers); content None breaks the connection."""
 
 
 @contextmanager
@@ -91,8 +94,14 @@ def serving(answer: Answer) -> Iterator[tuple[str, list[dict[str, str]]]]:
         def do_POST(self) -> None:
             seen.append(dict(self.headers))
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            status, content = answer(body["inputs"])
+            status, content, *headers = answer(body["inputs"])
+            if content is None:
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
             self.send_response(status)
+            for name, value in (headers[0] if headers else {}).items():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
@@ -102,6 +111,7 @@ def serving(answer: Answer) -> Iterator[tuple[str, list[dict[str, str]]]]:
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
+        request_queue_size = 64  # five by default: the sixth that comes at once waits for a second
 
         def handle_error(self, *_: object) -> None:
             """A client that gave up waiting is what some tests want."""

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from robustbench_nlp.console import INCOMPLETE, complain, say
+from robustbench_nlp.console import INCOMPLETE, columns, complain, say
 from robustbench_nlp.flags import label_map, listed, read_file, train
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from robustbench_nlp.runner import Runner
 
 __all__ = ["command"]
 
@@ -53,7 +55,7 @@ __all__ = ["command"]
 @click.option(
     "--dtype",
     metavar="DTYPE",
-    help="Precision of the search, helper models included: float32 (default), bfloat16 or float16; float32 credits.",
+    help="Precision of the search, helper models included: float32 (default), bfloat16, float16, or auto: what a short measurement finds fastest; float32 credits.",
 )
 @click.option("--device", metavar="DEVICE", help="auto (default), cpu, cuda, …")
 @click.option(
@@ -86,8 +88,14 @@ __all__ = ["command"]
     metavar="I/N",
     help="Attack one of N parts of the examples, on a machine of its own; the same command without it gathers the parts.",
 )
+@click.option(
+    "--estimate",
+    is_flag=True,
+    default=None,
+    help="Print what would be sent to a server and what it would cost; send and write nothing.",
+)
 @click.option("--quiet", is_flag=True, default=None, help="Print nothing but the run folder.")
-def command(quiet: bool | None, **settings: Any) -> int:
+def command(estimate: bool | None, quiet: bool | None, **settings: Any) -> int:
     """Table the accuracy that attacks leave.
 
     Every attack meets the victim without and with each defense.
@@ -101,6 +109,8 @@ def command(quiet: bool | None, **settings: Any) -> int:
         return api.evaluate(**{"victim": "", "dataset": "", "attacks": [], **given, **more})
 
     given = {name: value for name, value in settings.items() if value is not None}
+    if estimate:
+        return _estimated(evaluate)
     finished = evaluate() if quiet else _shown(evaluate)
     say(finished.folder)
     if not finished.complete:
@@ -109,6 +119,33 @@ def command(quiet: bool | None, **settings: Any) -> int:
             f"(see {finished.folder / 'records'}); the same command tries them again"
         )
         return INCOMPLETE
+    return 0
+
+
+def _priced(runner: Runner) -> None:
+    """Say what a run that costs money may cost, before it begins."""
+    from robustbench_nlp import progress
+    from robustbench_nlp.estimate import GLANCED, estimate, priced
+
+    if priced(runner.victim):
+        progress.note(estimate(runner, GLANCED).line())
+
+
+def _estimated(evaluate: Callable[..., Any]) -> int:
+    """Print the estimate of a run that is opened and not begun."""
+    from robustbench_nlp import progress
+    from robustbench_nlp.estimate import estimate
+    from robustbench_nlp.screen import screen
+
+    def show(runner: Runner) -> None:
+        with progress.listening(screen(stderr=True)):
+            found = estimate(runner)
+        columns(found.rows())
+        for line in found.lines():
+            say(line)
+        raise click.exceptions.Exit(0)
+
+    evaluate(on_open=show)
     return 0
 
 
@@ -127,6 +164,8 @@ def _shown(evaluate: Callable[..., Any]) -> Any:
         rows = len(table)
 
     with progress.listening(screen()):
-        finished = evaluate(on_table=show)
+        finished = evaluate(on_table=show, on_open=_priced)
         progress.note(render(finished.table))
+        if finished.spending is not None:
+            progress.note(finished.spending.told())
         return finished

@@ -73,7 +73,7 @@ class Gate:
 
         settings = {"similarity": "none", "output": self.folder / str(self.checks), **self.settings, **overrides}
         settings.pop("suite", None)
-        known = {*OWN, *signature(evaluate).parameters} - {"victim", "dataset", "attacks", "on_cell"}
+        known = {*OWN, *signature(evaluate).parameters} - {"victim", "dataset", "attacks", "on_cell", "on_open"}
         for name in settings:
             if name not in known:
                 raise unknown("keyword of the robustness gate", name, known)

@@ -29,6 +29,8 @@ FEWEST, DISTINCT_SHARE = 20, 0.5
 """From so many unsaturated outputs on, real numbers of five decimals hardly ever repeat."""
 ALPHA = 0.05
 UNLIMITED_SUCCESS = 0.9
+REJECTED_SHARE = 0.01
+"""Of the successes that searches claim."""
 
 
 class Flag(NamedTuple):
@@ -43,7 +45,7 @@ def flags(run: Evidenced, victim: Victim | None = None) -> list[Flag]:
     it answers alike twice.
 
     Names: `clean_at_floor`, `robust_by_collapse`, `nondeterministic_victim`, `saturated_scores`, `quantised_scores`, `random_beats_search`,
-    `transfer_beats_direct`, `unlimited_attack_fails`, `gradient_weaker_than_score`, `no_attack`. Comparisons of attacks are within
+    `transfer_beats_direct`, `unlimited_attack_fails`, `gradient_weaker_than_score`, `no_attack`, `rejected_claims`. Comparisons of attacks are within
     one defense and one unit of change, paired by example, significant at 0.05 by McNemar's exact test; what an earlier member of
     a cascade broke counts against the warning.
     """
@@ -52,7 +54,7 @@ def flags(run: Evidenced, victim: Victim | None = None) -> list[Flag]:
     found = [*_nondeterministic(cells, victim)] if victim is not None else []
     for defended in defenses:
         found += [*_constant(defended), *_collapsed(defended, defenses)]
-        found += [*_unattacked(defended), *_saturated(defended), *_quantised(defended)]
+        found += [*_unattacked(defended), *_rejected(defended), *_saturated(defended), *_quantised(defended)]
         for unit in dict.fromkeys(cell.unit for cell in defended if cell.unit):
             alike = [cell for cell in defended if cell.unit == unit]
             found += [*_random(alike), *_transfer(alike), *_gradient(alike)]
@@ -110,6 +112,19 @@ def _unattacked(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
             "no_attack",
             f"{cells[0].defense}: a budget of 0 or 1 queries is no attack, the clean prediction being query 1; robust accuracy "
             f"under {', '.join(names)} is the clean one.",
+        )
+
+
+def _rejected(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
+    """Texts that a search took for successes, in its own precision and batches, and the referee didn't."""
+    records = [record for cell in cells for record in cell.records]
+    rejected = sum(record.rejected_successes for record in records)
+    claimed = rejected + sum(record.outcome == "success" for record in records)
+    if rejected and rejected >= REJECTED_SHARE * claimed:
+        yield Flag(
+            "rejected_claims",
+            f"{cells[0].defense}: the referee rejected {rejected} of {claimed} successes that searches claimed, in float32 or for "
+            "their threat; none of them counts, but a search that is misled finds less.",
         )
 
 

@@ -12,14 +12,17 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
 
+from robustbench_nlp import kept_answers, spending
 from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.errors import Unreachable, UsageError, VictimError
 from robustbench_nlp.interrupts import batch_ended
+from robustbench_nlp.kept_answers import KeptAnswers
 from robustbench_nlp.patience import Late, Patience
 from robustbench_nlp.posting import Manners, Poster
 from robustbench_nlp.predictor import sound
@@ -32,8 +35,6 @@ TIMEOUT = 60.0
 TOKEN_VARIABLE = "ROBUSTBENCH_NLP_HTTP_TOKEN"
 WAVES = 4
 """Requests, beside one another, that a call is best made of: with more of them fewer wait for the slowest."""
-MOST_KEPT = 100_000
-"""Answers of calls that failed in part: from so many on they are forgotten."""
 
 
 def load(
@@ -84,12 +85,14 @@ class HttpVictim:
     ) -> None:
         self.name = f"http:{_public(url)}"
         self.manners = manners or Manners()
+        self.selector = f"http:{url}"
         self.spending = Spending(tariff)
+        self.one_process = self.manners.rate is not None or self.spending.tariff.price is not None
         self.batch_size = self.manners.batch * self.manners.concurrency * WAVES
         self._url = url
         self._patience = Patience(timeout, self.name)
         self._timeout = timeout
-        self._kept: dict[Input, Probabilities] = {}
+        self._kept = KeptAnswers()
         self._poster: Poster | None = None
 
     @cached_property
@@ -100,37 +103,59 @@ class HttpVictim:
     def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
         if not inputs:
             return np.zeros((0, max(len(self.label_names), 2)), np.float32)
-        known = {item: self._kept.pop(item) for item in set(inputs) if item in self._kept}
+        known: dict[Input, Probabilities] = {}
+        for item in dict.fromkeys(inputs):
+            if (row := self._kept.take(item, alone=len(inputs) == 1)) is not None:
+                known[item] = row
         left = [item for item in inputs if item not in known]
-        self.spending.check(left)
         size = self.manners.batch
         batches = [left[start : start + size] for start in range(0, len(left), size)]
-        failures = self._ask(batches, known)
+        answers = self._ask(batches, classes=len(next(iter(known.values()))) if known else None)
+        failures = [answer for answer in answers if isinstance(answer, VictimError)]
         if failures:
-            self._kept = {**(self._kept if len(self._kept) < MOST_KEPT else {}), **known}
+            for item, row in known.items():
+                self._kept.put_back([item], row[np.newaxis])
+        for batch, answer in zip(batches, answers, strict=True):
+            if isinstance(answer, VictimError):
+                continue
+            if failures:
+                self._kept.put_back(batch, answer)
+            known.update(zip(batch, answer, strict=True))
+        if failures:
             raise _told(failures, whole=not known)
         return np.stack([known[item] for item in inputs])
 
-    def _ask(self, batches: Sequence[Sequence[Input]], known: dict[Input, Probabilities]) -> list[VictimError]:
-        """Enter the batches' rows in `known`; what went wrong. Raises `UsageError`."""
-        failures: list[VictimError] = []
+    def predict_apart(self, inputs: Sequence[Input]) -> list[Probabilities | VictimError]:
+        """Each input's answer, (1, classes), or error, by a request of its own."""
+        kept = [self._kept.take(item, alone=True) for item in inputs]
+        asked = iter(self._ask([[item] for item, row in zip(inputs, kept, strict=True) if row is None]))
+        return [next(asked) if row is None else row[np.newaxis] for row in kept]
+
+    def keep_in(self, folder: Path, *, resume: bool) -> None:
+        """Count what was sent in a run folder, and where answers cost money keep them there: a run that goes on pays for none twice."""
+        self.spending.keep(folder / spending.FILE)
+        if self.spending.tariff.price is not None:
+            self._kept.keep(folder / kept_answers.FILE, resume=resume)
+
+    def _ask(self, batches: Sequence[Sequence[Input]], classes: int | None = None) -> list[Probabilities | VictimError]:
+        """Each batch's rows or error. Raises `UsageError`, and does so before anything is sent where it costs more than is left."""
+        self.spending.check([item for batch in batches for item in batch])
+        found: list[Probabilities | VictimError] = []
         poster = self._posting()
-        futures: list[Future[Any]] = [poster.submit(batch) for batch in batches]
-        classes = len(next(iter(known.values()))) if known else None
+        futures = [poster.submit(batch) for batch in batches]
         try:
             for batch, future in zip(batches, futures, strict=True):
                 try:
-                    rows = self._rows(future, len(batch), classes)
-                except VictimError as problem:
-                    failures.append(problem)
-                else:
+                    found.append(rows := self._rows(future, len(batch), classes))
+                    self._kept.came(batch, rows)
                     classes = rows.shape[1]
-                    known.update(zip(batch, rows, strict=True))
+                except VictimError as problem:
+                    found.append(problem)
                 batch_ended()
         finally:
             for future in futures:
                 future.cancel()
-        return failures
+        return found
 
     def _rows(self, future: Future[Any], inputs: int, classes: int | None) -> Probabilities:
         try:
