@@ -12,7 +12,7 @@ from robustbench_nlp.recorded import Cell
 from robustbench_nlp.records import Record
 from robustbench_nlp.report.table import rate
 
-__all__ = ["COLUMNS", "Point", "accuracy_by_queries", "accuracy_by_words", "curves", "of_fewest_words"]
+__all__ = ["COLUMNS", "Point", "accuracy_by_queries", "accuracy_by_words", "curves", "of_fewest_words", "stands_alone"]
 
 COLUMNS = (
     *("dataset", "split", "victim", "defense", "attack", "mode", "by", "spent", "n"),
@@ -47,11 +47,12 @@ def accuracy_by_words(records: Iterable[Record]) -> list[Point]:
 
 def curves(cells: Iterable[Cell]) -> pd.DataFrame:
     """Both curves of every cell that measures robustness, a row a point, with `COLUMNS`: `by` is queries or words, `accuracy`
-    holds from `spent` up to the next point's, with its 95 % Wilson interval; noise and transfer, which search nothing, have none.
+    holds from `spent` up to the next point's, with its 95 % Wilson interval; noise and transfer, which search nothing, have none,
+    nor has what `stands_alone` leaves out.
     """
     rows = []
     for cell in cells:
-        if not cell.measures or cell.header["mode"] in ("noise", "transfer"):
+        if not cell.measures or cell.header["mode"] in ("noise", "transfer") or not stands_alone(cell):
             continue
         shared = {name: cell.header[name] for name in COLUMNS[:6]} | {"n": len(cell.records), "floor": cell.floor()}
         for by, points in (
@@ -62,6 +63,12 @@ def curves(cells: Iterable[Cell]) -> pd.DataFrame:
                 ends = rate(("accuracy", "accuracy_low", "accuracy_high"), round(accuracy * shared["n"]), shared["n"])
                 rows.append(shared | {"by": by, "spent": spent} | ends)
     return pd.DataFrame(rows, columns=[*COLUMNS])
+
+
+def stands_alone(cell: Cell) -> bool:
+    """Whether a cell's spending tells its accuracy: not in a cascade, where others broke most of what its member lacks; its worst
+    case tells."""
+    return bool(cell.members) or cell.header["mode"] != "cascade"
 
 
 def of_fewest_words(cell: Cell) -> Cell:

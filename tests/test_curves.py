@@ -17,8 +17,9 @@ from robustbench_nlp.api import evaluate
 from robustbench_nlp.curves import COLUMNS, accuracy_by_queries, accuracy_by_words, of_fewest_words
 from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.power import detectable, needed
-from robustbench_nlp.recorded import Cell
+from robustbench_nlp.recorded import Cell, recorded_cells
 from robustbench_nlp.records import Record
+from robustbench_nlp.report.charts import query_charts, word_charts
 from robustbench_nlp.report.files import written
 from robustbench_nlp.stats import mcnemar
 
@@ -110,6 +111,19 @@ def test_a_worst_case_is_never_above_its_members(tmp_path: Path) -> None:
     last = frame[frame["by"] == "queries"].groupby("attack")["accuracy"].last()
     robust = run.table.set_index("attack")["robust_accuracy"]
     assert last.to_dict() == pytest.approx(robust.to_dict())
+
+
+def test_in_a_cascade_the_worst_case_alone_has_curves(tmp_path: Path) -> None:
+    pairs = [(f"a good and great but dull film number {i}", 1) for i in range(8)]
+    run = evaluate(
+        victim=KeywordVictim(), dataset=pairs, attacks="worst-case:fast-1", output=tmp_path, similarity="none"
+    )
+    written(run.folder, ["curves"])
+    assert set(pd.read_csv(run.folder / "curves.csv")["attack"]) == {"worst_case:fast-1"}
+    titles = {
+        chart.title for made in (query_charts, word_charts) for chart in made(run.table, recorded_cells(run.folder))
+    }
+    assert titles == {"worst case fast-1"}
 
 
 def test_fewest_words_are_looked_for_among_all_members() -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from robustbench_nlp.curves import Point, accuracy_by_queries, accuracy_by_words, of_fewest_words
+from robustbench_nlp.curves import Point, accuracy_by_queries, accuracy_by_words, of_fewest_words, stands_alone
 from robustbench_nlp.recorded import Cell
 from robustbench_nlp.records import Record
 from robustbench_nlp.report.noise_curve import noise_curve
@@ -101,7 +101,7 @@ def _charts(
     *,
     log: bool = False,
 ) -> list[Chart]:
-    measured = [cell for cell in cells if cell.measures]
+    measured = [cell for cell in cells if cell.measures and stands_alone(cell)]
     attacks = list(dict.fromkeys(cell.name[1] for cell in measured))
     charts = []
     for attack in sorted(attacks, key=lambda name: not name.startswith(WORST_CASE)):
