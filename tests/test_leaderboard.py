@@ -157,6 +157,7 @@ def poison(told: dict[str, Any]) -> None:
     """Texts that want to run, wherever an entry has some."""
     told["links"] = ["javascript:window.hacked = 3", f'https://example.org/"{HOSTILE}']
     told["warnings"] = [HOSTILE]
+    told["flags"].append(HOSTILE)
     told["dataset"]["licence"] = told["dataset"]["selector"] = told["dataset"]["note"] = HOSTILE
     told["ensemble"]["description"] = HOSTILE
     told["members"][0]["threat"] = HOSTILE

@@ -15,6 +15,7 @@ from robustbench_nlp.data import Dataset, load_dataset
 from robustbench_nlp.detection import Detecting
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import DRAWS, Benchmark, Member
+from robustbench_nlp.leaderboard.board import FLAGS
 from robustbench_nlp.leaderboard.entry import Entry, read_entry
 from robustbench_nlp.leaderboard.summary import described, ensemble_digest, summarised
 from robustbench_nlp.leaderboard.texts import digest, uncompressed, unpacked
@@ -170,6 +171,7 @@ def _values(entry: Entry, runner: Runner, found: Mapping[str, Cell]) -> Iterator
     ours, theirs = (sorted({line.partition(":")[0] for line in lines}) for lines in (entry.warnings, made["warnings"]))
     if [name for name in ours if name != "nondeterministic_victim"] != theirs:
         yield f"warnings are {', '.join(ours) or 'none'}, the texts give {', '.join(theirs) or 'none'}"
+    yield from (f"flags have '{flag}', which there is not" for flag in entry.flags if flag not in FLAGS)
     wanted = [*made["flags"], *(["unreliable"] if entry.warnings and not made["warnings"] else [])]
     if {*entry.flags} & {"small", "unreliable"} != {*wanted}:
         source = "texts" if wanted == made["flags"] else "texts and the warnings"

@@ -76,7 +76,7 @@ def _cells(line: Line, folder: Path) -> list[str]:
         percent(told["clean_accuracy"]),
         claimed,
         *costs_of(entry.costs),
-        ", ".join(entry.flags),
+        escaped(", ".join(entry.flags)),
     ]
 
 
