@@ -387,6 +387,19 @@ def test_a_text_asked_twice_gets_two_answers_of_a_liar(tmp_path: Path) -> None:
             assert any("nondeterministic_victim" in flag for flag in run.table.attrs["flags"])
 
 
+def test_swapped_rows_make_no_success(tmp_path: Path) -> None:
+    def swapping(inputs: list[str]) -> tuple[int, bytes]:
+        return 200, json.dumps(KeywordVictim().predict(inputs[::-1]).tolist()).encode()
+
+    with serving(swapping) as (url, _):
+        run = attacked(url, tmp_path, "batch=7")
+    records = outcomes(run).values()
+    successes = [record for record in records if record.outcome == "success"]
+    wrong = KeywordVictim().predict([str(record.adversarial) for record in successes]).argmax(axis=1)
+    assert all(prediction != record.label for prediction, record in zip(wrong, successes, strict=True))
+    assert sum(record.rejected_successes for record in records) > 0
+
+
 def test_the_price_of_characters_and_what_a_budget_allows() -> None:
     spending = Spending(Tariff(price=2.0, price_per="1k_characters", budget=1.0))
     spending.charge(["x" * 300, ("y" * 100, "z" * 50)])
