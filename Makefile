@@ -12,7 +12,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 READY := $(VENV)/.ready
 RECIPE := pyproject.toml constraints.txt | $(READY)
 
-.PHONY: help quickstart test test-slow lint bench fuzz audit leaderboard constraints clean
+.PHONY: help quickstart test test-slow lint docs bench fuzz mutants audit leaderboard constraints clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -32,6 +32,9 @@ lint: $(READY)-lint  ## ruff and mypy --strict
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(READY)-test  ## the API reference from docstrings: build/docs/index.html
+	$(BIN)/python scripts/build_api_docs.py
+
 bench: $(READY)-test  ## own overhead a query, and times beside TextAttack
 	$(BIN)/python benchmarks/overhead.py --textattack
 	$(BIN)/python benchmarks/vs_textattack.py
@@ -42,6 +45,9 @@ leaderboard: $(READY)-test  ## every victim × defense under an ensemble becomes
 
 fuzz: $(READY)-fuzz  ## readers, texts, edits and reports under hostile inputs, by coverage: results/fuzz, in ten minutes
 	$(BIN)/python scripts/fuzz.py
+
+mutants: $(READY)-mutants  ## how many planted faults in statistics, referee and threats the tests notice: the score, in minutes
+	$(BIN)/python scripts/mutation_score.py
 
 audit: $(READY)-audit  ## the pinned packages against known advisories
 	$(BIN)/python scripts/audit.py
@@ -69,6 +75,10 @@ $(READY)-audit: $(RECIPE)
 	$(INSTALL) -c constraints.txt 'pip-audit'
 	@touch $@
 
+$(READY)-mutants: $(RECIPE)
+	$(INSTALL) -c constraints.txt -e '.[mutants,test]'
+	@touch $@
+
 $(READY)-lint: $(RECIPE)
 	$(INSTALL) -c constraints.txt -e '.[lint,test]'
 	@touch $@
@@ -76,9 +86,9 @@ $(READY)-lint: $(RECIPE)
 constraints:  ## constraints.txt anew, from the newest releases that go together
 	rm -rf $(VENV)-constraints
 	$(PYTHON) -m venv $(VENV)-constraints
-	$(VENV)-constraints/bin/python -m pip install --quiet torch==$(TORCH) -e '.[all,audit,fuzz,lint,mlflow,test,textattack]'
+	$(VENV)-constraints/bin/python -m pip install --quiet torch==$(TORCH) -e '.[all,audit,fuzz,lint,mlflow,mutants,test,textattack]'
 	$(VENV)-constraints/bin/python -m pip check
-	{ echo '# Every package of [all,audit,fuzz,lint,mlflow,test,textattack], pinned for CPython 3.11; made by `make constraints`.'; \
+	{ echo '# Every package of [all,audit,fuzz,lint,mlflow,mutants,test,textattack], pinned for CPython 3.11; made by `make constraints`.'; \
 	  $(VENV)-constraints/bin/python -m pip freeze --all --exclude-editable | sed -E '/^pip==/d; s/\+cpu$$//'; } > constraints.part
 	mv constraints.part constraints.txt
 	rm -rf $(VENV)-constraints

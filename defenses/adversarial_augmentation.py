@@ -1,7 +1,9 @@
 """Adversarial data augmentation (as Jin et al., 2020, and many since): offline attacks on the victim join the training data.
 
-The undefended victim is attacked once on a sample of the training examples; what fools it is learned with the right label in
-every epoch. The online counterpart is `adversarial_training`.
+The undefended victim is attacked once on a sample of the training examples; what each attack ends in is learned with the right
+label in every epoch. Differs from the paper: texts that don't fool the victim are learned too. Were they left out, an attack
+that fools one class more than the other (a tautology behind the text) would teach its traces as that class's. The online
+counterpart is `adversarial_training`.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import ClassVar
 
 from robustbench_nlp.adversaries import once
 from robustbench_nlp.data.example import Example
@@ -22,6 +25,8 @@ __all__ = ["AdversarialAugmentation"]
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AdversarialAugmentation:
     """Each of `attacks` (selectors) meets `sample` training examples, with at most `max_queries` each (None: no bound)."""
+
+    version: ClassVar[int] = 2
 
     attacks: tuple[str, ...] = ("deepwordbug", "pwws")
     sample: int = 1000

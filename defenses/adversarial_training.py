@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 from random import Random
+from typing import ClassVar
 
 from robustbench_nlp.adversaries import adversarial
 from robustbench_nlp.data.example import Example, Input
@@ -23,10 +24,12 @@ __all__ = ["AdversarialTraining"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AdversarialTraining:
-    """Before each of `epochs`, each of `attacks` (selectors) meets `sample` training examples; successes join the epoch.
+    """Before each of `epochs`, each of `attacks` (selectors) meets `sample` training examples; what it ends in joins the epoch.
 
     `max_queries` bounds an attack on one example (None: no bound).
     """
+
+    version: ClassVar[int] = 2
 
     attacks: tuple[str, ...] = ("deepwordbug", "pwws")
     sample: int = 500

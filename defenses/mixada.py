@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import ClassVar
 
 from robustbench_nlp.adversaries import once
 from robustbench_nlp.data.example import Example
@@ -26,6 +27,8 @@ __all__ = ["MixADA"]
 class MixADA:
     """A text's share of a mixture is drawn from a Beta distribution of `alpha` twice; mixtures have `weight` beside the plain
     loss. `attacks`, `sample` and `max_queries` as in `adversarial_augmentation`."""
+
+    version: ClassVar[int] = 2
 
     attacks: tuple[str, ...] = ("deepwordbug", "pwws")
     sample: int = 1000

@@ -26,7 +26,7 @@ def adversarial(
     sample: int,
     max_queries: int | None = None,
 ) -> tuple[list[Input], list[int]]:
-    """The successes of each attack (a selector) on `sample` training examples, drawn for each anew, and their labels."""
+    """What each attack (a selector) ends in on `sample` training examples, drawn for each anew, and their labels."""
     rng = Random(seed)
     inputs: list[Input] = []
     labels: list[int] = []

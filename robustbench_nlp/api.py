@@ -16,10 +16,11 @@ from robustbench_nlp.data import Dataset, from_pairs, load_dataset, match_labels
 from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.encoder import EMBEDDED, embedded_folder
 from robustbench_nlp.ensembles import ensemble_names
-from robustbench_nlp.errors import UsageError
+from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.grid import DRAWS, Benchmark, grid_of, refuse_reductions
 from robustbench_nlp.helpers import Helpers
 from robustbench_nlp.locking import claimed
+from robustbench_nlp.precision import chosen
 from robustbench_nlp.recorded import recorded_cells
 from robustbench_nlp.records import Record, read
 from robustbench_nlp.report.flags import flags
@@ -30,7 +31,8 @@ from robustbench_nlp.runner import Runner
 from robustbench_nlp.shards import parsed
 from robustbench_nlp.spending import Spending
 from robustbench_nlp.victim import Victim, VictimOptions, as_victim
-from robustbench_nlp.workers import Crew, Opening
+from robustbench_nlp.victims.hf import HFVictim
+from robustbench_nlp.workers import Crew, Opening, Workers
 
 __all__ = ["Run", "evaluate", "opened"]
 
@@ -88,6 +90,7 @@ def evaluate(
     output: str | Path | None = None,
     resume: bool = True,
     workers: int = 1,
+    backend: str = "processes",
     shard: str | None = None,
     on_table: Callable[[pd.DataFrame], None] | None = None,
     on_cell: Callable[[dict[str, Any]], None] | None = None,
@@ -98,10 +101,11 @@ def evaluate(
     `victim`, `dataset`, `attacks` and `defenses` are selectors as on the command line; a victim may be a callable (texts to
     (n, classes) probabilities), a dataset (text, label) pairs, an attack an object. The run is kept in `output` (default: a
     folder in `runs/` named after the benchmark), and the same call goes on where an interrupted one stopped. `timeout` is how
-    many seconds a function or a server may take for a batch; `workers` processes share the examples of each cell, where the
-    victim is a selector. A `shard` such as "2/8" attacks its part of the examples in a folder of its own; the same call
-    without it makes the whole run of what shards found. `on_table` gets the table as it grows, `on_cell` each cell's header
-    before its attacks run, `on_open` the opened run before anything is written or sent. Raises `UsageError` for bad use or input, in one line.
+    many seconds a function or a server may take for a batch; `workers` processes (or with the `backend` ray, actors of a
+    cluster) share the examples of each cell, where the victim is a selector. A `shard` such as "2/8" attacks its part of the
+    examples in a folder of its own; the same call without it makes the whole run of what shards found. `on_table` gets the
+    table as it grows, `on_cell` each cell's header before its attacks run, `on_open` the opened run before anything is
+    written or sent. Raises `UsageError` for bad use or input, in one line.
     """
     attacks = [attacks] if isinstance(attacks, str) else list(attacks)
     defenses = (defenses,) if isinstance(defenses, str) else tuple(defenses)
@@ -148,16 +152,16 @@ def evaluate(
         runner.shard = parsed(shard)
         runner.folder = runner.shard.folder(runner.folder)
     runner.on_cell = on_cell
-    if workers != 1:
+    if workers != 1 or backend != "processes":
         opening = Opening(
-            benchmark=benchmark,
+            benchmark=runner.benchmark,
             dataset=dataset if isinstance(dataset, str) else runner.dataset,
             attacks=tuple(attacks),
             device=device,
             batch_size=batch_size,
             timeout=timeout,
         )
-        runner.crew = _crew(opening, workers, victim, runner.victim)
+        runner.crew = _crew(opening, workers, backend, victim, runner.victim)
     if on_open is not None:
         on_open(runner)
     with claimed(runner.folder):
@@ -193,9 +197,14 @@ def opened(
         raise UsageError(f"worst_case:{published[0]} fixes its members' budgets; drop max-queries")
     if benchmark.deterministic:
         _fix_arithmetic()
-    dtype = "float32" if benchmark.deterministic else benchmark.dtype
-    options = VictimOptions(device=device, dtype=dtype, timeout=timeout)
+    plain = benchmark.deterministic or benchmark.dtype == "auto"
+    options = VictimOptions(device=device, dtype="float32" if plain else benchmark.dtype, timeout=timeout)
     target = as_victim(victim, options)
+    folder = folder or _folder(replace(benchmark, victim=getattr(target, "selector", benchmark.victim)))
+    if benchmark.dtype == "auto":
+        benchmark = replace(benchmark, dtype="float32" if benchmark.deterministic else chosen(target, folder))
+        options = replace(options, dtype=benchmark.dtype)
+        target = target.in_precision(benchmark.dtype) if isinstance(target, HFVictim) else target
     for member in grid.members:
         if member.attack.threat.knowledge == "gradient" and not hasattr(target, "gradients"):
             raise UsageError(
@@ -212,7 +221,7 @@ def opened(
         target,
         grid,
         helpers,
-        folder or _folder(replace(benchmark, victim=getattr(target, "selector", benchmark.victim))),
+        folder,
         resume,
         _batch_size(batch_size),
         on_table,
@@ -220,7 +229,7 @@ def opened(
     )
 
 
-def _crew(opening: Opening, count: int, victim: object, target: Victim) -> Crew:
+def _crew(opening: Opening, count: int, backend: str, victim: object, target: Victim) -> Workers:
     """The processes of a run. Raises `UsageError` for a victim that is an object of this one, and for one that one process asks."""
     if not isinstance(count, int) or count < 1:
         raise UsageError(f"workers is {count!r}; give a whole number of at least 1")
@@ -232,7 +241,14 @@ def _crew(opening: Opening, count: int, victim: object, target: Victim) -> Crew:
         )
     if opening.benchmark.deterministic:
         raise UsageError("a deterministic run stays in one process; drop workers")
-    return Crew(replace(opening, threads=max(1, (os.cpu_count() or 1) // count)), count)
+    opening = replace(opening, threads=max(1, (os.cpu_count() or 1) // count))
+    if backend == "ray":
+        from robustbench_nlp.ray_workers import RayCrew
+
+        return RayCrew(opening, count)
+    if backend != "processes":
+        raise unknown("backend", backend, ["processes", "ray"])
+    return Crew(opening, count)
 
 
 def _dataset(dataset: str | Dataset | Pairs, split: str, victim: Victim) -> Dataset:

@@ -18,8 +18,8 @@ MOST_BYTES = 512 * 2**20
 """Of one archive, unpacked."""
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError)
 """What the library raises for archives that are not as they say."""
-_NAMES = (errno.EINVAL, errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST)
-"""Of errors of the system those that an archive's places and names are to blame for."""
+_NAMES = (None, errno.EINVAL, errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST)
+"""Of errors of the system those that an archive's places and names are to blame for; a decompressor's have no number."""
 
 
 def extracted(archive: Path, folder: Path, inside: str, most: int = MOST_BYTES) -> Path:

@@ -225,7 +225,9 @@ class Engine:
 def attack_examples(
     attack: Attack, victim: Victim, examples: Sequence[Example], *, seed: int, max_queries: int | None = None
 ) -> list[str | None]:
-    """The adversarial string of each example that the attack breaks, None for the others: what adversarial training needs."""
+    """The string that the attack ends in for each example, whether it fools the victim or only comes nearest to that; None where
+    there was nothing to attack or nothing came of it. What adversarial training needs: were failures left out, the traces of
+    an attack that succeeds on one class would tell the label."""
     engine = Engine(attack, victim, seed=seed, max_queries=max_queries)
     if not engine.goal.fools:
         raise UsageError(f"{engine.name} keeps the prediction and makes no adversarial examples; name another attack")
@@ -237,6 +239,6 @@ def attack_examples(
     made = []
     for example in examples:
         record = found[example.id]
-        text = record.adversarial if record.outcome == "success" else None
-        made.append(text if isinstance(text, str) else None)
+        text = record.adversarial
+        made.append(text if isinstance(text, str) and text != record.original else None)
     return made

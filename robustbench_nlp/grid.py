@@ -18,6 +18,7 @@ from robustbench_nlp.threat import other_limits
 __all__ = ["DRAWS", "WORST_CASE", "Benchmark", "Grid", "Member", "attack_named", "grid_of", "refuse_reductions"]
 
 WORST_CASE = "worst_case"
+DTYPES = ("auto", "float32", "bfloat16", "float16")
 DRAWS = 20
 """Draws of a random victim behind each score, and behind each credited success."""
 _NUMBERS = ("limit", "seed", "max_queries", "draws")
@@ -57,8 +58,8 @@ class Benchmark:
             raise UsageError("a cascade attacks only what is left, and a transfer needs every text; drop --cascade")
         if self.mode == "transfer" and self.defenses[:1] != ("none",):
             raise UsageError("a transfer shows the undefended victim's texts to defenses; name none first")
-        if self.dtype not in ("float32", "bfloat16", "float16"):
-            raise unknown("dtype", self.dtype, ["float32", "bfloat16", "float16"])
+        if self.dtype not in DTYPES:
+            raise unknown("dtype", self.dtype, DTYPES)
         for name, least in (("limit", 1), ("max_queries", 0), ("draws", 1)):
             value = getattr(self, name)
             if value is not None and (not fits(value, int) or value < least):

@@ -109,5 +109,9 @@ def build(output: Path | None = None, wordnet: Path | None = None) -> Path:
         _write_wordnet(wordnet or _download(scratch), corpora / "wordnet")
         (corpora / "stopwords" / "english").write_text("\n".join(sorted(stopwords())) + "\n", "utf-8")
         stamp(scratch / "made")
-        (scratch / "made").rename(output)
+        try:
+            (scratch / "made").rename(output)
+        except OSError:  # another process was quicker
+            if not output.is_dir():
+                raise
     return output

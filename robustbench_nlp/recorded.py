@@ -26,6 +26,8 @@ HEADER: dict[str, Any] = {
     "seed": int,
     "schema": int,
     "max_queries": int | None,
+    "environment": dict[str, Any],
+    "packages": dict[str, Any],
 }
 """What tables take from a cell's first line."""
 
@@ -107,7 +109,9 @@ def cell_in(path: Path) -> Cell | None:
     file = read(path)
     if file is None or not file.records:
         return None
-    if wrong := unfit({"max_queries": None, **file.header}, HEADER):
+    told = {"max_queries": None, "environment": {}, **file.header}
+    environment = told["environment"] if isinstance(told["environment"], dict) else {}
+    if wrong := unfit({**told, "packages": environment.get("packages", {})}, HEADER):
         raise UsageError(f"{path}, line 1: no header of a cell ({wrong})")
     return Cell(file.header, file.records)
 

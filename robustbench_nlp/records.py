@@ -216,6 +216,7 @@ class RecordFile(Journal[Record]):
 
 
 def same_cell(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Raise `UsageError` where a file's header is another cell's than the one to be recorded, with the settings that differ."""
     if old.get("fingerprint") == new["fingerprint"]:
         return
     before, after = old.get("spec", {}), new["spec"]

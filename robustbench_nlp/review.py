@@ -123,9 +123,7 @@ def key_beside(sheet: Path) -> Path:
 def filled(sheets: Sequence[Path], key: Path) -> pd.DataFrame:
     """The judgements of filled sheets, one a reader: columns `reader, row, kind, label_kept, meaning, grammar`, empty where
     nothing was judged. Raises `UsageError`, naming file and row, for rows that the key doesn't know and for other answers."""
-    known = pd.read_csv(key, dtype=str, keep_default_na=False)
-    if not {"row", "kind", "defense", "attack"} <= set(known.columns):
-        raise UsageError(f"{key} is no key of a sheet; give the .key.csv that was written with it")
+    known = _key(key)
     kinds = dict(zip(known["row"], known["kind"], strict=True))
     rows: list[dict[str, str]] = []
     for sheet in sheets:
@@ -157,7 +155,7 @@ def shares(judged: pd.DataFrame, key: Path) -> pd.DataFrame:
     Intervals are for other texts, and for other readers too where there are several (`rate_over_seeds`); means are over texts, of
     their mean grades, with t intervals.
     """
-    known = pd.read_csv(key, dtype=str, keep_default_na=False)
+    known = _key(key)
     success = judged[judged["kind"] == "success"]
     groups = [("all successes", success), ("controls (originals)", judged[judged["kind"] == "control"])]
     cells = known[known["kind"] == "success"].groupby(["defense", "attack"], sort=False)["row"]
@@ -206,6 +204,19 @@ def _mean(part: pd.DataFrame, grade: str) -> tuple[float, Interval]:
     told = part[part[grade] != ""]
     means = told[grade].astype(float).groupby(told["row"]).mean().tolist()
     return float(np.mean(means)) if means else float("nan"), mean_difference(means, [0.0] * len(means))
+
+
+def _key(path: Path) -> pd.DataFrame:
+    """Raises `UsageError` where the file is missing, or no key."""
+    try:
+        known = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except OSError as problem:
+        raise UsageError(f"cannot read the key '{path}': {problem.strerror}") from problem
+    except ValueError:  # empty, no table, no UTF-8
+        known = pd.DataFrame()
+    if not {"row", "kind", "defense", "attack"} <= set(known.columns):
+        raise UsageError(f"{path} is no key of a sheet; give the .key.csv that was written with it")
+    return known
 
 
 def _read(sheet: Path) -> Iterable[dict[str, str]]:

@@ -38,13 +38,14 @@ from robustbench_nlp.records import SCHEMA, Record, RecordFile, file_name, write
 from robustbench_nlp.report.shown import write
 from robustbench_nlp.report.table import row, table
 from robustbench_nlp.report.worst_case import worst_case_row
+from robustbench_nlp.run_files import manifest_of
 from robustbench_nlp.shards import Shard, take_in
 from robustbench_nlp.spending import Spending
 from robustbench_nlp.tasks import classification
 from robustbench_nlp.threat import Threat
 from robustbench_nlp.transfer import transferred
 from robustbench_nlp.victim import Victim
-from robustbench_nlp.workers import Crew
+from robustbench_nlp.workers import Workers
 
 __all__ = ["HOPELESS", "Runner", "replayed"]
 
@@ -75,7 +76,7 @@ class Runner:
     """(kind, name) of what was handed over as a Python object: `run.yaml` alone cannot make it again."""
     searches: bool = True
     """False where only texts are checked, so that the models that a search asks needn't be here."""
-    crew: Crew | None = None
+    crew: Workers | None = None
     """The processes that attack; None: this one."""
     shard: Shard | None = None
     """The part of the examples that is attacked here; None: all, and what shards of the run found is taken in first."""
@@ -354,7 +355,7 @@ class Runner:
     def note(self, **facts: Any) -> None:
         """Add what is known of the finished run to its manifest."""
         path = self.folder / "manifest.json"
-        write_whole(path, json.dumps(json.loads(path.read_text("utf-8")) | facts, indent=2) + "\n")
+        write_whole(path, json.dumps(manifest_of(self.folder) | facts, indent=2) + "\n")
 
     def _publish(self, rows: list[dict[str, Any]], cells: Sequence[tuple[Header, Counter[str]]]) -> pd.DataFrame:
         """Write the table and the manifest, and show the table to who listens."""

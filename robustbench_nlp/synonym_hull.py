@@ -5,13 +5,19 @@ Only words that the tokenizer reads as one token have synonyms here, and only su
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
+
+from rapidfuzz.distance import OSA
 
 from robustbench_nlp.edits.words import candidate_words
 from robustbench_nlp.perturbation import Embedded
 from robustbench_nlp.victims._reader import Reader
 
-__all__ = ["Hull", "SynonymTable"]
+__all__ = ["Hull", "SynonymTable", "known_sets"]
+
+SPELLING = "spelling"
+"""The candidate set of words that are one edit away."""
 
 
 class Hull(NamedTuple):
@@ -35,19 +41,23 @@ class Hull(NamedTuple):
 
 
 class SynonymTable:
-    """At most `k` synonyms of every token, of a candidate set (`edits.words`); made at the first batch."""
+    """At most `k` synonyms of every token, of a candidate set (`edits.words`, or "spelling"); made at the first batch."""
 
     def __init__(self, candidates: str, k: int) -> None:
-        self._others = candidate_words(candidates)
+        self._others = None if candidates == SPELLING else candidate_words(candidates)
         self._k = k
         self._rows: Any = None
+
+    def numbers(self, place: Embedded, reader: Reader) -> Any:
+        """The numbers of a batch's tokens and of their synonyms (rows, tokens, 1 + k), -1 where there are no more."""
+        if self._rows is None:
+            self._rows = self._table(reader, place.model.get_input_embeddings().weight)
+        return self._rows[place.tokens]
 
     def hull(self, place: Embedded, reader: Reader) -> Hull:
         """The hull of a batch; no gradient reaches the embedding matrix through it."""
         matrix = place.model.get_input_embeddings().weight.detach()
-        if self._rows is None:
-            self._rows = self._table(reader, matrix)
-        numbers = self._rows[place.tokens]
+        numbers = self.numbers(place, reader)
         there = numbers >= 0
         there[..., 0] = True
         return Hull(matrix[numbers.clamp_min(0)], there)
@@ -57,9 +67,37 @@ class SynonymTable:
         import torch
 
         words = reader.whole_words()
+        others = self._others or near_spellings(words)
         table = torch.full((len(matrix), 1 + self._k), -1, device=matrix.device)
         table[:, 0] = torch.arange(len(matrix), device=matrix.device)
         for word, number in words.items():
-            found = [words[other] for other in self._others(word) if other in words][: self._k]
+            found = [words[other] for other in others(word) if other in words][: self._k]
             table[number, 1 : 1 + len(found)] = torch.tensor(found, dtype=torch.int64)
         return table
+
+
+def known_sets(candidates: Sequence[str]) -> tuple[str, ...]:
+    """The names of candidate sets without their settings. Raises `UsageError` for an unknown one."""
+    for name in candidates:
+        if name != SPELLING:
+            candidate_words(name)
+    return tuple(name.partition("(")[0].partition(":")[0] for name in candidates)
+
+
+def near_spellings(words: Iterable[str]) -> Callable[[str], list[str]]:
+    """For a word of three letters or more, those of the words that are one edit away, a swap of neighbours included."""
+    by_rest: dict[str, list[str]] = {}
+    for word in words:
+        for rest in _rests(word):
+            by_rest.setdefault(rest, []).append(word)
+
+    def near(word: str) -> list[str]:
+        found = {other for rest in _rests(word) for other in by_rest.get(rest, ())}
+        return sorted(other for other in found if OSA.distance(word, other) == 1)
+
+    return near
+
+
+def _rests(word: str) -> set[str]:
+    """The word, and what is left of it without one letter; two words that are one edit apart share one of these."""
+    return {word, *(word[:i] + word[i + 1 :] for i in range(len(word)))} if len(word) >= 3 else set()

@@ -168,12 +168,15 @@ def further(defense: Trains, victim: Victim, train: Sequence[Example], rng: Rand
     Raises `UsageError` for a victim without weights to train, `TrainingCollapsed` where nothing was learned.
     """
     frozen = getattr(defense, "freeze_embeddings", True)
+    settings = asdict(defense)
+    if version := getattr(defense, "version", None):
+        settings["version"] = version
     return continue_training(
         victim,
         train,
         rng.getrandbits(32),
         kind=type(defense).__module__.rpartition(".")[2].replace("_", "-"),
-        settings=asdict(defense),
+        settings=settings,
         recipe=Recipe(epochs=defense.epochs, learning_rate=defense.learning_rate, freeze_embeddings=frozen),
         **how,
     )

@@ -23,13 +23,13 @@ from robustbench_nlp.data.example import Example, content_hash
 from robustbench_nlp.defense import shown
 from robustbench_nlp.engine import Engine
 from robustbench_nlp.errors import UsageError, VictimError, apart
-from robustbench_nlp.grid import Benchmark, Member
+from robustbench_nlp.grid import Member
 from robustbench_nlp.recorded import cell_in
 from robustbench_nlp.records import SCHEMA, CellRecords, Record
 from robustbench_nlp.report.table import COLUMNS, row, table
 from robustbench_nlp.report.worst_case import worst_case_row
+from robustbench_nlp.run_files import benchmark_of, table_of
 from robustbench_nlp.runner import Runner, replayed
-from robustbench_nlp.settings_file import plain_yaml
 from robustbench_nlp.tasks.classification import judge, right
 from robustbench_nlp.threat import measure
 from robustbench_nlp.victim import Victim, refuse_code
@@ -77,22 +77,22 @@ def verify(
     Raises `UsageError` where there is no run, and for what can't be had any more.
     """
     place = Path(folder)
-    if place.is_file() and attacks is None:
+    if (place.is_file() or place.suffix == ".json") and attacks is None:
         from robustbench_nlp.leaderboard.checking import verify_entry  # which builds on this module
 
         return verify_entry(place, victim=victim, dataset=dataset, device=device, sample=sample, trust=trust)
     try:
-        text = (place / "run.yaml").read_text("utf-8")
-        recorded = pd.read_csv(place / "table.csv", dtype={"fingerprint": str})
+        benchmark, lacks = benchmark_of(place)
+        recorded = table_of(place)
     except OSError as problem:
-        raise UsageError(f"{place} is no run folder: it has no {Path(str(problem.filename)).name}") from problem
-    benchmark = Benchmark.of(plain_yaml(text, f"{place / 'run.yaml'}"))
+        lacks = Path(str(problem.filename)).name
+        raise UsageError(
+            f"{place} is no run folder: it has no {lacks}; nor a leaderboard: it holds no entries"
+        ) from problem
     if victim is None and not trust:
         refuse_code(benchmark.victim, place)
-    if text.startswith("# Not complete") and victim is dataset is attacks is None:
-        raise UsageError(
-            f"{place} was made {text.partition(chr(10))[0][len('# Not complete ') :]}; hand them to robustbench_nlp.verify"
-        )
+    if lacks and victim is dataset is attacks is None:
+        raise UsageError(f"{place} was made {lacks}; hand them to robustbench_nlp.verify")
     runner = opened(
         benchmark,
         victim=benchmark.victim if victim is None else victim,
@@ -153,10 +153,14 @@ class Check:
             if self.runner.benchmark.mode == "transfer":
                 direct = direct or found
             for name, names in self.runner.grid.worst_cases.items():
+                where = f"{shown(defense)} × worst case {name}"
+                if lacks := [each for each in names if each not in found]:
+                    yield f"{where}: no records of {', '.join(lacks)}"
+                    continue
                 try:
                     self.rows.append(row(*worst_case_row([found[each] for each in names], name)))
-                except (UsageError, KeyError) as problem:
-                    yield f"{shown(defense)} × worst case {name}: {problem}"
+                except UsageError as problem:
+                    yield f"{where}: {problem}"
 
     def _header(self, file: CellRecords[Record], victim: Victim, defense: str, member: Member) -> Iterator[str]:
         """The settings that are recorded are those of the run, and the fingerprint is theirs."""

@@ -12,11 +12,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe, wait
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from robustbench_nlp.attack import Attack
 from robustbench_nlp.data.example import Dataset, Example
@@ -24,7 +24,7 @@ from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import Benchmark, Member
 from robustbench_nlp.records import Record
 
-__all__ = ["STALL", "Crew", "Opening", "share_of"]
+__all__ = ["LIVES", "STALL", "Bench", "Crew", "Opening", "Order", "Workers", "share_of"]
 
 STALL = 600.0
 """Seconds without a sign of life after which a worker counts as stuck."""
@@ -49,7 +49,9 @@ class Opening:
 
 
 @dataclass(frozen=True)
-class _Order:
+class Order:
+    """What a worker is asked: a cell, and its share of the examples."""
+
     defense: str
     member: Member
     examples: list[Example]
@@ -57,10 +59,6 @@ class _Order:
 
 class _Beat:
     """A sign of life."""
-
-
-class _Done:
-    """The end of an order."""
 
 
 @dataclass
@@ -76,6 +74,44 @@ class _Worker:
 def share_of(example: Example, shares: int) -> int:
     """The number of the share, of so many, that an example belongs to: by the end of its hash, whose start decides its shard."""
     return int(example.id[8:], 16) % shares
+
+
+class Workers(Protocol):
+    """What attacks a cell's examples for a run, inside a `with` block."""
+
+    def run(self, defense: str, member: Member, examples: Sequence[Example]) -> Iterator[Record]: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Bench:
+    """A worker's own copy of the run, with the defended victim that it attacked last."""
+
+    def __init__(self, opening: Opening) -> None:
+        """Raises `UsageError` for what can't be opened here."""
+        from robustbench_nlp.api import opened
+
+        self._runner = opened(
+            opening.benchmark,
+            victim=opening.benchmark.victim,
+            dataset=opening.dataset,
+            attacks=opening.attacks,
+            device=opening.device,
+            batch_size=opening.batch_size,
+            timeout=opening.timeout,
+        )
+        self._defense = ""
+        self._victim = self._runner.victim
+
+    def attack(self, order: Order, each_round: Callable[[], None] = lambda: None) -> Iterator[Record]:
+        """The order's records as they come; `each_round` as in `Engine.run`."""
+        if order.defense != self._defense:
+            self._defense, self._victim = order.defense, self._runner.defend(order.defense)
+        yield from self._runner.engine(self._victim, order.member).run(order.examples, each_round=each_round)
 
 
 class Crew:
@@ -146,7 +182,7 @@ class Crew:
             return
         if worker.heard is not None:
             worker.heard = time.monotonic()
-        _say(worker, _Order(defense, member, list(worker.left.values())))
+        _say(worker, Order(defense, member, list(worker.left.values())))
 
     def _replace(self, number: int, defense: str, member: Member) -> None:
         """A fresh worker for what is left of a lost one's share."""
@@ -184,7 +220,7 @@ def _end(worker: _Worker) -> None:
     worker.connection.close()
 
 
-def _say(worker: _Worker, message: Opening | _Order) -> None:
+def _say(worker: _Worker, message: Opening | Order) -> None:
     """Send, unless the worker is dead, which is noticed where its answers are read. Raises `UsageError` for what can't be sent."""
     try:
         worker.connection.send(message)
@@ -209,19 +245,7 @@ def work(descriptor: int) -> None:
 
 
 def _serve(connection: Connection[Any, Any]) -> None:
-    from robustbench_nlp.api import opened
-
-    opening: Opening = connection.recv()
-    benchmark = opening.benchmark
-    runner = opened(
-        benchmark,
-        victim=benchmark.victim,
-        dataset=opening.dataset,
-        attacks=opening.attacks,
-        device=opening.device,
-        batch_size=opening.batch_size,
-        timeout=opening.timeout,
-    )
+    bench = Bench(connection.recv())
     connection.send(_Beat())
     last = time.monotonic()
 
@@ -231,11 +255,6 @@ def _serve(connection: Connection[Any, Any]) -> None:
             last = time.monotonic()
             connection.send(_Beat())
 
-    defense, victim = "", runner.victim
     while True:
-        order: _Order = connection.recv()
-        if order.defense != defense:
-            defense, victim = order.defense, runner.defend(order.defense)
-        for record in runner.engine(victim, order.member).run(order.examples, each_round=beat):
+        for record in bench.attack(connection.recv(), beat):
             connection.send(record)
-        connection.send(_Done())

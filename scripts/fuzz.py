@@ -85,6 +85,26 @@ def one(arguments: Sequence[str]) -> None:
     atheris.Fuzz()
 
 
+FOUND = """Found so, and mended:
+
+- Records and headers whose checksum is right and whose content is none: a traceback from `report`, `compare` and `verify`; now one line.
+- A label or name that is no UTF-8 (a file's name may be none): no table could hold it; now it is written out.
+- Zip files whose index points before their beginning, or that say they are bzip2: errors of the library; now \"damaged\"."""
+
+
+def kept(output: Path, anew: set[str]) -> list[Fuzzed]:
+    """The rows of the table that is there, without those that are made anew."""
+    path = output / "fuzz.csv"
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [
+            Fuzzed(r["target"], r["holds"], int(r["inputs"]), float(r["seconds"]), int(r["edges"]), int(r["findings"]))
+            for r in csv.DictReader(file)
+        ]
+    return [row for row in rows if row.target not in anew and row.target in _targets().TARGETS]
+
+
 def write(rows: Sequence[Fuzzed], output: Path) -> None:
     output.mkdir(parents=True, exist_ok=True)
     with (output / "fuzz.csv").open("w", encoding="utf-8", newline="") as file:
@@ -93,11 +113,13 @@ def write(rows: Sequence[Fuzzed], output: Path) -> None:
     lines += [f"| {r.target} | {r.holds} | {r.inputs:,} | {r.seconds:.0f} | {r.edges:,} | {r.findings} |" for r in rows]
     page = f"""# Fuzzing
 
-Made by `make fuzz` ({platform.python_implementation()} {platform.python_version()}, atheris {version("atheris")}, one core): {sum(r.inputs for r in rows):,} inputs in
+Made by `make fuzz` or `python scripts/fuzz.py TARGET…` ({platform.python_implementation()} {platform.python_version()}, atheris {version("atheris")}, one core): {sum(r.inputs for r in rows):,} inputs in
 {sum(r.seconds for r in rows) / 60:.0f} minutes. Every target takes any bytes; a finding is an exception other than the one-line `UsageError`, a broken promise, an
 answer that takes 20 seconds, or 3 GB. Inputs that once broke a target are tests in `tests/test_fuzz.py`.
 
 {chr(10).join(lines)}
+
+{FOUND}
 """
     (output / "README.md").write_text(page, "utf-8")
 
@@ -106,7 +128,7 @@ def main() -> int:
     if sys.argv[1:2] == ["--one"]:
         one(sys.argv[2:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("targets", nargs="*", help="which (default: all; only then is the table written)")
+    parser.add_argument("targets", nargs="*", help="which; the rows of others stay as they are (default: all)")
     parser.add_argument("--seconds", type=int, default=45, help="for each target")
     parser.add_argument(
         "--found", type=Path, default=Path(tempfile.gettempdir()) / "fuzz-found", help="for what breaks one"
@@ -128,8 +150,8 @@ def main() -> int:
         print(
             f"{name}: {rows[-1].inputs:,} inputs in {rows[-1].seconds:.0f} s, {rows[-1].findings} findings", flush=True
         )
-    if not given.targets:
-        write(rows, OUTPUT)
+    others = kept(OUTPUT, set(given.targets)) if given.targets else []
+    write(sorted([*others, *rows], key=lambda row: known.index(row.target)), OUTPUT)
     return int(any(row.findings for row in rows))
 
 

@@ -33,6 +33,7 @@ from robustbench_nlp.plugins import parse, split_list
 from robustbench_nlp.recorded import Cell, recorded_cells
 from robustbench_nlp.records import Record, _line, read
 from robustbench_nlp.report import latex, sheet, shown
+from robustbench_nlp.report.files import tabled
 from robustbench_nlp.report.page import escaped as html_escaped
 from robustbench_nlp.report.table import row, table
 from robustbench_nlp.settings_file import plain_yaml
@@ -228,6 +229,7 @@ HEADER = {
     "fingerprint": "f",
     "max_queries": None,
     "spec": {"labels": [["a", "b"], "x"]},
+    "environment": {"python": "3.11", "packages": {"torch": "2"}},
 }
 
 
@@ -292,18 +294,16 @@ def run_folders(given: Given) -> None:
     with suppress(UsageError):
         cells = recorded_cells(_folder() / "run")
         sheet.sheet(cells)
-        rows = [row(cell.header, list(cell.records.values())) for cell in cells]
-        if whole and rows:
-            frame = table(rows)
-            frame.to_csv(index=False)
-            shown.markdown(frame)
+        if whole and cells:
+            _file("run/manifest.json", given.text(40).encode("utf-8", "replace") or b"{}")
+            _file("run/table.csv", given.rest() or b"defense,attack\nnone,pwws\n")
+            shown.markdown(tabled(_folder() / "run")[0])
 
 
 @target
-def reports(given: Given) -> None:
-    """Whatever names and texts say, reports show them and do nothing else."""
-    whole = given.number(64) == 1
-    name, text = given.text(60), given.text(60)
+def escapes(given: Given) -> None:
+    """What stands in Markdown, LaTeX, HTML, sheets and on terminals is shown, and does nothing."""
+    name = given.text()
     cell = shown.escaped(name)
     assert "\n" not in cell
     assert "](" not in cell
@@ -315,14 +315,19 @@ def reports(given: Given) -> None:
     assert bare.count("{") == bare.count("}")
     assert printable(tex) == tex
     assert not sheet.defused(name).lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r"))
-    if whole:
-        made = Record(example_id="1", label=0, original=text, adversarial=name, outcome="success", clean_prediction=0)
-        header = {**HEADER, "victim": name, "dataset": text, "defense": name, "note": text}
-        frame = table([row(header, [made])])
-        body = shown.markdown(frame).partition("\n\n")[0]
-        assert len(body.splitlines()) == 3
-        assert latex.latex(frame).count("\\begin{table}") == 1
-        assert sheet.sheet([Cell(header, {"1": made})]).count(printable(text)) >= 0
+
+
+@target
+def reports(given: Given) -> None:
+    """Tables of any names have a line a row, and one table a victim."""
+    name, text = given.text(60), given.text(60)
+    made = Record(example_id="1", label=0, original=text, adversarial=name, outcome="success", clean_prediction=0)
+    header = {**HEADER, "victim": name, "dataset": text, "defense": name, "note": text}
+    frame = table([row(header, [made])])
+    body = shown.markdown(frame).partition("\n\n")[0]
+    assert len(body.splitlines()) == 3
+    assert latex.latex(frame).count("\\begin{table}") == 1
+    assert sheet.sheet([Cell(header, {"1": made})]).count(printable(text)) >= 0
 
 
 ENTRY_LINE = {"member": "pwws", "id": "1", "label": 0, "outcome": "success", "edits": [[0, 0, 1, "b"]]}

@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import needs
 import nltk_folder
 import numpy as np
 import pytest
@@ -186,7 +187,7 @@ def test_nlpaug_augmenters_that_want_a_tagger(name: str, monkeypatch: pytest.Mon
             found()
 
 
-@pytest.mark.parametrize("library", ["textattack", "nlpaug"])
+@pytest.mark.parametrize("library", [pytest.param("textattack", marks=needs.textattack), "nlpaug"])
 def test_every_recipe_of_the_library_has_a_state(library: adapters.Library) -> None:
     known = {choice.argument: choice.line for choice in adapters.states(library)}
     if library == "textattack":
@@ -208,6 +209,7 @@ def test_what_is_said_to_run_can_be_built(choice: Choice) -> None:
         assert textattack_adapter._built(choice.argument).attack.is_black_box
 
 
+@needs.textattack
 def test_needs(monkeypatch: pytest.MonkeyPatch, isolated_cache: Path, tmp_path: Path) -> None:
     for name in ("NLTK_DATA", "TA_CACHE_DIR", "HF_HOME", "HF_HUB_CACHE"):
         monkeypatch.delenv(name, raising=False)
@@ -276,6 +278,7 @@ TEXTS = [
 ]
 
 
+@needs.textattack
 @pytest.mark.usefixtures("nltk_data")
 @pytest.mark.parametrize("recipe", ["deepwordbug", "pruthi", "pwws"])
 def test_textattack_recipes(recipe: str) -> None:
@@ -290,6 +293,7 @@ def test_textattack_recipes(recipe: str) -> None:
     assert threads() == 0
 
 
+@needs.textattack
 @pytest.mark.usefixtures("nltk_data")
 @pytest.mark.parametrize("recipe", ["bad-characters", "leap"])
 def test_textattack_recipes_that_draw(recipe: str) -> None:
@@ -303,6 +307,7 @@ def test_textattack_recipes_that_draw(recipe: str) -> None:
     assert [(r.adversarial, r.queries) for r in first] == [(r.adversarial, r.queries) for r in again]
 
 
+@needs.textattack
 @pytest.mark.usefixtures("nltk_data")
 def test_textattack_keeps_the_budget() -> None:
     for record in records(create("attack", "textattack:pruthi"), KeywordVictim(), TEXTS, max_queries=7):
@@ -310,6 +315,7 @@ def test_textattack_keeps_the_budget() -> None:
     assert threads() == 0
 
 
+@needs.textattack
 @pytest.mark.usefixtures("nltk_data")
 def test_textattack_meets_more_than_two_classes() -> None:
     victim = Counting(keywords=(("bad",), ("good", "great", "fine"), ("dull",)), label_names=("a", "b", "c"))
@@ -341,6 +347,7 @@ def test_textattack_wants_scores() -> None:
         textattack_adapter._probabilities(Scores([1.0], [False], None), [1.0], 0)
 
 
+@needs.textattack
 def test_textattack_names() -> None:
     assert create("attack", "textattack:bert_attack") == create("attack", "textattack:bert-attack")
     assert create("attack", "textattack:bert_attack").threat == Threat(name="textattack_bert_attack")
@@ -350,6 +357,7 @@ def test_textattack_names() -> None:
         create("attack", "textattack")
 
 
+@needs.textattack
 @pytest.mark.usefixtures("nltk_data")
 @pytest.mark.parametrize(
     ("recipe", "message"),
@@ -370,6 +378,7 @@ def raising(problem: Exception) -> Callable[..., Any]:
     return build
 
 
+@needs.textattack
 @pytest.mark.usefixtures("nltk_data")
 @pytest.mark.parametrize(
     ("problem", "message"),

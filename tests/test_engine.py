@@ -226,6 +226,12 @@ def test_attack_examples_gives_strings_or_none_in_order() -> None:
     assert found == ["a bad film", None, "a bad film", "a bad film"]
 
 
+def test_attack_examples_gives_what_a_failed_attack_came_to() -> None:
+    found = attack_examples(Asks(requests=(score("a good bad film"),)), KeywordVictim(), [GOOD], seed=0)
+    assert found == ["a good bad film"]
+    assert attack_examples(Asks(requests=()), KeywordVictim(), [GOOD], seed=0) == [None]
+
+
 def test_every_credited_success_verifies() -> None:
     attack, victim = create("attack", "pwws(variant='textattack')"), KeywordVictim()
     data = [Example(fields={"text": f"a good {w} film of {i}"}, label=1) for i, w in enumerate(WORDS)]

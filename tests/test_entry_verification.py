@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from robustbench_nlp.cli import main
 from robustbench_nlp.ensembles import Ensemble, EnsembleMember
 from robustbench_nlp.leaderboard import checking
 from robustbench_nlp.leaderboard.submission import submit
+from robustbench_nlp.recorded import recorded_cells
 from robustbench_nlp.verification import verify
 
 pytestmark = pytest.mark.usefixtures("there")
@@ -77,6 +79,7 @@ def test_entries_hold(board_run: Path, tmp_path: Path) -> None:
         (lambda lines: lines[0]["header"]["spec"].update(seed=1), "seed is 0 here and 1 on record"),
         (lambda lines: lines[0]["header"]["spec"].update(victim="0" * 16), "victim.fingerprint is"),
         (lambda lines: lines.__delitem__(slice(25, 50)), "the texts lack the member fast-1/deepwordbug"),
+        (lambda lines: lines.append(lines[-1]), " twice"),
         (lambda lines: lines.pop(0), "records of fast-1/random_typos before its header"),
     ],
 )
@@ -101,6 +104,17 @@ def test_changed_texts_are_found(entry: Path, change: Callable[[Lines], object],
             lambda c: c.update(warnings=["saturated_scores: x"], flags=["small", "unreliable"]),
             "warnings are saturated_scores",
         ),
+        (
+            lambda c: c.update(warnings=["nondeterministic_victim: x"], flags=["small"]),
+            "flags are small, the texts give small, unreliable",
+        ),
+        (
+            lambda c: c["ensemble"].update(knowledge="gradient"),
+            "ensemble.knowledge is gradient, the published file gives",
+        ),
+        (lambda c: c["ensemble"].update(description="easy"), "ensemble.description is easy, the published file gives"),
+        (lambda c: c["dataset"].update(note="hard"), "dataset.note is hard, and here empty"),
+        (lambda c: c["dataset"].update(licence="CC0"), "dataset.licence is CC0, and here unknown"),
         (lambda c: c["victim"].update(fingerprint="0" * 16), "victim.fingerprint is 0000000000000000"),
         (lambda c: c["ensemble"].update(sha256="0" * 64), "in the entry"),
         (lambda c: c["texts"].update(sha256="0" * 64), "texts.sha256 is 0000"),
@@ -114,6 +128,18 @@ def test_changed_values_are_found(entry: Path, change: Callable[[dict[str, Any]]
     rewrite(entry, change)
     lines = verify(entry, trust=True).differences
     assert any(told in line for line in lines), lines
+
+
+def test_few_draws_of_a_random_victim_are_told(tmp_path: Path) -> None:
+    (path,) = submit(made(tmp_path / "drawn", victim="python:boardvictims:drawn", limit=4), to=tmp_path / "board")
+    rewrite(path, lambda content: content["benchmark"].update(draws=3))
+    assert "draws are 3; a random victim is judged by at least 20 here" in verify(path, trust=True).differences
+
+
+def test_a_member_without_records_is_named(entry: Path) -> None:
+    rewrite_texts(entry, lambda lines: lines.__setitem__(slice(None), lines[:25]))
+    lines = verify(entry, trust=True).differences
+    assert "unicode_normalize × worst case fast-1: no records of fast-1/deepwordbug, fast-1/pwws" in lines
 
 
 def test_missing_and_damaged_texts_are_told(entry: Path) -> None:
@@ -149,6 +175,18 @@ def test_helper_models_of_a_search_need_not_be_here(entry: Path) -> None:
     assert "the fingerprint" in line
 
 
+def test_texts_are_written_out_to_read(entry: Path, board_run: Path, tmp_path: Path) -> None:
+    to = tmp_path / "texts.jsonl"
+    assert main(["verify", "--trust", str(entry), "--texts", str(to)]) == 0
+    lines = [json.loads(line) for line in to.read_text("utf-8").splitlines()]
+    (cell,) = (cell for cell in recorded_cells(board_run) if cell.name == ("unicode_normalize", "fast-1/deepwordbug"))
+    read = {line["id"]: line for line in lines if line["member"] == "fast-1/deepwordbug"}
+    for identity, record in cell.records.items():
+        for name in ("label", "outcome", "winner", "original", "adversarial"):
+            assert read[identity][name] == getattr(record, name)
+    assert main(["verify", str(board_run), "--texts", str(to)]) == 2
+
+
 def test_the_command_checks_several_and_ends_with_the_worst_code(
     entry: Path,
     board_run: Path,
@@ -167,3 +205,4 @@ def test_the_command_checks_several_and_ends_with_the_worst_code(
     assert "is no entry of a leaderboard" in told.err
     assert "measured.robust_accuracy" in told.out
     assert "no entry" in complaint(lambda: verify(bad))
+    assert "cannot read the entry" in complaint(lambda: verify(tmp_path / "nowhere.json"))

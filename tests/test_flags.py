@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import NamedTuple
 
+import needs
 import numpy as np
 import pytest
 
@@ -15,7 +16,7 @@ from robustbench_nlp.records import Record
 from robustbench_nlp.report.flags import Evidence, Flag, flags
 from robustbench_nlp.report.table import row, table
 
-OUTCOMES = {"x": "success", ".": "failed", "-": "skipped", "!": "error"}
+OUTCOMES = {"x": "success", ".": "failed", "-": "skipped", "!": "error", "s": "settled"}
 UNLIMITED = "textattack:textbugger"
 
 
@@ -108,6 +109,22 @@ def test_a_victim_that_is_honest_or_silent(victim):
     assert names(Case("pwws", MANY), victim=victim) == []
 
 
+@pytest.mark.parametrize(("rejected", "flagged_as"), [(0, []), (1, ["rejected_claims"])])
+def test_claims_that_the_referee_rejected(rejected: int, flagged_as: list[str]) -> None:
+    case = Case("pwws", "x" * 50 + "." * 50)
+    cell = [replace(record, rejected_successes=rejected * (record.example_id == "e7")) for record in records(case)]
+    header = {
+        "dataset": "films",
+        "victim": "v",
+        "defense": "none",
+        "attack": "pwws",
+        "mode": "adaptive",
+        "threat": "t@1",
+    }
+    evidence = Evidence(table([row(header, cell)]), {("none", "pwws"): cell})
+    assert [flag.name for flag in flags(evidence) if flag.name != "clean_at_floor"] == flagged_as
+
+
 @pytest.mark.parametrize(("budget", "flagged_as"), [(0, ["no_attack"]), (1, ["no_attack"]), (2, [])])
 def test_a_budget_that_buys_no_candidate(budget, flagged_as):
     assert names(Case("pwws", "." * 20, max_queries=budget)) == flagged_as
@@ -133,7 +150,6 @@ def test_quantised_scores():
     ("blind", "search"),
     [
         (Case("random_typos", MANY, mode="noise"), Case("fast-1/deepwordbug", FEW)),
-        (Case("random_typos", MANY, mode="cascade"), Case("deepwordbug", FEW, mode="cascade")),
         (Case("word_search:random", MANY), Case("pwws", FEW)),
     ],
 )
@@ -142,6 +158,23 @@ def test_random_beats_search(blind, search):
     assert flag.name == "random_beats_search"
     assert "breaks 20 of 40 examples" in flag.evidence
     assert "only 5 (McNemar p = 0.0041)" in flag.evidence
+
+
+def test_a_cascade_compares_what_each_member_met():
+    """The later member meets only what the earlier one failed on, which is no sign that the earlier one is weak."""
+    noise, search = (Case(name, "", mode="cascade") for name in ("random_typos", "deepwordbug"))
+    earlier, rest = "x" * 20 + "." * 20, "s" * 20 + "x" * 10 + "." * 10
+    assert names(search._replace(outcomes=earlier), noise._replace(outcomes=rest)) == []
+    assert names(noise._replace(outcomes=earlier), search._replace(outcomes=rest)) == []
+    gradient = Case("textbugger(candidates='none', ranking='gradient')", earlier, mode="cascade")
+    assert names(gradient, Case("charmer(places=1)", rest, mode="cascade")) == []
+    (flag,) = flagged(search._replace(outcomes=FEW), noise._replace(outcomes="s" * 5 + "x" * 20 + "." * 15))
+    assert flag.name == "random_beats_search"  # whatever the noise would have done to the five, it breaks more
+    assert "random_typos (t@1) breaks at least 20 of 40 examples" in flag.evidence
+    assert "deepwordbug (t@1) only 5" in flag.evidence
+    free = Case(UNLIMITED, "s" * 30 + "x" * 5 + "." * 5, mode="cascade", max_queries=None)
+    assert names(free) == []
+    assert names(free._replace(outcomes="s" * 5 + "x" * 5 + "." * 30)) == ["unlimited_attack_fails"]
 
 
 def test_random_does_not_beat_a_better_search_another_unit_or_by_chance():
@@ -161,6 +194,7 @@ def test_transfer_beats_direct():
     assert names(transferred) == []
 
 
+@needs.textattack
 def test_an_attack_without_limits_or_budget_should_break_nearly_all():
     free = Case(UNLIMITED, MANY, max_queries=None)
     (flag,) = flagged(free)

@@ -206,6 +206,10 @@ def test_a_missing_baseline_fails_and_new_only_writes_it_and_nothing_else(gates,
     gates("--robust-update-new-only", share=0.2).assert_outcomes(failed=1)
     assert content(pytester) == before
     another = ", attack=['random-typos', 'leetspeak']"
+    gates("--robust-update-new-only", check=another, share=0.2).assert_outcomes(failed=1)
+    result = gates("--robust-update-new-only", check=another + ", limit=40")
+    result.stdout.fnmatch_lines(["*was made with other settings (examples: *"])
+    assert content(pytester) == before
     result = gates(check=another)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["the baseline base/test_it/test_gate.json has no none × leetspeak; write it with *"])
@@ -226,6 +230,20 @@ def test_a_worst_case_in_a_cascade_is_compared_by_itself(gates, pytester):
     }
     assert cells["none × deepwordbug"]["settings"]["mode"] == "cascade"
     gates(check=check).stdout.fnmatch_lines(["1 gate: 1 *"])
+
+
+def test_attacks_that_are_objects_have_baselines_too(gates, pytester):
+    body = """
+    from robustbench_nlp.attacks.leetspeak import Leetspeak
+
+    def test_gate(robustness):
+        robustness.check(victim=predict, data=DATA, attack=[Leetspeak(), "worst-case"], limit=30)
+    """
+    gates(UPDATE, body=body).assert_outcomes(passed=1)
+    name, worst = content(pytester)["cells"]
+    assert (name[:16], worst[:17]) == ("none × leetspeak", "none × worst_case")
+    result = gates(body=body.replace('[Leetspeak(), "worst-case"]', "Leetspeak()"))
+    result.stdout.fnmatch_lines(["*other settings (none × worst_case:leetspeak is no longer measured)*"])
 
 
 def test_each_check_of_a_test_has_its_own_baseline(gates, pytester):

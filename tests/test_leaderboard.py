@@ -76,6 +76,7 @@ def test_entries_that_were_measured_alike_stand_in_one_ranking(board: Path, boar
     places = [line.rank for line in first.lines]
     assert places == sorted(places)
     assert robust[0] == max(robust)
+    assert [line.tied for line in first.lines] == [value < max(robust) for value in robust]
     cells = {cell.name: cell.right() for cell in recorded_cells(board_run)}
     assert set(rank({name: cells[name, "worst_case:fast-1"] for name in ("none", "unicode_normalize")}).values()) == {1}
 

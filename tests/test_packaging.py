@@ -66,6 +66,21 @@ def test_a_wheel_from_an_sdist_holds_the_tree(tmp_path: Path) -> None:
     assert licences == {"LICENSE", *(path.name for path in PACKAGE.glob("lexicon/*LICENSE*"))}
 
 
+MOST_LINES = {"robustbench_nlp": 400, "attacks": 250, "defenses": 250, "scripts": 400, "benchmarks": 400, "tests": 550}
+"""A file that is longer has two subjects: split it."""
+
+
+@pytest.mark.parametrize("folder", MOST_LINES)
+def test_no_module_is_too_long_to_read(folder: str) -> None:
+    lengths = {
+        path.name: path.read_text("utf-8").count("\n")
+        for path in (ROOT / folder).rglob("*.py")
+        if not set(LINKS) & set(path.relative_to(ROOT / folder).parts)
+    }
+    assert lengths
+    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES[folder]} == {}
+
+
 def test_the_links_are_relative() -> None:
     assert {name: (PACKAGE / name).readlink().as_posix() for name in LINKS} == {name: f"../{name}" for name in LINKS}
 

@@ -11,6 +11,7 @@ from random import Random
 from types import ModuleType
 from typing import Any
 
+import needs
 import nltk_folder
 import pytest
 import tiny_bert
@@ -21,6 +22,8 @@ from robustbench_nlp.data import load_dataset
 from robustbench_nlp.plugins import create
 from robustbench_nlp.text import Text
 from robustbench_nlp.victim import Victim, VictimOptions, open_victim
+
+pytestmark = needs.textattack
 
 
 @pytest.fixture(scope="module", autouse=True)

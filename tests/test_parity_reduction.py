@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import needs
 import nltk_folder
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ from robustbench_nlp.records import Record
 from robustbench_nlp.stats import mean_difference
 from robustbench_nlp.text import words_of
 from robustbench_nlp.victim import Victim, VictimOptions, open_victim
+
+pytestmark = needs.textattack
 
 Pairs = list[tuple[Record, Record]]
 

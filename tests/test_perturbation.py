@@ -12,10 +12,12 @@ import torch
 
 from robustbench_nlp.augmentation import NOISES, on_share
 from robustbench_nlp.defenses.freelb import accumulated
+from robustbench_nlp.defenses.hotflip_training import _swapped
 from robustbench_nlp.defenses.tavat import TAVAT
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.perturbation import Ascent, divergence, embedded, start, stepped, worst
 from robustbench_nlp.plugins import create
+from robustbench_nlp.synonym_hull import SynonymTable, near_spellings
 from robustbench_nlp.text import Text
 from robustbench_nlp.training import Batch, cross_entropy
 from robustbench_nlp.victims._reader import Reader
@@ -103,6 +105,33 @@ def test_tavat_keeps_what_its_tokens_reached(batch: Batch) -> None:
     assert kept[seen].norm(dim=1).max() <= 0.3 + 1e-6
 
 
+def test_hotflip_swaps_what_a_step_along_the_gradient_says(batch: Batch) -> None:
+    place = embedded(batch)
+    matrix = place.model.get_input_embeddings().weight.detach()
+    film, good, bad = (batch.reader.whole_words()[word] for word in ("film", "good", "bad"))
+    candidates = torch.full((*place.tokens.shape, 2), -1)
+    candidates[place.tokens == film] = torch.tensor([good, bad])
+    gradient = torch.zeros_like(place.vectors)
+    gradient[0] = matrix[bad] - matrix[film]
+    gradient[1] = -(matrix[good] - matrix[film]) - (matrix[bad] - matrix[film])
+    swapped = _swapped(place, candidates, gradient, 0.2)
+    assert (swapped != place.tokens).sum() == 1, "no gain in the other rows"
+    assert swapped[0][place.tokens[0] == film].tolist() == [bad]
+    gradient[:] = matrix[good] - matrix[film]
+    swapped = _swapped(place, candidates, gradient, 0.2)
+    assert (swapped != place.tokens).sum(dim=1).tolist() == [1, 1, 1], "no more than a fifth of the words, one at least"
+    assert torch.equal(swapped == good, (place.tokens == good) | (place.tokens == film))
+
+
+def test_candidates_of_spelling_are_one_edit_away(batch: Batch) -> None:
+    near = near_spellings(["form", "from", "for", "farm", "forum", "fro", "or"])
+    assert near("form") == ["farm", "for", "forum", "from"]
+    assert near("or") == []
+    numbers = SynonymTable("spelling", 4).numbers(embedded(batch), batch.reader)
+    assert numbers.shape == (*embedded(batch).tokens.shape, 5)
+    assert torch.equal(numbers[..., 0], embedded(batch).tokens)
+
+
 def test_divergence_is_zero_alone_and_symmetric() -> None:
     a, b = torch.randn(4, 3), torch.randn(4, 3)
     assert float(divergence(a, a)) == pytest.approx(0, abs=1e-7)
@@ -134,6 +163,8 @@ def test_on_share_changes_that_many_texts_and_both_fields() -> None:
         "freelb_plus(step=-1)",
         "tavat(steps=0)",
         "vat(steps=0)",
+        "hotflip_training(share=0)",
+        "hotflip_training(candidates=('mine',))",
         "flooding(level=-0.1)",
         "consistency(noises=('rain',))",
         "consistency(noises=())",

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import scipy.stats  # noqa: F401 - inner runs forget what they import, and compiled modules load once only
@@ -53,6 +51,43 @@ def test_a_kept_bound_passes_and_returns_the_run(gate):
     result.assert_outcomes(passed=1)
 
 
+def test_a_gate_that_checks_nothing_fails(gate):
+    result = gate("""
+    pytestmark = pytest.mark.robustness(attack="random-typos", min_accuracy=0.0, limit=4)
+
+    def test_not_a_gate():
+        pass
+
+    def test_empty(robustness):
+        for name in ():
+            robustness.check(victim=predict, data=DATA)
+
+    @pytest.mark.robustness(limit=2)
+    def test_without_the_fixture():
+        pass
+
+    def test_skipped(robustness):
+        pytest.skip("not here")
+    """)
+    result.assert_outcomes(passed=1, failed=2, skipped=1)
+    result.stdout.fnmatch_lines(["a gate that checked nothing; call robustness.check(…) in it, by the fixture"])
+
+
+def test_a_victim_that_cannot_be_had_is_told_once_and_counted(gate):
+    result = gate(
+        """
+    @pytest.mark.robustness(attack="random-typos", min_accuracy=0.0)
+    def test_gate(robustness):
+        robustness.check(data=DATA)
+    """,
+        "--robust-victim",
+        "nobody",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.no_fnmatch_line("*another exception*")
+    result.stdout.fnmatch_lines(["fail: *::test_gate: no victim 'nobody'; known: *", "1 gate: 1 fail"])
+
+
 def test_the_readme_form_with_a_callable_and_numbered_labels(gate):
     result = gate("""
     @pytest.mark.robustness(attack="deepwordbug", min_accuracy=0.5)
@@ -83,12 +118,6 @@ def test_a_planted_regression_fails_and_shows_the_flips(gate):
     )
     shown, _, _ = str(result.stdout).partition("short test summary")  # which repeats it where CI is set
     assert shown.count("    + '") == 3
-
-
-def test_the_gate_of_the_readme_passes(gate):
-    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-    (block,) = [code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "robustness.check(" in code]
-    gate(block, parts="").assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize(

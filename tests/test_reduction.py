@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import needs
 import nltk_folder
 import pandas as pd
 import pytest
@@ -119,6 +120,7 @@ def test_a_worst_case_refuses_it(tmp_path: Path) -> None:
         create("attack", "input_reduction(beam=0)")
 
 
+@needs.textattack
 def test_the_library_reduces_by_the_same_rules(tmp_path: Path) -> None:
     nltk_folder.ensure()
     run = go(tmp_path, attacks=["textattack:input-reduction", "input_reduction(beam=1)", "input_reduction"])

@@ -175,6 +175,9 @@ def test_files_that_are_not_there_or_must_not_be_lost(run: Path, tmp_path: Path)
     (tmp_path / "empty").mkdir()
     assert "is no key" in complaint(lambda: key_beside(tmp_path / "empty" / "a.csv"))
     assert "is no key of a sheet" in complaint(lambda: filled([], tmp_path / "a.csv"))
+    assert "cannot read the key" in complaint(lambda: filled([], tmp_path / "no.key.csv"))
+    (tmp_path / "none.key.csv").touch()
+    assert "is no key of a sheet" in complaint(lambda: filled([], tmp_path / "none.key.csv"))
     robust = evaluate(
         victim=KeywordVictim(), dataset=[("good", 1), ("bad", 0)], attacks=["random_typos"], max_queries=1, similarity="none",
         output=tmp_path / "robust",

@@ -10,6 +10,7 @@ import json
 import re
 import zipfile
 from functools import cache
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -354,6 +355,24 @@ def test_an_answer_without_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(posting, "MOST_BYTES", 1 << 20)
     with serving(lambda _: (200, b" " * (3 << 20))) as (url, _), pytest.raises(VictimError, match="more than 1 MB"):
         http.HttpVictim(url).predict(["a"])
+
+
+def test_a_server_sends_nobody_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A redirect is an error: the token goes where the user said."""
+    from test_victims import lengths, serving
+
+    monkeypatch.setenv("ROBUSTBENCH_NLP_HTTP_TOKEN", "hush")
+    with serving(lengths) as (elsewhere, seen), serving(lambda _: (307, b"")) as (url, asked):
+        end = BaseHTTPRequestHandler.end_headers
+
+        def end_headers(handler: BaseHTTPRequestHandler) -> None:
+            handler.send_header("Location", elsewhere)
+            end(handler)
+
+        monkeypatch.setattr(BaseHTTPRequestHandler, "end_headers", end_headers)
+        with pytest.raises(VictimError, match="status 307"):
+            http.HttpVictim(url).predict(["a"])
+    assert (len(asked), seen) == (1, [])
 
 
 def test_records_are_exact_and_ascii(hostile: Run) -> None:

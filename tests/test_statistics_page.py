@@ -1,4 +1,4 @@
-"""docs/statistics.md says what the commands do: its power table is the command's, its commands and warnings are there."""
+"""docs/statistics.md says what the commands do: its power table is the command's, its warnings are there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 
 from robustbench_nlp.cli import main
 from robustbench_nlp.report import flags
-from robustbench_nlp.report.files import FORMATS
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "statistics.md").read_text("utf-8")
 
@@ -39,12 +38,6 @@ def test_a_wanted_difference_says_how_many_examples(capsys: pytest.CaptureFixtur
 def test_bad_power_is_told(capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
     assert main(["power", *arguments]) == 2
     assert said in capsys.readouterr().err
-
-
-def test_its_commands_exist(capsys: pytest.CaptureFixture[str]) -> None:
-    for name in set(re.findall(r"^robustbench-nlp (\S+)", PAGE, re.MULTILINE)):
-        assert main([name, "-h"]) == 0
-    assert set(re.findall(r"--formats (\w+)", PAGE)) <= set(FORMATS)
 
 
 def test_every_warning_is_explained() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 from typing import Any
 
 import pytest
+import yaml
 from boards import made, rewrite
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,10 +17,11 @@ from texts import complaint
 
 from robustbench_nlp import grid
 from robustbench_nlp.cli import main
+from robustbench_nlp.data import Example
 from robustbench_nlp.ensembles import Ensemble, EnsembleMember
 from robustbench_nlp.leaderboard.entry import entries, read_entry
 from robustbench_nlp.leaderboard.submission import submit
-from robustbench_nlp.leaderboard.texts import applied, edits, lines_of, uncompressed, verdicts
+from robustbench_nlp.leaderboard.texts import applied, edits, lines_of, packed, uncompressed, unpacked, verdicts
 from robustbench_nlp.recorded import recorded_cells
 
 pytestmark = pytest.mark.usefixtures("there")
@@ -71,6 +74,34 @@ def test_edits_make_the_text_again(original: str, text: str) -> None:
         original,
         text,
     )
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_texts_hold_the_records(board_run: Path, whole: bool) -> None:
+    cells = [
+        cell for cell in recorded_cells(board_run) if cell.name[1].startswith("fast-1/") and cell.name[0] == "none"
+    ]
+    examples = {
+        record.example_id: Example(fields={"text": str(record.original)}, label=record.label)
+        for record in cells[0].records.values()
+    }
+    found = unpacked(packed(cells, whole=whole), examples, 0)
+    for cell in cells:
+        again = found[cell.name[1]]
+        assert again.header["spec"] == cell.header["spec"]
+        assert again.records == {
+            identity: replace(record, adversarial_output=None, seconds=0.0) for identity, record in cell.records.items()
+        }
+
+
+def test_an_entrys_benchmark_makes_its_numbers_again(board_run: Path, tmp_path: Path) -> None:
+    (path,) = submit(board_run, to=tmp_path / "one", defense="unicode_normalize")
+    entry = read_entry(path)
+    (tmp_path / "again.yaml").write_text(yaml.safe_dump(dict(entry.benchmark)))
+    assert main(["run", str(tmp_path / "again.yaml"), "--output", str(tmp_path / "run"), "--quiet"]) == 0
+    (again,) = submit(tmp_path / "run", to=tmp_path / "two")
+    assert read_entry(again).measured == entry.measured
+    assert read_entry(again).texts == entry.texts
 
 
 def test_a_full_run_and_a_cascade_may_stand_in_one_ranking(board_run: Path, tmp_path: Path) -> None:

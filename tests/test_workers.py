@@ -17,6 +17,7 @@ from robustbench_nlp.errors import UsageError
 from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.grid import Benchmark, Member
 from robustbench_nlp.plugins import create
+from robustbench_nlp.ray_workers import RayCrew
 from robustbench_nlp.records import Record
 from robustbench_nlp.workers import Crew, Opening, share_of
 
@@ -80,7 +81,7 @@ def crew(victim: str, *, stall: float = 600.0) -> Crew:
     return Crew(Opening(benchmark=benchmark, dataset=from_pairs(PAIRS), attacks=benchmark.attacks), 2, stall=stall)
 
 
-def attacked(by: Crew) -> dict[str, Record]:
+def attacked(by: Crew | RayCrew) -> dict[str, Record]:
     examples = by.opening.dataset.examples  # type: ignore[union-attr]
     with by:
         return {
@@ -97,6 +98,15 @@ def test_the_records_are_the_same_whatever_the_split(tmp_path: Path) -> None:
         lines = path.read_bytes().splitlines(keepends=True)
         path.write_bytes(b"".join(lines[:12]) + lines[12][:20])  # as if it was killed there
     assert findings(go(tmp_path, "mixed", workers=2)) == findings(alone)
+
+
+def test_actors_of_ray_make_the_same_records(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="no Ray for this Python")
+    by = RayCrew(crew("dies_once").opening, 2)
+    assert attacked(by) == attacked(crew("predict"))
+    assert by.restarts == 1
+    with pytest.raises(UsageError, match="no_such"):
+        attacked(RayCrew(crew("no_such").opening, 1))
 
 
 @pytest.mark.parametrize(("victim", "stall"), [("dies_once", 600.0), ("hangs_once", 5.0)])

@@ -55,7 +55,7 @@ __all__ = ["command"]
 @click.option(
     "--dtype",
     metavar="DTYPE",
-    help="Precision of the search, helper models included: float32 (default), bfloat16 or float16; float32 credits.",
+    help="Precision of the search, helper models included: float32 (default), bfloat16, float16, or auto: what a short measurement finds fastest; float32 credits.",
 )
 @click.option("--device", metavar="DEVICE", help="auto (default), cpu, cuda, …")
 @click.option(
@@ -80,6 +80,9 @@ __all__ = ["command"]
 @click.option("--output", metavar="DIR", help="Run folder. Default: one in runs/ named after the benchmark.")
 @click.option("--resume/--no-resume", default=None, help="Go on from the folder's records (default), or start anew.")
 @click.option("--workers", type=int, help="Processes that share the examples of each cell. Default: 1.")
+@click.option(
+    "--backend", metavar="NAME", help="What the workers are: processes (the default), or ray: actors of a cluster."
+)
 @click.option(
     "--shard",
     metavar="I/N",

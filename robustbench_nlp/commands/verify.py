@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,15 @@ SHOWN = 50
 @click.option(
     "--sample", type=click.IntRange(min=1), help="Check the first N attempted examples of each cell. Default: all."
 )
+@click.option(
+    "--texts",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Also write an entry's texts to read, originals beside them, as JSON lines.",
+)
 @click.option("--trust", is_flag=True, help="Let the run or entry name a victim that runs code or talks to a server.")
 @click.option("--device", metavar="DEVICE", default="auto", show_default=True, help="auto, cpu, cuda, …")
-def command(places: Sequence[Path], **settings: Any) -> int:
+def command(places: Sequence[Path], texts: Path | None, **settings: Any) -> int:
     """Check runs and leaderboard entries: texts, threats, outcomes, values.
 
     Predicts every recorded text again, holds it against the threat from the original text, and computes the table, or the entry's values, again
@@ -35,6 +42,8 @@ def command(places: Sequence[Path], **settings: Any) -> int:
     """
     codes = []
     places = [found for place in places for found in _within(place)]
+    if texts is not None:
+        _read_out(places, texts, settings["dataset"])
     for place in places:
         try:
             codes.append(_one(place, settings))
@@ -51,6 +60,16 @@ def _within(place: Path) -> list[Path]:
     return entries or [place]
 
 
+def _read_out(places: Sequence[Path], to: Path, dataset: str | None) -> None:
+    """Write one entry's texts."""
+    from robustbench_nlp.leaderboard.checking import read_out
+    from robustbench_nlp.records import write_whole
+
+    if len(places) != 1 or places[0].is_dir():
+        raise UsageError("--texts is for one entry; name its JSON file alone")
+    write_whole(to, "".join(json.dumps(line) + "\n" for line in read_out(places[0], dataset)))
+
+
 def _one(place: Path, settings: dict[str, Any]) -> int:
     """Print what differs; the exit code."""
     from robustbench_nlp import progress
@@ -64,5 +83,7 @@ def _one(place: Path, settings: dict[str, Any]) -> int:
     if len(result.differences) > SHOWN:
         say(f"… and {len(result.differences) - SHOWN} more")
     checked = f"{result.cells} cells, {result.texts} examples predicted again"
-    say(f"{place}: {checked}; {'it holds' if result.holds else f'{len(result.differences)} differences'}")
+    found = len(result.differences)
+    told = f"{found} difference{'s' * (found > 1)}" if found else "it holds"
+    say(f"{place}: {checked}; {told}")
     return 0 if result.holds else INCOMPLETE

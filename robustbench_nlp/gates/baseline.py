@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from robustbench_nlp.errors import UsageError, apart
-from robustbench_nlp.recorded import Cell, recorded_cells
+from robustbench_nlp.recorded import Cell
 from robustbench_nlp.records import Record, file_name, write_whole
 from robustbench_nlp.report.table import WORST_CASE
 
@@ -55,9 +55,9 @@ def baseline_file(folder: Path, test: str, check: int) -> Path:
     return folder.joinpath(*parts, file_name(name.replace("::", ".")) + (f"--{check}" if check > 1 else "") + ".json")
 
 
-def measured(folder: Path) -> Baseline:
-    """What a run folder's records say, as a baseline."""
-    cells = [cell for cell in recorded_cells(folder) if cell.measures]
+def measured(recorded: Sequence[Cell]) -> Baseline:
+    """What the cells of a run say, as a baseline."""
+    cells = [cell for cell in recorded if cell.measures]
     shared = _shared(cells[0].header) if cells else {}
     return Baseline(shared, {f"{cell.name[0]} × {cell.name[1]}": _cell(cell) for cell in cells})
 
@@ -125,9 +125,10 @@ def save(path: Path, test: str, baseline: Baseline) -> bool:
     return True
 
 
-def differences(old: Baseline, new: Baseline) -> list[str]:
-    """What forbids to compare, a phrase each. Fewer examples of the same dataset may be compared with a baseline of more."""
-    fewer = old.settings.get("dataset") == new.settings.get("dataset") and new.examples() < old.examples()
+def differences(old: Baseline, new: Baseline, *, exact: bool = False) -> list[str]:
+    """What forbids to compare, a phrase each. Fewer examples of the same dataset may be compared with a baseline of more, unless
+    they are to stand in one file (`exact`)."""
+    fewer = not exact and old.settings.get("dataset") == new.settings.get("dataset") and new.examples() < old.examples()
     found = _apart("", old.settings, new.settings, EXAMPLES if fewer else ())
     added = [name for name in new.cells if name not in old.cells]
     for name, cell in old.cells.items():

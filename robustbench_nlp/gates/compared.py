@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from robustbench_nlp.gates.baseline import (
 from robustbench_nlp.gates.flips import flips
 from robustbench_nlp.gates.options import GateOptions
 from robustbench_nlp.gates.verdict import Outcome, Verdict, judged
-from robustbench_nlp.recorded import recorded_cells
+from robustbench_nlp.recorded import Cell
 
 __all__ = ["Comparison", "compared", "foreseen"]
 
@@ -31,10 +31,10 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Comparison:
-    """The verdicts by (cell, field), the run that they are about, and what was `written` ('' for nothing)."""
+    """The verdicts by (cell, field), the cells that they are about, and what was `written` ('' for nothing)."""
 
     verdicts: Mapping[tuple[str, str], Verdict]
-    folder: Path
+    cells: Sequence[Cell]
     written: str = ""
 
     @property
@@ -58,7 +58,7 @@ class Comparison:
     def explained(self, outcome: Outcome) -> list[str]:
         """These lines, and the texts that were right in the baseline and are wrong now, of the first cell."""
         cell, verdict = next((cell, v) for (cell, _), v in self.verdicts.items() if v.outcome == outcome)
-        held = next(c for c in recorded_cells(self.folder) if " × ".join(c.name) == cell)
+        held = next(c for c in self.cells if " × ".join(c.name) == cell)
         word = "worse than the baseline" if outcome == "fail" else "inconclusive, which --robust-strict fails"
         lines = [f"{word}: {line}" for line in self.told(outcome)]
         return lines + flips(
@@ -89,26 +89,28 @@ def foreseen(options: GateOptions, test: str, check: int) -> Callable[[Mapping[s
     return None if old is None else lambda header: _refuse(path, differences_before(old, header))
 
 
-def compared(folder: Path, tolerances: Mapping[str, float], options: GateOptions, test: str, check: int) -> Comparison:
-    """Compare a run with its baseline, or write that, as the options say.
+def compared(
+    cells: Sequence[Cell], tolerances: Mapping[str, float], options: GateOptions, test: str, check: int
+) -> Comparison:
+    """Compare a run's cells with their baseline, or write that, as the options say.
 
     Raises `UsageError` where there is none, or one of other settings.
     """
-    now = measured(folder)
+    now = measured(cells)
     path = baseline_file(options.baseline or Path(), test, check)
     if options.update == "all":
-        return Comparison({}, folder, "written" if save(path, test, now) else "unchanged")
+        return Comparison({}, cells, "written" if save(path, test, now) else "unchanged")
     old = load(path)
-    if old is not None:
-        _refuse(path, differences(old, now))
     missing = [name for name in now.cells if old is None or name not in old.cells]
+    if old is not None:
+        _refuse(path, differences(old, now, exact=bool(missing)))
     if missing and options.update != "new":
         raise UsageError(f"the baseline {_near(path)} has no {missing[0]}; write it with --robust-update-new-only")
-    verdicts = _verdicts(old, now, tolerances) if old else {}
-    if missing:
-        kept = old.cells if old else {}
-        save(path, test, Baseline(now.settings, now.cells | kept))
-    return Comparison(verdicts, folder, "written" if missing else "")
+    found = Comparison(_verdicts(old, now, tolerances) if old else {}, cells)
+    if not missing or found.outcome == "fail":
+        return found
+    save(path, test, Baseline(now.settings, now.cells | (old.cells if old else {})))
+    return replace(found, written="written")
 
 
 def _verdicts(old: Baseline, now: Baseline, tolerances: Mapping[str, float]) -> dict[tuple[str, str], Verdict]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import signature
 from pathlib import Path
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from robustbench_nlp.api import Run
     from robustbench_nlp.gates.bounds import Bounds
     from robustbench_nlp.gates.compared import Comparison
+    from robustbench_nlp.recorded import Cell
 
 __all__ = ["Gate", "InconclusiveGate"]
 
@@ -60,7 +61,7 @@ class Gate:
                 pytest.skip(reason)
             run = self._run(victim, asked)
             problems, comparison = self._found(run, asked)
-        except UsageError as problem:
+        except (UsageError, pytest.fail.Exception) as problem:  # the latter: the fixture `victim` has none
             self._tell("fail", [str(problem)])
             raise pytest.fail.Exception(str(problem), pytrace=False) from None
         self._judge(problems, comparison)
@@ -78,6 +79,7 @@ class Gate:
                 raise unknown("keyword of the robustness gate", name, known)
         attack = overrides.get("attack") or self.attack or settings.get("attack")
         settings.pop("attack", None)
+        attack = attack if isinstance(attack, Iterable) or not attack else [attack]
         marked = settings.pop("data", None)
         tolerances = self._tolerances(settings)
         bounds = taken_bounds(settings)
@@ -151,7 +153,7 @@ class Gate:
             return problems + _flipped(run, worst["defense"], worst["attack"]), None
         if not asked.tolerances or self.options.baseline is None:
             return [], None
-        return [], compared(run.folder, asked.tolerances, self.options, self.test, self.checks)
+        return [], compared(_cells(run, asked), asked.tolerances, self.options, self.test, self.checks)
 
     def _judge(self, problems: Sequence[str], comparison: Comparison | None) -> None:
         __tracebackhide__ = True
@@ -180,6 +182,15 @@ class _Asked(NamedTuple):
     bounds: Bounds
     tolerances: Mapping[str, float]
     settings: dict[str, Any]
+
+
+def _cells(run: Run, asked: _Asked) -> list[Cell]:
+    """What is on record; attacks that are objects are not to be made again from the run's settings."""
+    from robustbench_nlp.grid import grid_of
+    from robustbench_nlp.recorded import recorded_cells
+
+    attacks = [asked.attack] if isinstance(asked.attack, str) else list(asked.attack)
+    return recorded_cells(run.folder, grid_of(attacks, cascade=asked.settings.get("cascade", False)))
 
 
 def _flipped(run: Run, defense: str, attack: str) -> list[str]:

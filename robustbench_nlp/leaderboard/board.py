@@ -35,12 +35,19 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Line:
-    """An entry with its place; `better` names the entries that are significantly better."""
+    """An entry with its place; `better` names the entries that are significantly better, and `tied` says that it can't be told from
+    a best that is another."""
 
     entry: Entry
     path: Path
     rank: int
     better: tuple[str, ...]
+    tied: bool = False
+
+    @property
+    def mark(self) -> str:
+        """≈ behind what can't be told from the best, as in all tables."""
+        return " ≈" if self.tied else ""
 
     @property
     def claim_holds(self) -> bool | None:
@@ -95,11 +102,18 @@ def rankings(folder: Path) -> list[Ranking]:
 
 
 def _ranked(found: Mapping[Path, Entry]) -> Ranking:
-    sides = {str(path): _sides(path, entry) for path, entry in found.items()}
+    placed = standings({str(path): _sides(path, entry) for path, entry in found.items()})
     names = {str(path): f"{entry.victim['name']}, {entry.defense['name']}" for path, entry in found.items()}
+    most = max(standing.right for standing in placed)
     lines = [
-        Line(found[Path(s.name)], Path(s.name), s.rank, tuple(names[other] for other in s.better))
-        for s in standings(sides)
+        Line(
+            found[Path(standing.name)],
+            Path(standing.name),
+            standing.rank,
+            tuple(names[other] for other in standing.better),
+            standing.tied and standing.right < most,
+        )
+        for standing in placed
     ]
     return Ranking(
         sorted(lines, key=lambda line: (line.rank, -line.entry.measured["robust_accuracy"], line.entry.name))

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from robustbench_nlp.api import Pairs, opened
-from robustbench_nlp.data import Dataset
+from robustbench_nlp.data import Dataset, load_dataset
 from robustbench_nlp.detection import Detecting
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.grid import Benchmark
+from robustbench_nlp.grid import DRAWS, Benchmark, Member
 from robustbench_nlp.leaderboard.entry import Entry, read_entry
-from robustbench_nlp.leaderboard.summary import ensemble_digest, summarised
+from robustbench_nlp.leaderboard.summary import described, ensemble_digest, summarised
 from robustbench_nlp.leaderboard.texts import digest, uncompressed, unpacked
 from robustbench_nlp.recorded import Cell
 from robustbench_nlp.records import CellRecords, Record
@@ -25,7 +25,7 @@ from robustbench_nlp.runner import Runner
 from robustbench_nlp.verification import Check, Verification, same
 from robustbench_nlp.victim import Victim, refuse_code
 
-__all__ = ["verify_entry"]
+__all__ = ["read_out", "verify_entry"]
 
 SEARCHED_WITH = ("similarity", "helper models")
 """Settings of the search that no text tells, unless a threat limits the similarity."""
@@ -50,7 +50,7 @@ def verify_entry(
     if victim is None and not trust:
         refuse_code(entry.victim["selector"], place)
     runner = _opened(entry, place.parent, victim, dataset, device)
-    differences = list(_ensemble(entry))
+    differences = list(_ensemble(entry, runner.grid.members))
     try:
         content = uncompressed(place.with_name(entry.texts["file"]))
         found = unpacked(content, {example.id: example for example in runner.examples}, runner.benchmark.seed)
@@ -63,12 +63,35 @@ def verify_entry(
     differences += check.differences()
     differences += _identity(entry, found)
     differences += _values(entry, runner, found)
-    detects = isinstance(check.victims.get(entry.defense["selector"]), Detecting)
+    defended = check.victims[entry.defense["selector"]]
+    if victim is dataset is None:
+        differences += _origin(
+            entry, runner, runner.header(defended, entry.defense["selector"], runner.grid.members[0])
+        )
+    if defended.random and runner.benchmark.draws < DRAWS:
+        differences.append(f"draws are {runner.benchmark.draws}; a random victim is judged by at least {DRAWS} here")
+    detects = isinstance(defended, Detecting)
     if detects != ("detector" in entry.flags):
         differences.append(
             f"flags say that the defense {'detects nothing' if detects else 'detects'}, and it does{'' if detects else ' not'}"
         )
     return Verification(place, check.cells, check.texts, tuple(differences))
+
+
+def read_out(path: str | Path, dataset: str | None = None) -> Iterator[dict[str, Any]]:
+    """An entry's texts to read: member, id, label, outcome, winner, original and adversarial text of each record; no victim is needed.
+
+    Raises `UsageError` for a file that is no entry, and where its texts or its data set can't be had.
+    """
+    place = Path(path)
+    entry = read_entry(place)
+    data = load_dataset(dataset or entry.dataset["selector"], entry.dataset["split"])
+    examples = {example.id: example for example in data.examples}
+    found = unpacked(uncompressed(place.with_name(entry.texts["file"])), examples, entry.benchmark["seed"])
+    shown = ("label", "outcome", "winner", "original", "adversarial")
+    for member, cell in found.items():
+        for identity, record in cell.records.items():
+            yield {"member": member, "id": identity} | {name: getattr(record, name) for name in shown}
 
 
 def _opened(entry: Entry, folder: Path, victim: Any, dataset: Any, device: str) -> Runner:
@@ -95,9 +118,12 @@ def _source(entry: Entry, found: Mapping[str, Cell]) -> Callable[[str, Any], Cel
     return source
 
 
-def _ensemble(entry: Entry) -> Iterator[str]:
+def _ensemble(entry: Entry, members: Sequence[Member]) -> Iterator[str]:
     here = ensemble_digest(entry.ensemble["name"])
-    if here != entry.ensemble["sha256"]:
+    if here == entry.ensemble["sha256"]:
+        known = described(entry.ensemble["name"], members)
+        yield from _unequal("ensemble", entry.ensemble, known, "the published file gives")
+    else:
         yield f"ensemble {entry.ensemble['name']} has the sha256 {here[:16]}… here and {entry.ensemble['sha256'][:16]}… in the entry"
 
 
@@ -114,6 +140,14 @@ def _identity(entry: Entry, found: Mapping[str, Cell]) -> Iterator[str]:
         for name, (ours, theirs) in told.items():
             if ours != theirs:
                 yield f"{name} is {ours}, the texts of {member} say {theirs}"
+
+
+def _origin(entry: Entry, runner: Runner, header: Mapping[str, Any]) -> Iterator[str]:
+    """What the entry says of its data set's version, licence and peculiarities is what is known of it here."""
+    known = {name: getattr(runner.dataset, name) for name in ("version", "licence")} | {"note": header["note"]}
+    for name, here in known.items():
+        if (told := entry.dataset.get(name)) != here:
+            yield f"dataset.{name} is {told or 'empty'}, and here {here or 'empty'}"
 
 
 def _values(entry: Entry, runner: Runner, found: Mapping[str, Cell]) -> Iterator[str]:
@@ -136,20 +170,21 @@ def _values(entry: Entry, runner: Runner, found: Mapping[str, Cell]) -> Iterator
     ours, theirs = (sorted({line.partition(":")[0] for line in lines}) for lines in (entry.warnings, made["warnings"]))
     if [name for name in ours if name != "nondeterministic_victim"] != theirs:
         yield f"warnings are {', '.join(ours) or 'none'}, the texts give {', '.join(theirs) or 'none'}"
-    for flag in ("small", "unreliable"):
-        if (flag in entry.flags) != (flag in made["flags"] or (flag == "unreliable" and bool(entry.warnings))):
-            yield f"flags are {', '.join(entry.flags) or 'none'}, the texts give {', '.join(made['flags']) or 'none'}"
+    wanted = [*made["flags"], *(["unreliable"] if entry.warnings and not made["warnings"] else [])]
+    if {*entry.flags} & {"small", "unreliable"} != {*wanted}:
+        source = "texts" if wanted == made["flags"] else "texts and the warnings"
+        yield f"flags are {', '.join(entry.flags) or 'none'}, the {source} give {', '.join(wanted) or 'none'}"
 
 
-def _unequal(where: str, told: Any, made: Any) -> Iterator[str]:
+def _unequal(where: str, told: Any, made: Any, source: str = "the texts give") -> Iterator[str]:
     """A line for each leaf that differs, by its place in the JSON."""
     if isinstance(told, Mapping) and isinstance(made, Mapping):
         for name in dict.fromkeys([*made, *told]):
-            yield from _unequal(f"{where}.{name}", told.get(name), made.get(name))
+            yield from _unequal(f"{where}.{name}", told.get(name), made.get(name), source)
     elif isinstance(made, Sequence) and not isinstance(made, str) and isinstance(told, Sequence):
         for number, (one, other) in enumerate(zip(told, made, strict=False)):
-            yield from _unequal(f"{where}[{number}]", one, other)
+            yield from _unequal(f"{where}[{number}]", one, other, source)
         if len(told) != len(made):
-            yield f"{where} has {len(told)} parts, the texts give {len(made)}"
+            yield f"{where} has {len(told)} parts, {source} {len(made)}"
     elif isinstance(told, Mapping | list) or not same(told, made):
-        yield f"{where} is {told}, the texts give {made}"
+        yield f"{where} is {told}, {source} {made}"

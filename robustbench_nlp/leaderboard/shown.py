@@ -9,17 +9,19 @@ from typing import Any
 from robustbench_nlp.leaderboard.board import FLAGS, Line, Ranking
 from robustbench_nlp.report.shown import escaped, percent
 
-__all__ = ["NOTES", "costs_of", "interval", "markdown", "number"]
+__all__ = ["NOTES", "OPTIONAL", "costs_of", "interval", "markdown", "number"]
 
 NOTES = (
     "Robust: right on the clean text and under every attack of the ensemble; intervals are 95 % Wilson.",
     "Rank: 1 + the number of entries that are right on significantly more of the same examples (McNemar's exact test, Holm over all "
-    "pairs of the ranking, 5 %); entries behind equally many share a rank.",
+    "pairs of the ranking, 5 %); entries behind equally many share a rank; ≈: can't be told from the best.",
     "A constant answer always says the most frequent class: it is perfectly robust and useless.",
     "Costs beside the undefended victim: training time, texts that its models read for a prediction, time of a prediction.",
     "Claimed: the authors' own robust accuracy; ≠: outside the measured interval.",
 )
 """What a reader needs to know, a sentence or two each."""
+OPTIONAL = ("claimed %", "flags", "links")
+"""Columns that are left out where no entry of a ranking has anything to say there."""
 _HEADS = (
     ("rank", "--:"),
     ("victim", ":--"),
@@ -55,8 +57,9 @@ def _table(ranking: Ranking, folder: Path) -> list[str]:
     rows = [_cells(line, folder) for line in ranking.lines]
     floor = f"{percent(ranking.floor)}"
     rows.insert(ranking.below, ["–", "*a constant answer*", "", floor, floor, "", "", "", "", ""])
+    kept = [i for i, (name, _) in enumerate(_HEADS) if name not in OPTIONAL or any(row[i] for row in rows)]
     heads, marks = zip(*_HEADS, strict=True)
-    return [f"| {' | '.join(cells)} |" for cells in (heads, marks, *rows)]
+    return [f"| {' | '.join(cells[i] for i in kept)} |" for cells in (heads, marks, *rows)]
 
 
 def _cells(line: Line, folder: Path) -> list[str]:
@@ -68,7 +71,7 @@ def _cells(line: Line, folder: Path) -> list[str]:
         str(line.rank),
         escaped(entry.victim["name"]),
         f"[{escaped(entry.defense['name'])}]({line.path.relative_to(folder).as_posix()})",
-        f"{percent(told['robust_accuracy'])} {interval(told, 'robust')}",
+        f"{percent(told['robust_accuracy'])} {interval(told, 'robust')}{line.mark}",
         percent(told["clean_accuracy"]),
         claimed,
         *costs_of(entry.costs),
@@ -85,8 +88,9 @@ def costs_of(costs: Mapping[str, Any]) -> tuple[str, str, str]:
     """Training, texts and time of a prediction, as they are read."""
     texts = number(costs.get("forwards_per_prediction"), 0)
     drawn = costs.get("draws") or 1
+    trained = costs.get("train_ratio")
     return (
-        number(costs.get("train_ratio"), 1, " ×"),
+        "none" if trained == 0 else number(trained, 1, " ×"),
         texts if drawn == 1 else f"{texts}, {drawn:.0f} draws",
         number(costs.get("latency_ratio"), 1, " ×"),
     )

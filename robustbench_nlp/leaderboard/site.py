@@ -10,7 +10,7 @@ from typing import Any
 
 from robustbench_nlp.leaderboard.board import FLAGS, Line, Ranking
 from robustbench_nlp.leaderboard.details import anchor, article, flags, tags
-from robustbench_nlp.leaderboard.shown import NOTES, costs_of, interval, number
+from robustbench_nlp.leaderboard.shown import NOTES, OPTIONAL, costs_of, interval, number
 from robustbench_nlp.report.page import Column, Row, Value, escaped, page, section, table
 from robustbench_nlp.report.shown import percent
 
@@ -31,8 +31,6 @@ COLUMNS = (
     Column("flags"),
     Column("links"),
 )
-OPTIONAL = ("claimed %", "flags", "links")
-"""Columns that are left out where no entry of a ranking has anything to say there."""
 FILTERS = {
     "task": "task",
     "ensemble": "ensemble",
@@ -111,7 +109,7 @@ def _row(ranking: Ranking, line: Line) -> Row:
             Value(str(line.rank), line.rank, f"{line.rank}{name}"),
             Value(entry.victim["name"]),
             Value("", None, f'<a href="#{anchor(entry)}">{escaped(entry.defense["name"])}</a>'),
-            Value(f"{percent(told['robust_accuracy'])} {interval(told, 'robust')}", told["robust_accuracy"]),
+            Value(f"{percent(told['robust_accuracy'])} {interval(told, 'robust')}{line.mark}", told["robust_accuracy"]),
             Value("", told["robust_accuracy"], _drawn(told)),
             Value(percent(told["clean_accuracy"]), told["clean_accuracy"]),
             Value(claimed, claim),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,14 +11,14 @@ import pandas as pd
 from robustbench_nlp.defense import shown
 from robustbench_nlp.ensembles import ensemble_names
 from robustbench_nlp.errors import UsageError, unknown
-from robustbench_nlp.grid import DRAWS, Benchmark, Grid, Member, grid_of
+from robustbench_nlp.grid import DRAWS, Grid, Member, grid_of
 from robustbench_nlp.leaderboard.entry import CLAIMS, Entry, entry_name, read_entry
 from robustbench_nlp.leaderboard.summary import changed, described, summarised
 from robustbench_nlp.leaderboard.texts import compressed, digest, packed
 from robustbench_nlp.recorded import Cell, recorded_cells
 from robustbench_nlp.records import write_whole
 from robustbench_nlp.report.table import WORST_CASE
-from robustbench_nlp.settings_file import plain_yaml
+from robustbench_nlp.run_files import benchmark_of, manifest_of, table_of
 
 __all__ = ["BOARD", "submit"]
 
@@ -91,19 +90,17 @@ class _Made:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.cells = {cell.name: cell for cell in recorded_cells(folder)}
-        text = (folder / "run.yaml").read_text("utf-8")
-        self.benchmark = Benchmark.of(plain_yaml(text, f"{folder / 'run.yaml'}"))
-        if text.startswith("# Not complete"):
+        self.benchmark, lacks = benchmark_of(folder)
+        if lacks:
             raise UsageError(
-                f"{folder} was made {text.partition(chr(10))[0][len('# Not complete ') :]}, which nobody else has; run it with "
-                "selectors such as python:MODULE:CALLABLE"
+                f"{folder} was made {lacks}, which nobody else has; run it with selectors such as python:MODULE:CALLABLE"
             )
         if self.benchmark.dtype != "float32":
             raise UsageError(f"{folder} searched in {self.benchmark.dtype}; the leaderboard's searches are in float32")
         try:
-            self.manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+            self.manifest = manifest_of(folder)
             self.warnings: list[str] = self.manifest["warnings"]
-            self.table = pd.read_csv(folder / "table.csv")
+            self.table = table_of(folder)
         except (OSError, KeyError) as problem:
             raise UsageError(f"{folder} is not finished; the same run command goes on where it stopped") from problem
         self.grid: Grid = grid_of(self.benchmark.attacks, cascade=self.benchmark.cascade)

@@ -129,6 +129,8 @@ def unpacked(content: bytes, examples: Mapping[str, Example], seed: int) -> dict
             record = _record(told, examples, seed)
         except (KeyError, TypeError, ValueError, IndexError) as problem:
             raise UsageError(f"the texts of {member}, example {told.get('id')}: {problem}") from problem
+        if record.example_id in records[member]:
+            raise UsageError(f"the texts of {member} have example {record.example_id} twice")
         records[member][record.example_id] = record
     return {member: Cell(headers[member], records[member]) for member in headers}
 

@@ -65,6 +65,11 @@ class EvidenceCell:
         return {r.example_id: r.outcome == "success" for r in self.records if r.outcome in ("success", "failed")}
 
     @property
+    def settled(self) -> set[str]:
+        """Examples that an earlier member of a cascade broke, so that nobody knows what this attack would have done."""
+        return {record.example_id for record in self.records if record.outcome == "settled"}
+
+    @property
     def right(self) -> int:
         """How many examples are right under the attack."""
         return sum(record.outcome == "failed" for record in self.records)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from robustbench_nlp.report.shown import markdown
 from robustbench_nlp.report.table import row, table
 from robustbench_nlp.report.valid import valid_markdown
 from robustbench_nlp.report.web import web
+from robustbench_nlp.run_files import manifest_of, table_of
 from robustbench_nlp.validity import rechecked
 
 __all__ = ["DEFAULTS", "FORMATS", "tabled", "written"]
@@ -119,17 +119,16 @@ def tabled(folder: Path) -> tuple[pd.DataFrame, list[Cell]]:
     frame = table([row(cell.header, list(cell.records.values())) for cell in cells])
     frame = _completed(frame, folder)
     if (folder / "manifest.json").exists():
-        frame.attrs["flags"] = json.loads((folder / "manifest.json").read_text("utf-8")).get("warnings", [])
+        frame.attrs["flags"] = manifest_of(folder).get("warnings", [])
     frame.attrs |= ties(cells) | {"versions": _versions(cells)}
     return frame, cells
 
 
 def _completed(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """The frame with the further columns of the table that the run wrote, row by row."""
-    path = folder / "table.csv"
-    if not path.exists():
+    if not (folder / "table.csv").exists():
         return frame
-    old = pd.read_csv(path)
+    old = table_of(folder)
     further = [name for name in old.columns if name not in frame.columns]
     keys = ["defense", "attack"]
     merged = frame.merge(old[[*keys, *further]].drop_duplicates(keys), on=keys, how="left") if further else frame

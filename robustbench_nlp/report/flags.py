@@ -29,6 +29,8 @@ FEWEST, DISTINCT_SHARE = 20, 0.5
 """From so many unsaturated outputs on, real numbers of five decimals hardly ever repeat."""
 ALPHA = 0.05
 UNLIMITED_SUCCESS = 0.9
+REJECTED_SHARE = 0.01
+"""Of the successes that searches claim."""
 
 
 class Flag(NamedTuple):
@@ -43,15 +45,16 @@ def flags(run: Evidenced, victim: Victim | None = None) -> list[Flag]:
     it answers alike twice.
 
     Names: `clean_at_floor`, `robust_by_collapse`, `nondeterministic_victim`, `saturated_scores`, `quantised_scores`, `random_beats_search`,
-    `transfer_beats_direct`, `unlimited_attack_fails`, `gradient_weaker_than_score`, `no_attack`. Comparisons of attacks are within
-    one defense and one unit of change, paired by example, significant at 0.05 by McNemar's exact test.
+    `transfer_beats_direct`, `unlimited_attack_fails`, `gradient_weaker_than_score`, `no_attack`, `rejected_claims`. Comparisons of attacks are within
+    one defense and one unit of change, paired by example, significant at 0.05 by McNemar's exact test; what an earlier member of
+    a cascade broke counts against the warning.
     """
     cells = evidence_cells(run)
     defenses = [[cell for cell in cells if cell.defense == name] for name in dict.fromkeys(c.defense for c in cells)]
     found = [*_nondeterministic(cells, victim)] if victim is not None else []
     for defended in defenses:
         found += [*_constant(defended), *_collapsed(defended, defenses)]
-        found += [*_unattacked(defended), *_saturated(defended), *_quantised(defended)]
+        found += [*_unattacked(defended), *_rejected(defended), *_saturated(defended), *_quantised(defended)]
         for unit in dict.fromkeys(cell.unit for cell in defended if cell.unit):
             alike = [cell for cell in defended if cell.unit == unit]
             found += [*_random(alike), *_transfer(alike), *_gradient(alike)]
@@ -109,6 +112,19 @@ def _unattacked(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
             "no_attack",
             f"{cells[0].defense}: a budget of 0 or 1 queries is no attack, the clean prediction being query 1; robust accuracy "
             f"under {', '.join(names)} is the clean one.",
+        )
+
+
+def _rejected(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
+    """Texts that a search took for successes, in its own precision and batches, and the referee didn't."""
+    records = [record for cell in cells for record in cell.records]
+    rejected = sum(record.rejected_successes for record in records)
+    claimed = rejected + sum(record.outcome == "success" for record in records)
+    if rejected and rejected >= REJECTED_SHARE * claimed:
+        yield Flag(
+            "rejected_claims",
+            f"{cells[0].defense}: the referee rejected {rejected} of {claimed} successes that searches claimed, in float32 or for "
+            "their threat; none of them counts, but a search that is misled finds less.",
         )
 
 
@@ -174,11 +190,11 @@ def _gradient(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
 def _unlimited(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
     """An attack that may change anything, at any cost, should break nearly everything."""
     for cell in cells:
-        verdicts = cell.verdicts
+        verdicts, settled = cell.verdicts, len(cell.settled)
         if cell.blind or cell.mode == "transfer" or cell.max_queries is not None or _limited(cell) or not verdicts:
             continue
         successes = sum(verdicts.values())
-        if wilson(successes, len(verdicts)).high < UNLIMITED_SUCCESS:
+        if wilson(successes + settled, len(verdicts) + settled).high < UNLIMITED_SUCCESS:
             yield Flag(
                 "unlimited_attack_fails",
                 f"{cell} has no budget and its threat no limits, yet it breaks only {successes} of {len(verdicts)} attempted "
@@ -207,11 +223,19 @@ def _strongest(cells: Sequence[EvidenceCell]) -> EvidenceCell:
 
 
 def _stronger(first: EvidenceCell, second: EvidenceCell) -> str:
-    """The evidence that `first` breaks significantly more of the examples that both attempted; '' without it."""
+    """The evidence that `first` breaks significantly more of the examples that both attempted; '' without it.
+
+    In a cascade the later of two attacks meets only what the earlier one failed on, so that of what both attempted the earlier
+    one has broken nothing. What either didn't meet for this counts as failed by `first` and broken by `second`.
+    """
     ours, theirs = first.verdicts, second.verdicts
-    both = [example for example in ours if example in theirs]
-    a, b = [ours[example] for example in both], [theirs[example] for example in both]
+    a_unmet, b_unmet = first.settled & theirs.keys(), second.settled & ours.keys()
+    both = [example for example in ours if example in theirs] + sorted(a_unmet | b_unmet)
+    a = [example not in a_unmet and ours[example] for example in both]
+    b = [example in b_unmet or theirs[example] for example in both]
     p = mcnemar(a, b)
     if sum(a) <= sum(b) or p >= ALPHA:
         return ""
-    return f"{first} breaks {sum(a)} of {len(both)} examples, {second} only {sum(b)} (McNemar p = {p:.2g})"
+    told = "at most" if b_unmet else "only"
+    least = "at least " if a_unmet else ""
+    return f"{first} breaks {least}{sum(a)} of {len(both)} examples, {second} {told} {sum(b)} (McNemar p = {p:.2g})"

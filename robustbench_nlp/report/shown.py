@@ -204,6 +204,7 @@ def headline(name: str) -> str:
 
 
 def percent(share: float) -> str:
+    """A fraction in [0, 1] as percent with one digit; a dash where it is unknown."""
     return "-" if pd.isna(share) else f"{100 * share:.1f}"
 
 
@@ -247,6 +248,7 @@ def render(frame: pd.DataFrame) -> Table:
 
 
 def markdown(frame: pd.DataFrame) -> str:
+    """A table's frame as Markdown: a row an attack, the caption's lines below."""
     heads, lines = _lines(frame)
     rows = []
     for line in lines:

@@ -115,11 +115,11 @@ def _row(row: Mapping[Hashable, Any], frame: pd.DataFrame, width: int) -> Row:
     known = not pd.isna(row["robust_accuracy"])
     robust = f"{percent(row['robust_accuracy'])} [{percent(row['robust_low'])}–{percent(row['robust_high'])}]"
     robust += " ≈" if row["tied"] else ""
-    name = escaped(headline(attack) + ("\u00a0†" if row.get("known") is True else ""))
+    name = _breakable(headline(attack) + ("\u00a0†" if row.get("known") is True else ""))
     worst = attack.startswith(WORST_CASE)
     ends = (row["robust_low"], row["robust_accuracy"], row["robust_high"], row["clean_accuracy"])
     values = [
-        Value(str(row["defense"])),
+        Value("", markup=_breakable(str(row["defense"]))),
         Value("", markup=f"<em>{name}</em>" if worst else name),
         _number(row["clean_accuracy"], 100),
         Value(

@@ -10,6 +10,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,16 @@ class HFVictim:
         self._overhead = _OVERHEAD.get(self._device.type, _OVERHEAD["cuda"])
         names = model.config.id2label
         self.label_names = tuple(str(names[i]) for i in sorted(names))
+
+    def in_precision(self, dtype: str) -> HFVictim:
+        """The same victim with its searches in another precision; the weights of the float32 model are shared."""
+        import torch
+
+        twin = copy.copy(self)
+        twin.options = replace(self.options, dtype=dtype)
+        twin._fast = self._exact if dtype == "float32" else copy.deepcopy(self._exact).to(getattr(torch, dtype))
+        twin.forward_seconds, twin.forward_count = 0.0, 0
+        return twin
 
     @classmethod
     def from_folder(cls, folder: Path, options: VictimOptions = DEFAULT_OPTIONS, *, name: str) -> HFVictim:
@@ -293,10 +304,15 @@ def _check(name: str, model: Any, tokenizer: Any, missing: Sequence[str]) -> Non
         raise UsageError(f"'{name}' gives several labels at once; a classifier with one label per text is wanted")
 
 
-def files_hash(folder: Path) -> str:
-    """A hex digest of a model folder's weights, configuration and tokenizer files."""
+def files_hash(folder: Path, weights: Sequence[str] = ("*.safetensors",)) -> str:
+    """A hex digest of a model folder's weights (by the patterns of their names), configuration and tokenizer files."""
     names = ("config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt")
-    files = sorted([*folder.glob("*.safetensors"), *(folder / name for name in names if (folder / name).is_file())])
+    files = sorted(
+        [
+            *(file for name in weights for file in folder.glob(name)),
+            *(folder / name for name in names if (folder / name).is_file()),
+        ]
+    )
     digests = {}
     for path in files:
         status = path.stat()
