@@ -303,7 +303,7 @@ def keyword_answers(inputs: list[str]) -> tuple[int, bytes]:
 
 
 def attacked(url: str, folder: Path, settings: str, **more: Any) -> Run:
-    pairs = [(f"a {word} film, number {i}, and {word} again", int(i % 2)) for i in range(24) for word in [WORDS[i % 2]]]
+    pairs = [(f"a {word} film, number {i}, and {word} again", int(i % 2)) for i in range(16) for word in [WORDS[i % 2]]]
     victim = f"http({settings}):{url}"
     return evaluate(victim=victim, dataset=pairs, attacks="deepwordbug", output=folder, similarity="none", **more)
 
@@ -338,7 +338,7 @@ def test_a_run_stops_at_its_budget_and_a_larger_one_goes_on_and_pays_for_nothing
         )
         assert len(stops) >= 2
         assert parts.spending is not None
-        assert cost - 0.25 < parts.spending.cost <= cost  # the 24 texts of the last check may be on file once
+        assert cost - 0.17 < parts.spending.cost <= cost  # the 16 texts of the last check may be on file once
         again = attacked(url, tmp_path / "parts", f"batch=8,price=0.01,budget={cost + 0.5}")
         assert again.spending is not None
         assert again.spending.cost == parts.spending.cost
