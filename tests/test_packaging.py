@@ -142,18 +142,36 @@ def test_importing_the_package_costs_nothing_and_its_names_are_there() -> None:
         _ = robustbench_nlp.evalute
 
 
-def test_constraints_pin_every_requirement_and_name_no_place() -> None:
-    lines = [line for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines() if not line.startswith("#")]
+def pins(file: str) -> dict[str, str]:
+    """Versions by name; every line is a pin and names no place."""
+    lines = [line for line in (ROOT / file).read_text("utf-8").splitlines() if not line.startswith("#")]
     pin = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+")
     assert [line for line in lines if not pin.fullmatch(line)] == []
-    pinned = {_normal(line.partition("==")[0]) for line in lines}
-    project = PROJECT["project"]
-    wanted = [
-        *project["dependencies"],
-        *(line for extra in project["optional-dependencies"].values() for line in extra),
-    ]
-    names = {_normal(re.split(r"[^A-Za-z0-9._-]", line)[0]) for line in wanted}
-    assert names - pinned == {"robustbench-nlp"}
+    return {_normal(line.partition("==")[0]): line.partition("==")[2] for line in lines}
+
+
+def required(*extras: str) -> set[str]:
+    """What the package and its extras need, by name, through the extras that they name."""
+    listed = PROJECT["project"]["optional-dependencies"]
+    lines = [*PROJECT["project"]["dependencies"], *(line for extra in extras for line in listed[extra])]
+    names = {_normal(re.split(r"[^A-Za-z0-9._-]", line)[0]) for line in lines}
+    inner = [re.fullmatch(r"robustbench-nlp\[(.+)\]", line) for line in lines]
+    more = [extra for match in inner if match for extra in match[1].split(",")]
+    return (names | required(*more) if more else names) - {"robustbench-nlp"}
+
+
+def test_constraints_pin_every_requirement_and_name_no_place() -> None:
+    assert required(*PROJECT["project"]["optional-dependencies"]) - pins("constraints.txt").keys() == set()
+
+
+def test_a_second_environment_has_transformers_5_and_therefore_no_textattack() -> None:
+    second = pins("constraints-tf5.txt")
+    assert required("test-tf5") - second.keys() == set()
+    assert second["transformers"].startswith("5.")
+    assert "textattack" not in second
+    first = pins("constraints.txt")
+    assert second["torch"] == first["torch"]
+    assert first["transformers"].startswith("4.")
 
 
 def _normal(name: str) -> str:
