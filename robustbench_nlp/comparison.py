@@ -23,7 +23,7 @@ MAY_DIFFER = ("victim", "defense")
 @dataclass(frozen=True)
 class Pair:
     """Two cells on the same examples. `difference` is the 95 % interval of the second's robust accuracy less the first's, `p`
-    McNemar's exact p-value, `adjusted` the same by Holm over all pairs of the comparison; `rates` is the second's attack success
+    McNemar's exact p-value, `adjusted` the same by Holm over all tests of the comparison; `rates` is the second's attack success
     rate less the first's by the bootstrap, `rates_adjusted` its p by Holm over the pairs that have one, NaN for others."""
 
     first: Cell
@@ -93,14 +93,43 @@ def _pairs(cells: list[tuple[Cell, Cell]]) -> list[Pair]:
     for first, second in cells:
         one, two = first.right(), second.right()
         sides.append(([one[i] for i in one], [two[i] for i in one]))
+    test_of = [_test(i, cells) for i in range(len(cells))]
+    tests = list(dict.fromkeys(test_of))
     chances = [mcnemar(one, two) for one, two in sides]
-    rates = [success_rate_difference(second.records, first.records) for first, second in cells]
+    corrected = dict(zip(tests, holm([chances[i] for i in tests]), strict=True))
+    rates = [_success_rates(first, second) for first, second in cells]
     known = [rate.p for rate in rates if not isnan(rate.p)]
     adjusted = iter(holm(known))
     return [
-        Pair(*both, paired_difference(two, one), p, corrected, rate, nan if isnan(rate.p) else next(adjusted))
-        for both, (one, two), p, corrected, rate in zip(cells, sides, chances, holm(chances), rates, strict=True)
+        Pair(
+            *both,
+            paired_difference(two, one),
+            chances[i],
+            corrected[test_of[i]],
+            rates[i],
+            nan if isnan(rates[i].p) else next(adjusted),
+        )
+        for i, (both, (one, two)) in enumerate(zip(cells, sides, strict=True))
     ]
+
+
+def _success_rates(first: Cell, second: Cell) -> Resampled:
+    """The second's attack success rate less the first's; NaN for a cascade's later members, which met other examples on either side."""
+    if first.header["spec"].get("members before") and not first.members:
+        return Resampled(nan, Interval(nan, nan), nan)
+    return success_rate_difference(second.records, first.records)
+
+
+def _test(i: int, cells: list[tuple[Cell, Cell]]) -> int:
+    """The pair whose test this pair's is: its own, but of a cascade's last member, which leaves what the worst case does, that one's;
+    so that one test counts once."""
+    own = [cell.right() for cell in cells[i]]
+    for j, pair in enumerate(cells):
+        worst = pair[0]
+        last = worst.members[-1].name if worst.members and worst.header["mode"] == "cascade" else None
+        if last == cells[i][0].name and own == [cell.right() for cell in pair]:
+            return j
+    return i
 
 
 def _parsed(selector: str) -> tuple[Path, str | None]:

@@ -24,8 +24,10 @@ __all__ = ["LONGEST_PAUSE", "Manners", "Poster"]
 
 MOST_BYTES = 16 * 2**20
 """The largest answer that is read: far more than 64 inputs' probabilities."""
-LONGEST_PAUSE = 120.0
-"""Seconds that a server may make a run wait; where it asks for more the run stops."""
+MOST_TOKENS = 10**9
+"""What no answer costs."""
+LONGEST_PAUSE, LONGEST_WAIT = 120.0, 30.0
+"""Seconds that a server may make a request wait by throttling it, in all and at a time; where it takes more the run stops."""
 BUSY = {408, 425, 429, 500, 502, 503, 504}
 CLOSED = {401, 402, 403, 404, 405, 410}
 """Statuses that no other input would change."""
@@ -35,7 +37,7 @@ CLOSED = {401, 402, 403, 404, 405, 410}
 class Manners:
     """How a server is asked: `concurrency` requests at a time of at most `batch` inputs each, `rate` requests a second (None: as
     many as there are); what fails because the server is busy is tried `retries` times more, after `backoff` seconds that
-    double each time."""
+    double each time. A throttled request (status 429) is tried again until it was made to wait for `LONGEST_PAUSE`."""
 
     concurrency: int = 1
     batch: int = 64
@@ -56,12 +58,39 @@ class Manners:
 
 
 class _Again(Exception):  # noqa: N818
-    """A request that may be tried again; `pause` is how many seconds the server asks for, `free` whether nobody bills it."""
+    """A request that may be tried again; `pause` is how many seconds the server asks for, `free` whether nobody bills it,
+    `throttled` whether it came too soon and nothing is wrong with it."""
 
-    def __init__(self, problem: str, *, pause: float = 0.0, free: bool = True) -> None:
+    def __init__(self, problem: str, *, pause: float = 0.0, free: bool = True, throttled: bool = False) -> None:
         super().__init__(problem)
         self.pause = pause
         self.free = free
+        self.throttled = throttled
+
+
+class _Throttle:
+    """How long nobody asks a server that one request found throttling, or that asks for a pause."""
+
+    def __init__(self, name: str, first: float) -> None:
+        self._name = name
+        self._first = first
+        self._times = 0
+        self._waited = 0.0
+
+    def pause(self, told: _Again, rng: Random) -> float:
+        """Seconds; doubled each time where the server doesn't say. Raises `UsageError` for more than `LONGEST_PAUSE` in all."""
+        pause = told.pause
+        if told.throttled:
+            self._times += 1
+            pause = max(pause, min(backoff(self._first, self._times, rng), LONGEST_WAIT))
+        self._waited += pause
+        if self._waited > LONGEST_PAUSE:
+            asks = f"asks for a pause of {told.pause:.0f} s" if told.pause > LONGEST_PAUSE else "throttles without end"
+            raise UsageError(
+                f"{self._name} {asks} ({told}); what was recorded is kept, and the same command goes on from there later, or "
+                "with a lower rate="
+            )
+        return pause
 
 
 class Poster:
@@ -96,40 +125,37 @@ class Poster:
 
     async def _answer(self, inputs: Sequence[Input]) -> Any:
         body = json.dumps({"inputs": list(inputs)}).encode()  # ASCII: any string survives
-        problem, late = "", 0
+        problem, late, tries = "", 0, 0
+        throttle = _Throttle(self._name, self._manners.backoff)
         async with self._slots:
-            for attempt in range(self._manners.retries + 1):
-                if attempt:
-                    await asyncio.sleep(backoff(self._manners.backoff, attempt, self._rng))
+            while tries <= self._manners.retries and late < 2:
+                if tries:
+                    await asyncio.sleep(backoff(self._manners.backoff, tries, self._rng))
                 await self._pace.turn()
                 self._spending.charge(inputs)
                 try:
                     async with asyncio.timeout(self._timeout):
-                        return await self._post(body)
+                        answer = await self._post(body)
+                        if (tokens := _tokens_told(answer)) is not None:
+                            self._spending.correct(inputs, tokens)
+                        return answer
                 except TimeoutError:
-                    if (late := late + 1) > 1:
-                        break
+                    late += 1
                 except _Again as told:
                     problem = str(told)
                     if told.free:
                         self._spending.refund(inputs)
-                    self._pause(told.pause)
+                    self._pace.hold(throttle.pause(told, self._rng))
+                    if told.throttled:
+                        continue
                 except _Refused as told:
                     self._spending.refund(inputs)
                     raise told.error from None
+                tries += 1
         if late:
             raise Late
         kind = Unreachable if problem.startswith("Connect") else VictimError  # ConnectError, ConnectTimeout
-        raise kind(f"{self._name} failed {self._manners.retries + 1} times, at last with: {problem}")
-
-    def _pause(self, seconds: float) -> None:
-        if seconds > LONGEST_PAUSE:
-            raise UsageError(
-                f"{self._name} asks for a pause of {seconds:.0f} s; what was recorded is kept, and the same command goes on "
-                "from there later"
-            )
-        if seconds:
-            self._pace.hold(seconds)
+        raise kind(f"{self._name} failed {tries} times, at last with: {problem}")
 
     async def _post(self, body: bytes) -> Any:
         """One request's decoded answer. Raises `_Again`, `_Refused` and `VictimError`."""
@@ -140,7 +166,7 @@ class Poster:
             async with self._client.stream("POST", self._url, content=body) as response:
                 if response.status_code in BUSY:
                     pause = retry_after(response.headers.get("Retry-After"), time.time())
-                    raise _Again(f"status {response.status_code}", pause=pause)
+                    raise _Again(f"status {response.status_code}", pause=pause, throttled=response.status_code == 429)
                 if response.status_code != 200:
                     raise _Refused(self._name, response.status_code)
                 async for part in response.aiter_bytes():
@@ -154,6 +180,13 @@ class Poster:
             return json.loads(content)
         except (ValueError, RecursionError) as problem:
             raise VictimError(f"{self._name} answered with something that is no JSON") from problem
+
+
+def _tokens_told(answer: Any) -> int | None:
+    """What an answer says of the tokens that it cost: `{"usage": {"total_tokens": 57}}`."""
+    usage = answer.get("usage") if isinstance(answer, dict) else None
+    tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
+    return tokens if type(tokens) is int and 0 <= tokens <= MOST_TOKENS else None
 
 
 class _Refused(Exception):  # noqa: N818

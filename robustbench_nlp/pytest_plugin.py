@@ -5,6 +5,7 @@ Loaded by every pytest run of an environment that has this package, so it import
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError(str(problem)) from None
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """A test that is a gate and passes without a check would be green for ever: it fails."""
+    result = yield
+    gate = pyfuncitem.funcargs.get(MARKER)
+    marked = any(marker.name == MARKER for marker in pyfuncitem.own_markers)  # a module's or a class's is a default
+    if gate.checks == 0 if isinstance(gate, Gate) else marked:
+        pytest.fail("a gate that checked nothing; call robustness.check(…) in it, by the fixture", pytrace=False)
+    return result
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, ())]
     gates = [gate for report in reports for gate in told(report.nodeid, report.user_properties)]
@@ -82,7 +94,7 @@ def victim(pytestconfig: pytest.Config) -> object:
     try:
         return open_victim(selector)
     except UsageError as problem:
-        pytest.fail(str(problem), pytrace=False)
+        raise pytest.fail.Exception(str(problem), pytrace=False) from None
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ class Cell:
 
     def clean(self) -> float:
         """The share that is right without an attack."""
-        return sum(record.clean_prediction == record.label for record in self.records.values()) / len(self.records)
+        return sum(record.clean_right for record in self.records.values()) / len(self.records)
 
 
 def recorded_cells(folder: Path, grid: Grid | None = None) -> list[Cell]:

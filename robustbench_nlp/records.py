@@ -75,6 +75,11 @@ class Record:
     seconds: float = 0.0
     seed: int = 0
 
+    @property
+    def clean_right(self) -> bool:
+        """Whether the clean text is classified right: what an earlier member of a cascade settled was, with no prediction here."""
+        return self.clean_prediction == self.label if self.outcome == "error" else self.outcome != "skipped"
+
 
 _FIELDS = hints_of(Record)
 Entry = TypeVar("Entry")

@@ -125,13 +125,7 @@ def _refuse(folders: Sequence[str | Path], cells: Sequence[Cell]) -> None:
 def _row(cells: Sequence[Cell]) -> dict[str, Any]:
     header, examples = cells[0].header, list(cells[0].records)
     outcomes = np.array([[cell.records[example].outcome for example in examples] for cell in cells])
-    clean = np.array(
-        [
-            [record.clean_prediction == record.label for record in map(cell.records.__getitem__, examples)]
-            for cell in cells
-        ],
-        float,
-    )
+    clean = np.array([[cell.records[example].clean_right for example in examples] for cell in cells], float)
     right, broken = (outcomes == "failed").astype(float), (outcomes == "success").astype(float)
     found = [rate_over_seeds(clean), rate_over_seeds(right), rate_over_seeds(broken, right + broken)]
     values: dict[str, Any] = {name: header[name] for name in ("dataset", "split", "victim", "defense", "attack")}

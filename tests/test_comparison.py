@@ -7,6 +7,7 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from texts import complaint
 
@@ -14,6 +15,9 @@ from robustbench_nlp.api import evaluate
 from robustbench_nlp.cli import main
 from robustbench_nlp.comparison import compare
 from robustbench_nlp.fakes import KeywordVictim
+from robustbench_nlp.recorded import recorded_cells
+from robustbench_nlp.report.ranks import ranking
+from robustbench_nlp.seeds import over_seeds
 from robustbench_nlp.stats import holm
 
 PAIRS = [(f"{words} number {i}", 1) for i in range(10) for words in ("a good and great but dull film", "a fine film")]
@@ -40,6 +44,35 @@ def test_another_victim_on_the_same_examples(tmp_path: Path) -> None:
     assert 0 < typos.difference.low < 1 - weaker < typos.difference.high
     assert typos.p == pytest.approx(2 * 0.5 ** len(won))
     assert [pair.adjusted for pair in found.pairs] == holm([pair.p for pair in found.pairs])
+
+
+def test_a_cascade_tests_its_worst_case_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weak, strong = (
+        made(tmp_path / name, victim, attacks=["worst-case:fast-1"]) for name, victim in (("a", None), ("b", STRONG))
+    )
+    *members, last, worst = compare(weak, strong).pairs
+    assert (last.first.name[1], worst.first.name[1]) == ("fast-1/pwws", "worst_case:fast-1")
+    assert last.p == worst.p < 0.01
+    assert [*(pair.adjusted for pair in members), worst.adjusted] == holm([pair.p for pair in (*members, worst)])
+    assert last.adjusted == worst.adjusted
+    assert isnan(last.rates.difference)  # it met what the others left, which is not the same on both sides
+    assert worst.rates.difference < 0
+    assert main(["compare", weak, strong]) == 0
+    assert "still right after it" in " ".join(capsys.readouterr().out.split())
+
+
+def test_members_of_a_cascade_have_the_clean_accuracy_of_their_victim_everywhere(tmp_path: Path) -> None:
+    """What an earlier member broke was right without an attack, though its record has no prediction."""
+    labels = [(text, 1 if i % 4 else 0) for i, (text, _) in enumerate(PAIRS)]
+    one, two = (made(tmp_path / str(i), attacks=["worst-case:fast-1"], dataset=labels, seed=i) for i in (0, 1))
+    table = pd.read_csv(Path(one) / "table.csv")
+    assert set(table["clean_accuracy"]) == {0.75}
+    assert (table["robust_accuracy"].iloc[:-1].diff().dropna() < 0).any()
+    ranks = ranking(recorded_cells(Path(one)))
+    assert set(ranks["clean_accuracy"]) == {0.75}
+    assert len(set(ranks["at_floor"])) == 1
+    assert set(over_seeds([one, two])["clean_accuracy"]) == {0.75}
+    assert {pair.first.clean() for pair in compare(one, one).pairs} == {0.75}
 
 
 def test_a_run_beside_itself_has_no_flips(tmp_path: Path) -> None:
@@ -93,7 +126,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     out = capsys.readouterr().out
     assert "keywords, none" in out
     assert "→ 100.0" in out
-    assert "A constant answer scores 100.0%" in out
+    assert "A constant answer scores 100.0 %" in out
     assert "none × deepwordbug: success" in out
     assert main(["compare", weak, strong, "--json"]) == 0
     first, *_ = json.loads(capsys.readouterr().out)

@@ -36,7 +36,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_command_writes_every_figure(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     copy = Path(shutil.copytree(run, tmp_path / "copy"))
-    assert main(["figures", str(copy), "--formats", "pdf,svg"]) == 0
+    assert main(["figures", str(copy)]) == 0
     told = capsys.readouterr().out.splitlines()
     assert told == [str(copy / "figures" / f"{name}.{kind}") for name in NAMES for kind in ("pdf", "svg")]
     assert main(["figures", str(tmp_path)]) == 2

@@ -95,6 +95,7 @@ def test_gates_are_chosen_by_their_attacks(inner, options, names, outcomes):
         (("--robust-compare-fail", "queries:5%"), "*no field to compare 'queries'; *robust_accuracy*"),
         (("--robust-compare-fail", "robust_accuracy"), "*is 'robust_accuracy'; give FIELD:N%*"),
         (("--robust-compare-fail", "robust_accuracy:5"), "*give at most 100%, and note the percent sign*"),
+        (("--robust-compare-fail", "robust_accuracy:1"), "*give at most 100%, and note the percent sign*"),
         (("--robust-update-baseline",), "*no folder for the baselines; give --robust-baseline DIR*"),
         (("--robust-baseline", "b", "--robust-update-baseline", "--robust-limit", "3"), "*would leave examples out*"),
         (("--robust-baseline", "b", "--robust-update-baseline", "--robust-update-new-only"), "*give one of them*"),

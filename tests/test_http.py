@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 import time
@@ -17,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_victims import lengths, serving
 
+from robustbench_nlp import posting
 from robustbench_nlp.api import Run, evaluate
 from robustbench_nlp.cli import main
 from robustbench_nlp.costs import costs
@@ -137,7 +139,7 @@ def test_the_referee_asks_each_claim_alone_and_all_of_a_round_side_by_side() -> 
         ("rate=True", "rate is True"),
         ("backoff=-1", "backoff is -1"),
         ("price=-0.1", "price is -0.1; give a number above 0"),
-        ("price=1,price_per='token'", "price_per is 'token'; give 'input' or '1k_characters'"),
+        ("price=1,price_per='token'", "price_per is 'token'; give 'input', '1k_characters' or '1k_tokens'"),
         ("budget=5", "a budget needs a price"),
         ("timeout=0", "timeout is 0; give seconds, more than 0"),
     ],
@@ -230,8 +232,31 @@ def test_a_throttling_server_is_left_alone_for_as_long_as_it_asks() -> None:
     assert victim.spending.inputs == 40  # what was refused is not paid for
 
 
+def test_throttling_is_no_examples_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server with a few requests a moment, asked by more at once than it takes."""
+    served: list[float] = []
+    lock = threading.Lock()
+
+    def limited(inputs: list[str]) -> tuple[int, bytes]:
+        with lock:
+            now = time.monotonic()
+            if sum(now - at < 0.05 for at in served) >= 2:
+                return 429, b""
+            served.append(now)
+        return lengths(inputs)
+
+    with serving(limited) as (url, seen):
+        victim = HttpVictim(url, manners=Manners(concurrency=8, batch=4, retries=0, backoff=QUICK))
+        np.testing.assert_allclose(victim.predict(TEXTS), rows_of(TEXTS), rtol=1e-6)
+        assert len(served) == 10 < len(seen)
+        monkeypatch.setattr(posting, "LONGEST_PAUSE", 0.05)
+        served += [time.monotonic() + 9] * 2
+        with pytest.raises(UsageError, match=r"throttles without end \(status 429\); .* or with a lower rate="):
+            victim.predict(["a"])
+
+
 def test_a_pause_without_end_ends_the_run() -> None:
-    told = r"asks for a pause of 3600 s; .* the same command goes on from there later"
+    told = r"asks for a pause of 3600 s \(status 429\); .* the same command goes on from there later"
     with (
         serving(lambda _: (429, b"", {"Retry-After": "3600"})) as (url, seen),
         pytest.raises(UsageError, match=told),
@@ -297,6 +322,7 @@ def test_a_run_stops_at_its_budget_and_a_larger_one_goes_on_and_pays_for_nothing
             "requests": len(seen),
             "inputs": round(cost * 100),
             "characters": told["characters"],
+            "tokens": told["tokens"],
             "cost": round(cost, 9),
             "price": "0.01 per input",
         }
@@ -344,7 +370,7 @@ def test_a_torn_answer_is_asked_for_again(tmp_path: Path) -> None:
         victim.keep_in(tmp_path, resume=True)
         victim.predict(["no film", "another"])
         assert victim.spending.inputs == 5
-    (tmp_path / "spending.json").write_text('{"requests": 1, "inputs": -1, "characters": 3}', "utf-8")
+    (tmp_path / "spending.json").write_text('{"requests": 1, "inputs": -1, "characters": 3, "tokens": 1}', "utf-8")
     with pytest.raises(UsageError, match="holds no spending: a count is negative; mend or remove it"):
         victim.keep_in(tmp_path, resume=True)
 
@@ -363,6 +389,19 @@ def test_a_text_asked_twice_gets_two_answers_of_a_liar(tmp_path: Path) -> None:
             assert any("nondeterministic_victim" in flag for flag in run.table.attrs["flags"])
 
 
+def test_swapped_rows_make_no_success(tmp_path: Path) -> None:
+    def swapping(inputs: list[str]) -> tuple[int, bytes]:
+        return 200, json.dumps(KeywordVictim().predict(inputs[::-1]).tolist()).encode()
+
+    with serving(swapping) as (url, _):
+        run = attacked(url, tmp_path, "batch=7")
+    records = outcomes(run).values()
+    successes = [record for record in records if record.outcome == "success"]
+    wrong = KeywordVictim().predict([str(record.adversarial) for record in successes]).argmax(axis=1)
+    assert all(prediction != record.label for prediction, record in zip(wrong, successes, strict=True))
+    assert sum(record.rejected_successes for record in records) > 0
+
+
 def test_the_price_of_characters_and_what_a_budget_allows() -> None:
     spending = Spending(Tariff(price=2.0, price_per="1k_characters", budget=1.0))
     spending.charge(["x" * 300, ("y" * 100, "z" * 50)])
@@ -374,6 +413,39 @@ def test_the_price_of_characters_and_what_a_budget_allows() -> None:
         spending.charge(["x"])
     spending.refund(["x" * 50])
     spending.charge(["x"])
+
+
+def test_tokens_are_what_the_server_says_else_a_quarter_of_the_characters() -> None:
+    says: list[object] = [{"total_tokens": 1500}, None, {"total_tokens": -3}, {"total_tokens": 10**12}, "many"]
+    texts = ["x" * 400, "y" * 401]
+
+    def metered(inputs: list[str]) -> tuple[int, bytes]:
+        rows = rows_of(inputs).tolist()
+        return 200, json.dumps({"probabilities": rows, "usage": says.pop(0)}).encode()
+
+    with serving(metered) as (url, _):
+        victim = HttpVictim(url, tariff=Tariff(price=2.0, price_per="1k_tokens", budget=3.3))
+        victim.predict(texts)
+        assert victim.spending.cost == 3.0
+        with pytest.raises(
+            BudgetSpent, match=r"3 of 3\.3 spent, 2 inputs with 1,500 tokens in 1 request sent, and 2 more in"
+        ):
+            victim.predict(texts)
+        victim = HttpVictim(url, tariff=Tariff(price=2.0, price_per="1k_tokens"))
+        for _ in range(len(says)):
+            victim.predict(texts)
+        assert victim.spending.tokens == 4 * 201  # nonsense counts for nothing
+
+
+def test_a_dropped_victim_leaves_no_thread_behind() -> None:
+    with serving(lengths) as (url, _):
+        victim = HttpVictim(url)
+        victim.predict(["a"])
+        (thread,) = (thread for thread in threading.enumerate() if url in thread.name)
+        del victim
+        gc.collect()
+        thread.join(5)
+    assert not thread.is_alive()
 
 
 def test_workers_share_no_budget_and_other_settings_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

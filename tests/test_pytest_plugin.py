@@ -51,6 +51,43 @@ def test_a_kept_bound_passes_and_returns_the_run(gate):
     result.assert_outcomes(passed=1)
 
 
+def test_a_gate_that_checks_nothing_fails(gate):
+    result = gate("""
+    pytestmark = pytest.mark.robustness(attack="random-typos", min_accuracy=0.0, limit=4)
+
+    def test_not_a_gate():
+        pass
+
+    def test_empty(robustness):
+        for name in ():
+            robustness.check(victim=predict, data=DATA)
+
+    @pytest.mark.robustness(limit=2)
+    def test_without_the_fixture():
+        pass
+
+    def test_skipped(robustness):
+        pytest.skip("not here")
+    """)
+    result.assert_outcomes(passed=1, failed=2, skipped=1)
+    result.stdout.fnmatch_lines(["a gate that checked nothing; call robustness.check(…) in it, by the fixture"])
+
+
+def test_a_victim_that_cannot_be_had_is_told_once_and_counted(gate):
+    result = gate(
+        """
+    @pytest.mark.robustness(attack="random-typos", min_accuracy=0.0)
+    def test_gate(robustness):
+        robustness.check(data=DATA)
+    """,
+        "--robust-victim",
+        "nobody",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.no_fnmatch_line("*another exception*")
+    result.stdout.fnmatch_lines(["fail: *::test_gate: no victim 'nobody'; known: *", "1 gate: 1 fail"])
+
+
 def test_the_readme_form_with_a_callable_and_numbered_labels(gate):
     result = gate("""
     @pytest.mark.robustness(attack="deepwordbug", min_accuracy=0.5)

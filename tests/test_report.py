@@ -87,7 +87,7 @@ def test_what_is_not_told_from_the_best_is_marked_alike_everywhere(run: Path, tm
     """One example of 20 that only `none` withstands is a tie; under homoglyphs `unicode_normalize` stays ahead."""
     copy = Path(shutil.copytree(run, tmp_path / "copy"))
     spoil(copy / "records" / "unicode_normalize__deepwordbug.jsonl", 1)
-    md, tex, ranks = (path.read_text("utf-8") for path in written(copy, ["md", "latex", "ranking"]))
+    md, tex, _, ranks = (path.read_text("utf-8") for path in written(copy, ["md", "latex", "ranking"]))
     tied = next(line for line in md.splitlines() if "unicode" in line and "deepwordbug" in line)
     assert tied.split(" | ")[5].endswith("] ≈")
     assert "≈: can't be told from it" in md

@@ -148,7 +148,7 @@ def test_raw_is_the_table_and_stricter_leaves_more(run: Path) -> None:
 
 
 def test_the_report(run: Path) -> None:
-    (page,) = written(run, ["valid"])
+    _, page = written(run, ["valid"])
     text = page.read_text("utf-8")
     assert "a constant answer scores 100.0 %" in text
     assert "count as invalid" in text

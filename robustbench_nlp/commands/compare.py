@@ -93,6 +93,8 @@ def _table(found: Comparison) -> object:
     from rich.table import Table
     from rich.text import Text
 
+    from robustbench_nlp.report.shown import CASCADE
+
     table = Table(
         box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left", caption_justify="left"
     )
@@ -105,7 +107,7 @@ def _table(found: Comparison) -> object:
         table.add_column(head, justify="left" if head in ("first", "second", "attack") else "right", overflow="fold")
     for pair, side in zip(found.pairs, sides, strict=True):
         table.add_row(*map(Text, [*(() if alike else side), *_cells(pair)]))
-    constants = ", ".join(dict.fromkeys(f"{pair.first.floor():.1%}" for pair in found.pairs))
+    constants = ", ".join(dict.fromkeys(f"{100 * pair.first.floor():.1f} %" for pair in found.pairs))
     table.caption = (
         f"A constant answer scores {constants}, clean and under attack. Differences of robust accuracy: 95 % by Newcombe's method "
         "10, p by McNemar's exact test; of attack success rates (ASR, successes / attempted): by the bootstrap over examples, "
@@ -113,6 +115,8 @@ def _table(found: Comparison) -> object:
         "by the first alone, +: by the second alone; finds ≥: the difference in points that so many examples find four times in "
         "five, with as many flips."
     )
+    if any(pair.first.header["mode"] == "cascade" for pair in found.pairs):
+        table.caption += f" {CASCADE}"
     return table
 
 

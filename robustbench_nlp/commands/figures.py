@@ -15,7 +15,9 @@ __all__ = ["command"]
 
 @click.command("figures")
 @click.argument("folders", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--formats", metavar="A,B", type=click.UNPROCESSED, callback=listed, help="pdf, svg, png. Default: pdf.")
+@click.option(
+    "--formats", metavar="A,B", type=click.UNPROCESSED, callback=listed, help="pdf, svg, png. Default: pdf,svg."
+)
 def command(folders: Sequence[Path], formats: list[str] | None) -> None:
     """Draw a run's figures for a paper.
 
@@ -26,5 +28,5 @@ def command(folders: Sequence[Path], formats: list[str] | None) -> None:
     from robustbench_nlp.report.files import tabled
 
     for folder in folders:
-        for path in saved(figures(*tabled(folder)), folder / "figures", formats or ("pdf",)):
+        for path in saved(figures(*tabled(folder)), folder / "figures", formats or ("pdf", "svg")):
             say(path)

@@ -61,7 +61,7 @@ class Gate:
                 pytest.skip(reason)
             run = self._run(victim, asked)
             problems, comparison = self._found(run, asked)
-        except UsageError as problem:
+        except (UsageError, pytest.fail.Exception) as problem:  # the latter: the fixture `victim` has none
             self._tell("fail", [str(problem)])
             raise pytest.fail.Exception(str(problem), pytrace=False) from None
         self._judge(problems, comparison)

@@ -133,7 +133,7 @@ def tolerances_of(given: list[str]) -> dict[str, float] | None:
         if not (match := re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(%?)", amount.strip())):
             raise UsageError(f"--robust-compare-fail is {item!r}; give FIELD:N%, for example robust_accuracy:5%")
         share = float(match[1]) / (100 if match[2] else 1)
-        if share > 1:
+        if share > 1 or (share == 1 and not match[2]):  # 1 is nobody's 100 points
             raise UsageError(f"--robust-compare-fail is {item!r}; give at most 100%, and note the percent sign")
         found[field] = share
     return found or None

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from robustbench_nlp.leaderboard.board import FLAGS, Line, Ranking
+from robustbench_nlp.leaderboard.entry import Entry
 from robustbench_nlp.report.shown import escaped, percent
 
-__all__ = ["NOTES", "OPTIONAL", "costs_of", "interval", "markdown", "number"]
+__all__ = ["OPTIONAL", "costs_of", "interval", "markdown", "notes_of", "number"]
 
 NOTES = (
     "Robust: right on the clean text and under every attack of the ensemble; intervals are 95 % Wilson.",
@@ -18,8 +19,9 @@ NOTES = (
     "A constant answer always says the most frequent class: it is perfectly robust and useless.",
     "Costs beside the undefended victim: training time, texts that its models read for a prediction, time of a prediction.",
     "Claimed: the authors' own robust accuracy; ≠: outside the measured interval.",
+    "?: not known.",
 )
-"""What a reader needs to know, a sentence or two each."""
+"""What a reader may need to know, a sentence or two each."""
 OPTIONAL = ("claimed %", "flags", "links")
 """Columns that are left out where no entry of a ranking has anything to say there."""
 _HEADS = (
@@ -45,8 +47,7 @@ def markdown(found: Sequence[Ranking], folder: Path) -> str:
         parts += [f"{escaped(entry.ensemble.get('description', ''))}", "", *_table(ranking, folder), ""]
         if entry.dataset.get("note"):
             parts += [escaped(str(entry.dataset["note"])), ""]
-    flags = {flag for ranking in found for line in ranking.lines for flag in line.entry.flags}
-    notes = [*NOTES, *(f"{name}: {told}." for name, told in FLAGS.items() if name in flags)]
+    notes = notes_of([line.entry for ranking in found for line in ranking.lines])
     notes.append(
         "Made by `robustbench-nlp report --leaderboard`; every entry is checked by `robustbench-nlp verify ENTRY.json`."
     )
@@ -77,6 +78,17 @@ def _cells(line: Line, folder: Path) -> list[str]:
         *costs_of(entry.costs),
         ", ".join(entry.flags),
     ]
+
+
+def notes_of(entries: Sequence[Entry]) -> list[str]:
+    """What these entries' rankings leave to explain: of claims, unknown costs and flags only where there are any."""
+    there = {
+        "Claimed": any(entry.claimed.get("robust_accuracy") is not None for entry in entries),
+        "?": any("?" in text for entry in entries for text in costs_of(entry.costs)),
+    }
+    used = {flag for entry in entries for flag in entry.flags}
+    notes = [note for note in NOTES if there.get(note.partition(":")[0], True)]
+    return notes + [f"{name}: {told}." for name, told in FLAGS.items() if name in used]
 
 
 def interval(told: Mapping[str, Any], name: str) -> str:

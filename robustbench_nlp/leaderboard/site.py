@@ -8,9 +8,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from robustbench_nlp.leaderboard.board import FLAGS, Line, Ranking
+from robustbench_nlp.leaderboard.board import Line, Ranking
 from robustbench_nlp.leaderboard.details import anchor, article, flags, tags
-from robustbench_nlp.leaderboard.shown import NOTES, OPTIONAL, costs_of, interval, number
+from robustbench_nlp.leaderboard.shown import OPTIONAL, costs_of, interval, notes_of, number
 from robustbench_nlp.report.page import Column, Row, Value, escaped, page, section, table
 from robustbench_nlp.report.shown import percent
 
@@ -174,7 +174,6 @@ def _links(links: Sequence[str]) -> str:
 
 
 def _notes(entries: Sequence[tuple[Ranking, Line]]) -> str:
-    used = {flag for _, line in entries for flag in line.entry.flags}
     keys = (
         (
             '<line class="reach" x1="1" x2="39" y1="10" y2="10"/><circle class="point" cx="20" cy="10" r="4"/>',
@@ -187,5 +186,5 @@ def _notes(entries: Sequence[tuple[Ranking, Line]]) -> str:
         f'<span class="key"><svg class="interval" viewBox="0 0 40 20" aria-hidden="true">{mark}</svg>{text}</span>'
         for mark, text in keys
     )
-    notes = [*NOTES, *(f"{name}: {told}." for name, told in FLAGS.items() if name in used)]
+    notes = notes_of([line.entry for _, line in entries])
     return f'<p>{legend}</p><ul class="notes">{"".join(f"<li>{escaped(note)}</li>" for note in notes)}</ul>'

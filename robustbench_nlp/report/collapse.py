@@ -29,7 +29,8 @@ class Answers:
         for record in (record for cell in cells for record in cell):
             labels[record.example_id] = record.label
             if predictions.get(record.example_id) is None:
-                predictions[record.example_id] = record.clean_prediction
+                settled = record.outcome == "settled"  # an earlier member of a cascade met it, and it was right
+                predictions[record.example_id] = record.label if settled else record.clean_prediction
         return cls(labels, predictions)
 
     @property

@@ -56,7 +56,7 @@ def contributions(
 def _rows(defense: str, attacks: Mapping[str, Sequence[Record]]) -> list[dict[str, Any]]:
     _comparable(attacks)
     n = len(next(iter(attacks.values())))
-    clean = frozenset(record.example_id for found in attacks.values() for record in found if _clean(record))
+    clean = frozenset(record.example_id for found in attacks.values() for record in found if record.clean_right)
     members = [_member(attack, found) for attack, found in attacks.items()]
     rows = []
     for rank, (member, so_far) in enumerate(_greedy(members, clean), 1):
@@ -99,11 +99,6 @@ def _member(attack: str, records: Sequence[Record]) -> _Member:
         frozenset(record.example_id for record in records if record.outcome == "success"),
         float(mean(queries)) if queries else nan,
     )
-
-
-def _clean(record: Record) -> bool:
-    """Whether the victim is right on the clean text, as far as this record knows."""
-    return record.clean_prediction == record.label if record.outcome == "error" else record.outcome != "skipped"
 
 
 def _comparable(attacks: Mapping[str, Sequence[Record]]) -> None:

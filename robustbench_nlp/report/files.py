@@ -50,20 +50,20 @@ def _parquet(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
     return folder / "table.parquet"
 
 
-def _ranking(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+def _ranking(frame: pd.DataFrame, cells: Cells, folder: Path) -> tuple[Path, Path]:
     found = ranking(cells)
     found.attrs["flags"] = frame.attrs.get("flags", [])
     write_whole(folder / "ranking.csv", found.to_csv(index=False, lineterminator="\n"))
     write_whole(folder / "ranking.md", ranking_markdown(found))
-    return folder / "ranking.md"
+    return folder / "ranking.csv", folder / "ranking.md"
 
 
-def _valid(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+def _valid(frame: pd.DataFrame, cells: Cells, folder: Path) -> tuple[Path, Path]:
     found = rechecked(cells)
     found.attrs["flags"] = frame.attrs.get("flags", [])
     write_whole(folder / "valid.csv", found.to_csv(index=False, lineterminator="\n"))
     write_whole(folder / "valid.md", valid_markdown(found))
-    return folder / "valid.md"
+    return folder / "valid.csv", folder / "valid.md"
 
 
 def _curves(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
@@ -86,7 +86,7 @@ def _model_index(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
     return folder / "model-index.yaml"
 
 
-FORMATS: dict[str, Callable[[pd.DataFrame, Cells, Path], Path]] = {
+FORMATS: dict[str, Callable[[pd.DataFrame, Cells, Path], Path | tuple[Path, ...]]] = {
     "csv": _csv,
     "md": _md,
     "latex": _latex,
@@ -109,7 +109,8 @@ def written(folder: Path, formats: Sequence[str]) -> list[Path]:
         if name not in FORMATS:
             raise unknown("format", name, FORMATS)
     frame, cells = tabled(folder)
-    return [FORMATS[name](frame, cells, folder) for name in formats]
+    made = [FORMATS[name](frame, cells, folder) for name in formats]
+    return [path for paths in made for path in (paths if isinstance(paths, tuple) else (paths,))]
 
 
 def tabled(folder: Path) -> tuple[pd.DataFrame, list[Cell]]:

@@ -26,7 +26,22 @@ from robustbench_nlp.report.table import (
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["caption", "escaped", "headline", "markdown", "marked", "percent", "render", "summary", "warned", "write"]
+__all__ = [
+    "CASCADE",
+    "caption",
+    "escaped",
+    "headline",
+    "markdown",
+    "marked",
+    "percent",
+    "render",
+    "summary",
+    "warned",
+    "write",
+]
+
+CASCADE = "Cascade: each attack met only what the ones before it left; robust = still right after it."
+"""For tables with such rows."""
 
 
 def write(frame: pd.DataFrame, folder: Path) -> None:
@@ -61,7 +76,7 @@ def caption(frame: pd.DataFrame) -> list[str]:
             published if _published(name) else f"Worst case: right under every one of {members.replace('+', ', ')}."
         )
     if (frame["mode"] == "cascade").any():
-        lines.append("Cascade: each attack met only what the ones before it left; robust = still right after it.")
+        lines.append(CASCADE)
     reductions = frame[frame["mode"] == REDUCTION].to_dict("records")
     if reductions:
         told = "; ".join(f"{row['defense']} × {row['attack']}: {_reduced(row)}" for row in reductions)

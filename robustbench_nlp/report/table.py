@@ -65,10 +65,7 @@ def row(cell: Mapping[str, Any], records: Sequence[Record]) -> dict[str, Any]:
     outcomes = Counter(record.outcome for record in records)
     attempted = [record for record in records if record.outcome in ("success", "failed")]
     successes = [record for record in attempted if record.outcome == "success"]
-    clean_right = sum(
-        record.clean_prediction == record.label if record.outcome == "error" else record.outcome != "skipped"
-        for record in records
-    )
+    clean_right = sum(record.clean_right for record in records)
     values = {
         **{name: _storable(cell.get(name)) for name in COLUMNS[:9]},
         "n": n,

@@ -1,0 +1,93 @@
+"""Peak memory and time an example against the number of examples, with a victim that costs next to nothing.
+
+Each size runs in a process of its own, through a whole `evaluate`: data from a CSV file, records, table and manifest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+WORDS = (
+    "a",
+    "film",
+    "that",
+    "is",
+    "so",
+    "good",
+    "bad",
+    "fine",
+    "dull",
+    "story",
+    "of",
+    "love",
+    "and",
+    "loss",
+    "told",
+    "well",
+)
+
+
+def write(path: Path, n: int) -> None:
+    """A CSV file of `n` different sentences of 20 words."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(("text", "label"))
+        for i in range(n):
+            words = [WORDS[(i >> (j % 16)) * (j + 7) % len(WORDS)] for j in range(18)]
+            rows.writerow((" ".join([*words, "number", str(i)]), ("negative", "positive")[i % 2]))
+
+
+def measured(folder: Path, n: int) -> dict[str, float]:
+    """Seconds and peak MiB of this process after a run over the first `n` examples."""
+    from robustbench_nlp import evaluate
+
+    def predict(texts: list[str]) -> np.ndarray:
+        right = np.array([int(text.rsplit(None, 1)[-1].strip("abcdefghijklmnopqrstuvwxyz") or 0) % 2 for text in texts])
+        return np.stack([0.9 - 0.8 * right, 0.1 + 0.8 * right], axis=1).astype(np.float32)
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    start = time.perf_counter()
+    evaluate(
+        victim=predict,
+        dataset=f"csv:{folder / 'data.csv'}",
+        attacks=["random-typos"],
+        limit=n,
+        similarity="none",
+        output=folder / f"run-{n}",
+    )
+    seconds = time.perf_counter() - start
+    return {"seconds": seconds, "before": before, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sizes", type=int, nargs="*", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--child", nargs=2, metavar=("FOLDER", "N"), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.child:
+        print(json.dumps(measured(Path(given.child[0]), int(given.child[1]))))
+        return
+    print("| examples | µs an example | peak MiB | before the run |")
+    print("| --: | --: | --: | --: |")
+    for n in given.sizes:
+        with tempfile.TemporaryDirectory() as scratch:
+            write(Path(scratch) / "data.csv", n)
+            told = subprocess.run(
+                [sys.executable, __file__, "--child", scratch, str(n)], check=True, capture_output=True, text=True
+            ).stdout
+        found = json.loads(told.strip().splitlines()[-1])
+        print(f"| {n} | {1e6 * found['seconds'] / n:.0f} | {found['peak']:.0f} | {found['before']:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
