@@ -32,7 +32,8 @@ test-tf5: $(VENV)-tf5/.ready  ## the fast tests under transformers 5, without Te
 	$(VENV)-tf5/bin/python -m pytest -q -m "not slow"
 
 coverage: $(READY)-test  ## how much of the package the fast tests run; fails below 90 %
-	$(BIN)/python -m pytest -q -m "not slow" --cov --cov-report=term
+	$(BIN)/python -m coverage run -m pytest -q -m "not slow"
+	$(BIN)/python -m coverage report
 
 lint: $(READY)-lint  ## ruff and mypy --strict
 	$(BIN)/ruff check .
