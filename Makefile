@@ -7,15 +7,16 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 TORCH := 2.13.0
+PINNED := all,audit,fuzz,lint,mlflow,mutants,test,textattack
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 READY := $(VENV)/.ready
 RECIPE := pyproject.toml constraints.txt | $(READY)
 
-.PHONY: help quickstart test test-slow lint docs bench fuzz mutants audit leaderboard constraints clean
+.PHONY: help quickstart test test-slow test-tf5 coverage lint docs bench fuzz mutants audit leaderboard constraints clean
 
 help:  ## this list
-	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 quickstart: $(READY)-quickstart  ## a robustness table: a real transformer on real movie reviews, in minutes, offline
 	$(BIN)/robustbench-nlp run --dataset mr --victim minilm-mr --defenses none,spell,typo-augmentation \
@@ -26,6 +27,13 @@ test: $(READY)-test  ## the tests that take minutes
 
 test-slow: $(READY)-test  ## the tests that train models or run other libraries at length
 	$(BIN)/python -m pytest -q -m slow
+
+test-tf5: $(VENV)-tf5/.ready  ## the fast tests under transformers 5, without TextAttack, in an environment of its own
+	$(VENV)-tf5/bin/python -m pytest -q -m "not slow"
+
+coverage: $(READY)-test  ## how much of the package the fast tests run; fails below 90 %
+	$(BIN)/python -m coverage run -m pytest -q -m "not slow"
+	$(BIN)/python -m coverage report
 
 lint: $(READY)-lint  ## ruff and mypy --strict
 	$(BIN)/ruff check .
@@ -67,6 +75,11 @@ $(READY)-test: $(RECIPE)
 	$(INSTALL) -c constraints.txt -e '.[test]'
 	@touch $@
 
+$(VENV)-tf5/.ready: pyproject.toml constraints-tf5.txt | $(READY)
+	$(PYTHON) -m venv $(VENV)-tf5
+	$(VENV)-tf5/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-tf5.txt -e '.[test-tf5]'
+	@touch $@
+
 $(READY)-fuzz: $(RECIPE)
 	$(INSTALL) -c constraints.txt -e '.[fuzz]'
 	@touch $@
@@ -83,16 +96,22 @@ $(READY)-lint: $(RECIPE)
 	$(INSTALL) -c constraints.txt -e '.[lint,test]'
 	@touch $@
 
-constraints:  ## constraints.txt anew, from the newest releases that go together
+# $(call pinned,EXTRAS,FILE,REMARK): an environment of the newest releases that go together becomes a file of constraints.
+define pinned
 	rm -rf $(VENV)-constraints
 	$(PYTHON) -m venv $(VENV)-constraints
-	$(VENV)-constraints/bin/python -m pip install --quiet torch==$(TORCH) -e '.[all,audit,fuzz,lint,mlflow,mutants,test,textattack]'
+	$(VENV)-constraints/bin/python -m pip install --quiet torch==$(TORCH) -e '.[$(1)]'
 	$(VENV)-constraints/bin/python -m pip check
-	{ echo '# Every package of [all,audit,fuzz,lint,mlflow,mutants,test,textattack], pinned for CPython 3.11; made by `make constraints`.'; \
+	{ echo '# Every package of [$(1)], pinned for CPython 3.11$(3); made by `make constraints`.'; \
 	  $(VENV)-constraints/bin/python -m pip freeze --all --exclude-editable | sed -E '/^pip==/d; s/\+cpu$$//'; } > constraints.part
-	mv constraints.part constraints.txt
+	mv constraints.part $(2)
 	rm -rf $(VENV)-constraints
+endef
+
+constraints:  ## constraints.txt and constraints-tf5.txt anew, from the newest releases that go together
+	$(call pinned,$(PINNED),constraints.txt)
+	$(call pinned,test-tf5,constraints-tf5.txt,: transformers 5 without TextAttack)
 
 clean:  ## remove the environment and what tools left behind; runs/ and the cache folder stay
-	rm -rf $(VENV) $(VENV)-constraints build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis constraints.part
+	rm -rf $(VENV) $(VENV)-constraints $(VENV)-tf5 build mutants dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis constraints.part
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -108,7 +108,7 @@ class Estimate:
         if tariff.budget is None:
             return ""
         left = tariff.budget - spent
-        least, most = (tariff.cost(amount.inputs, amount.characters) for amount in (self.least, self.most))
+        least, most = sorted(tariff.cost(amount.inputs, amount.characters) for amount in (self.least, self.most))
         verdict = "is enough" if left >= most else "may end first" if left >= least else "ends before the run does"
         return f" The budget, of which {left:.4g} of {tariff.budget:g} is left, {verdict}."
 
@@ -162,12 +162,12 @@ def _figures(least: Amount, most: Amount, bound: float | None, tariff: Tariff) -
     return (
         _range(least.inputs, most.inputs),
         "no bound" if bound is None else f"{bound:,.0f}",
-        "–".join(dict.fromkeys(f"{cost:.3g}" for cost in costs)),
+        "–".join(dict.fromkeys(f"{cost:.3g}" for cost in sorted(costs))),
     )
 
 
 def _range(least: float, most: float) -> str:
-    return "–".join(dict.fromkeys(f"{value:,.0f}" for value in (least, most)))
+    return "–".join(dict.fromkeys(f"{value:,.0f}" for value in sorted([least, most])))
 
 
 def _time(least: float, most: float) -> str:

@@ -24,6 +24,8 @@ __all__ = ["LONGEST_PAUSE", "Manners", "Poster"]
 
 MOST_BYTES = 16 * 2**20
 """The largest answer that is read: far more than 64 inputs' probabilities."""
+MOST_TOKENS = 10**9
+"""What no answer costs."""
 LONGEST_PAUSE, LONGEST_WAIT = 120.0, 30.0
 """Seconds that a server may make a request wait by throttling it, in all and at a time; where it takes more the run stops."""
 BUSY = {408, 425, 429, 500, 502, 503, 504}
@@ -133,7 +135,10 @@ class Poster:
                 self._spending.charge(inputs)
                 try:
                     async with asyncio.timeout(self._timeout):
-                        return await self._post(body)
+                        answer = await self._post(body)
+                        if (tokens := _tokens_told(answer)) is not None:
+                            self._spending.correct(inputs, tokens)
+                        return answer
                 except TimeoutError:
                     late += 1
                 except _Again as told:
@@ -175,6 +180,13 @@ class Poster:
             return json.loads(content)
         except (ValueError, RecursionError) as problem:
             raise VictimError(f"{self._name} answered with something that is no JSON") from problem
+
+
+def _tokens_told(answer: Any) -> int | None:
+    """What an answer says of the tokens that it cost: `{"usage": {"total_tokens": 57}}`."""
+    usage = answer.get("usage") if isinstance(answer, dict) else None
+    tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
+    return tokens if type(tokens) is int and 0 <= tokens <= MOST_TOKENS else None
 
 
 class _Refused(Exception):  # noqa: N818

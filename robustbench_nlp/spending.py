@@ -22,16 +22,19 @@ __all__ = ["FILE", "Spending", "Tariff"]
 
 FILE = "spending.json"
 """In a run folder: the counts."""
-_COUNTS = {"requests": int, "inputs": int, "characters": int}
-_UNITS = {"input": "input", "1k_characters": "1,000 characters"}
+CHARACTERS_PER_TOKEN = 4
+"""What a token is taken for until the server says how many there were: about right in English."""
+_COUNTS = {"requests": int, "inputs": int, "characters": int, "tokens": int}
+_UNITS = {"input": "input", "1k_characters": "1,000 characters", "1k_tokens": "1,000 tokens"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tariff:
-    """`price` of an input or of 1,000 characters, and the `budget`, in one currency; None: free, and without end."""
+    """`price` of an input, of 1,000 characters or of 1,000 tokens, and the `budget`, in one currency; None: free, and without
+    end."""
 
     price: float | None = None
-    price_per: Literal["input", "1k_characters"] = "input"
+    price_per: Literal["input", "1k_characters", "1k_tokens"] = "input"
     budget: float | None = None
 
     def __post_init__(self) -> None:
@@ -41,13 +44,18 @@ class Tariff:
             if value is not None and not (fits(value, float) and 0 < value < float("inf")):
                 raise UsageError(f"{name} is {value!r}; give a number above 0, in your currency")
         if self.price_per not in _UNITS:
-            raise UsageError(f"price_per is {self.price_per!r}; give 'input' or '1k_characters'")
+            raise UsageError(f"price_per is {self.price_per!r}; give 'input', '1k_characters' or '1k_tokens'")
         if self.budget is not None and self.price is None:
-            raise UsageError("a budget needs a price: add price=, of an input or with price_per='1k_characters'")
+            raise UsageError("a budget needs a price: add price=, of an input or with price_per='1k_tokens'")
 
-    def cost(self, inputs: float, characters: float) -> float:
-        """What so much costs; 0 without a price."""
-        return (self.price or 0.0) * (inputs if self.price_per == "input" else characters / 1000)
+    def cost(self, inputs: float, characters: float, tokens: float | None = None) -> float:
+        """What so much costs; 0 without a price. Tokens that nobody counted are taken for so many characters."""
+        amounts = {
+            "input": inputs,
+            "1k_characters": characters / 1000,
+            "1k_tokens": (characters / CHARACTERS_PER_TOKEN if tokens is None else tokens) / 1000,
+        }
+        return (self.price or 0.0) * amounts[self.price_per]
 
     def __str__(self) -> str:
         return "no price" if self.price is None else f"{self.price:g} per {_UNITS[self.price_per]}"
@@ -58,14 +66,14 @@ class Spending:
 
     def __init__(self, tariff: Tariff | None = None) -> None:
         self.tariff = tariff or Tariff()
-        self.requests = self.inputs = self.characters = 0
+        self.requests = self.inputs = self.characters = self.tokens = 0
         self._path: Path | None = None
         self._lock = threading.Lock()
 
     @property
     def cost(self) -> float:
         """What was spent so far, at today's price."""
-        return self.tariff.cost(self.inputs, self.characters)
+        return self.tariff.cost(self.inputs, self.characters, self.tokens)
 
     def keep(self, path: Path) -> None:
         """Count from what the file says, from 0 where there is none, and keep it there. Raises `UsageError` for another file."""
@@ -79,7 +87,7 @@ class Spending:
             if wrong or min(counts[name] for name in _COUNTS) < 0:
                 raise UsageError(f"{path} holds no spending: {wrong or 'a count is negative'}; mend or remove it")
         with self._lock:
-            self.requests, self.inputs, self.characters = (counts[name] for name in _COUNTS)
+            self.requests, self.inputs, self.characters, self.tokens = (counts[name] for name in _COUNTS)
             self._path = path
 
     def check(self, inputs: Sequence[Input]) -> None:
@@ -87,7 +95,7 @@ class Spending:
         budget = self.tariff.budget
         if budget is None:
             return
-        more = self.tariff.cost(len(inputs), sum(map(_length, inputs)))
+        more = self.tariff.cost(len(inputs), sum(map(_length, inputs)), sum(map(_tokens, inputs)))
         if self.cost + more > budget * (1 + 1e-9):
             raise BudgetSpent(
                 f"the budget ends: {self.told()}, and {_counted(len(inputs), 'more input')} would cost {more:.6g}; every answer so far "
@@ -103,17 +111,23 @@ class Spending:
         """Uncount a request that the server refused or never got."""
         self._count(-1, inputs)
 
+    def correct(self, inputs: Sequence[Input], tokens: int) -> None:
+        """Count the tokens that the server says a request had, in the place of those it was taken for."""
+        self._count(0, (), tokens - sum(map(_tokens, inputs)))
+
     def told(self) -> str:
         """What was spent, for a message."""
         of = f" of {self.tariff.budget:.6g}" if self.tariff.budget is not None else ""
         spent = f"{self.cost:.6g}{of} spent, " if self.tariff.price is not None else ""
-        return f"{spent}{_counted(self.inputs, 'input')} in {_counted(self.requests, 'request')} sent"
+        tokens = f" with {_counted(self.tokens, 'token')}" if self.tariff.price_per == "1k_tokens" else ""
+        return f"{spent}{_counted(self.inputs, 'input')}{tokens} in {_counted(self.requests, 'request')} sent"
 
-    def _count(self, sign: int, inputs: Sequence[Input]) -> None:
+    def _count(self, sign: int, inputs: Sequence[Input], tokens: int = 0) -> None:
         with self._lock:
             self.requests += sign
             self.inputs += sign * len(inputs)
             self.characters += sign * sum(map(_length, inputs))
+            self.tokens += sign * sum(map(_tokens, inputs)) + tokens
             if self._path is not None:
                 content = {name: getattr(self, name) for name in _COUNTS}
                 write_whole(
@@ -123,6 +137,10 @@ class Spending:
 
 def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _tokens(item: Input) -> int:
+    return -(-_length(item) // CHARACTERS_PER_TOKEN)
 
 
 def _length(item: Input) -> int:

@@ -82,7 +82,7 @@ def read(argv: Sequence[str]) -> None:
     elif program == "pip":
         _installs(rest)
     elif program == "python" and rest[0] != "-m":
-        script = ROOT / rest[0]
+        script = ROOT / rest[0] if (ROOT / rest[0]).is_file() else Path(rest[0])  # or a block that was saved before
         assert script.is_file(), f"no file {rest[0]}"
         missing = [word for word in rest if word.startswith("--") and word not in script.read_text("utf-8")]
         assert not missing, f"{rest[0]} has no {missing}"

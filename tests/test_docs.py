@@ -46,6 +46,7 @@ READ_ONLY = {
 """Commands that are read and not run, by how they begin, and why."""
 NOT_RUN = {
     ("docs/gates.md", "text"): "what a gate prints",
+    ("docs/http.md", "text"): "what an estimate and the end of a budget print",
     ("docs/reports.md", "latex"): "a document that needs a TeX installation",
 }
 """Blocks that are neither run nor read, and why."""

@@ -172,6 +172,10 @@ def test_a_cascade_compares_what_each_member_met():
     assert flag.name == "random_beats_search"  # whatever the noise would have done to the five, it breaks more
     assert "random_typos (t@1) breaks at least 20 of 40 examples" in flag.evidence
     assert "deepwordbug (t@1) only 5" in flag.evidence
+
+
+@needs.textattack
+def test_a_cascade_holds_an_unlimited_attack_to_what_it_met():
     free = Case(UNLIMITED, "s" * 30 + "x" * 5 + "." * 5, mode="cascade", max_queries=None)
     assert names(free) == []
     assert names(free._replace(outcomes="s" * 5 + "x" * 5 + "." * 30)) == ["unlimited_attack_fails"]

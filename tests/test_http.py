@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 import time
@@ -124,6 +125,25 @@ def test_the_referee_asks_each_claim_alone_and_all_of_a_round_side_by_side() -> 
         assert replace(record, seconds=0.0) == replace(direct[identity], seconds=0.0)
 
 
+@pytest.mark.parametrize("attack", ["random-typos", "noise:keyboard", "pwws", "reorder", "input-reduction"])
+def test_a_round_that_is_judged_together_gives_the_records_of_one_text_after_the_other(attack: str) -> None:
+    texts = [
+        ("Bad awful but fine, film", 0),
+        ("great and GOOD but bad, film", 1),
+        ("good film", 1),
+        ("a dull story", 0),
+    ]
+    examples = [Example(fields={"text": f"{text} {i}"}, label=label) for i in range(3) for text, label in texts]
+    records = []
+    with serving(keyword_answers) as (url, _):
+        for inner in (KeywordVictim(), HttpVictim(url, manners=Manners(concurrency=4, batch=5))):
+            victim = Rewritten(inner, str.lower, ["lower"])
+            found = Engine(create("attack", attack), victim, seed=1, max_queries=40).run(examples)
+            records.append({record.example_id: replace(record, seconds=0.0) for record in found})
+    assert records[0] == records[1]
+    assert {record.outcome for record in records[0].values()} & {"success", "failed"}
+
+
 # settings
 
 
@@ -138,7 +158,7 @@ def test_the_referee_asks_each_claim_alone_and_all_of_a_round_side_by_side() -> 
         ("rate=True", "rate is True"),
         ("backoff=-1", "backoff is -1"),
         ("price=-0.1", "price is -0.1; give a number above 0"),
-        ("price=1,price_per='token'", "price_per is 'token'; give 'input' or '1k_characters'"),
+        ("price=1,price_per='token'", "price_per is 'token'; give 'input', '1k_characters' or '1k_tokens'"),
         ("budget=5", "a budget needs a price"),
         ("timeout=0", "timeout is 0; give seconds, more than 0"),
     ],
@@ -302,7 +322,7 @@ def keyword_answers(inputs: list[str]) -> tuple[int, bytes]:
 
 
 def attacked(url: str, folder: Path, settings: str, **more: Any) -> Run:
-    pairs = [(f"a {word} film, number {i}, and {word} again", int(i % 2)) for i in range(24) for word in [WORDS[i % 2]]]
+    pairs = [(f"a {word} film, number {i}, and {word} again", int(i % 2)) for i in range(16) for word in [WORDS[i % 2]]]
     victim = f"http({settings}):{url}"
     return evaluate(victim=victim, dataset=pairs, attacks="deepwordbug", output=folder, similarity="none", **more)
 
@@ -321,6 +341,7 @@ def test_a_run_stops_at_its_budget_and_a_larger_one_goes_on_and_pays_for_nothing
             "requests": len(seen),
             "inputs": round(cost * 100),
             "characters": told["characters"],
+            "tokens": told["tokens"],
             "cost": round(cost, 9),
             "price": "0.01 per input",
         }
@@ -336,7 +357,7 @@ def test_a_run_stops_at_its_budget_and_a_larger_one_goes_on_and_pays_for_nothing
         )
         assert len(stops) >= 2
         assert parts.spending is not None
-        assert cost - 0.25 < parts.spending.cost <= cost  # the 24 texts of the last check may be on file once
+        assert cost - 0.17 < parts.spending.cost <= cost  # the 16 texts of the last check may be on file once
         again = attacked(url, tmp_path / "parts", f"batch=8,price=0.01,budget={cost + 0.5}")
         assert again.spending is not None
         assert again.spending.cost == parts.spending.cost
@@ -368,7 +389,7 @@ def test_a_torn_answer_is_asked_for_again(tmp_path: Path) -> None:
         victim.keep_in(tmp_path, resume=True)
         victim.predict(["no film", "another"])
         assert victim.spending.inputs == 5
-    (tmp_path / "spending.json").write_text('{"requests": 1, "inputs": -1, "characters": 3}', "utf-8")
+    (tmp_path / "spending.json").write_text('{"requests": 1, "inputs": -1, "characters": 3, "tokens": 1}', "utf-8")
     with pytest.raises(UsageError, match="holds no spending: a count is negative; mend or remove it"):
         victim.keep_in(tmp_path, resume=True)
 
@@ -387,6 +408,19 @@ def test_a_text_asked_twice_gets_two_answers_of_a_liar(tmp_path: Path) -> None:
             assert any("nondeterministic_victim" in flag for flag in run.table.attrs["flags"])
 
 
+def test_swapped_rows_make_no_success(tmp_path: Path) -> None:
+    def swapping(inputs: list[str]) -> tuple[int, bytes]:
+        return 200, json.dumps(KeywordVictim().predict(inputs[::-1]).tolist()).encode()
+
+    with serving(swapping) as (url, _):
+        run = attacked(url, tmp_path, "batch=7")
+    records = outcomes(run).values()
+    successes = [record for record in records if record.outcome == "success"]
+    wrong = KeywordVictim().predict([str(record.adversarial) for record in successes]).argmax(axis=1)
+    assert all(prediction != record.label for prediction, record in zip(wrong, successes, strict=True))
+    assert sum(record.rejected_successes for record in records) > 0
+
+
 def test_the_price_of_characters_and_what_a_budget_allows() -> None:
     spending = Spending(Tariff(price=2.0, price_per="1k_characters", budget=1.0))
     spending.charge(["x" * 300, ("y" * 100, "z" * 50)])
@@ -398,6 +432,39 @@ def test_the_price_of_characters_and_what_a_budget_allows() -> None:
         spending.charge(["x"])
     spending.refund(["x" * 50])
     spending.charge(["x"])
+
+
+def test_tokens_are_what_the_server_says_else_a_quarter_of_the_characters() -> None:
+    says: list[object] = [{"total_tokens": 1500}, None, {"total_tokens": -3}, {"total_tokens": 10**12}, "many"]
+    texts = ["x" * 400, "y" * 401]
+
+    def metered(inputs: list[str]) -> tuple[int, bytes]:
+        rows = rows_of(inputs).tolist()
+        return 200, json.dumps({"probabilities": rows, "usage": says.pop(0)}).encode()
+
+    with serving(metered) as (url, _):
+        victim = HttpVictim(url, tariff=Tariff(price=2.0, price_per="1k_tokens", budget=3.3))
+        victim.predict(texts)
+        assert victim.spending.cost == 3.0
+        with pytest.raises(
+            BudgetSpent, match=r"3 of 3\.3 spent, 2 inputs with 1,500 tokens in 1 request sent, and 2 more in"
+        ):
+            victim.predict(texts)
+        victim = HttpVictim(url, tariff=Tariff(price=2.0, price_per="1k_tokens"))
+        for _ in range(len(says)):
+            victim.predict(texts)
+        assert victim.spending.tokens == 4 * 201  # nonsense counts for nothing
+
+
+def test_a_dropped_victim_leaves_no_thread_behind() -> None:
+    with serving(lengths) as (url, _):
+        victim = HttpVictim(url)
+        victim.predict(["a"])
+        (thread,) = (thread for thread in threading.enumerate() if url in thread.name)
+        del victim
+        gc.collect()
+        thread.join(5)
+    assert not thread.is_alive()
 
 
 def test_workers_share_no_budget_and_other_settings_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -50,20 +52,93 @@ def modules() -> list[str]:
     )
 
 
-def test_a_wheel_from_an_sdist_holds_the_tree(tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    left = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "runs")
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel made from an sdist, as whoever installs from source gets it."""
+    folder = tmp_path_factory.mktemp("build")
+    source = folder / "source"
+    left = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "mutants", "runs")
     shutil.copytree(ROOT, source, symlinks=True, ignore=left)
-    line = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path / "dist"), str(source)]
+    line = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder / "dist"), str(source)]
     built = subprocess.run(line, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout + built.stderr
-    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    (made,) = (folder / "dist").glob("*.whl")
+    return made
+
+
+@pytest.fixture(scope="module")
+def sdist(wheel: Path) -> Path:
+    (made,) = wheel.parent.glob("*.tar.gz")
+    return made
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path) -> Path:
+    """The wheel installed into a folder, beside the libraries that are there."""
+    folder = wheel.parent.parent / "installed"
+    line = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--target", str(folder), str(wheel)]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_a_wheel_from_an_sdist_holds_the_tree(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         inside = set(archive.namelist())
     assert {name for name in inside if ".dist-info/" not in name} == shipped()
     assert {"robustbench_nlp/py.typed", "robustbench_nlp/attacks/deepwordbug.py"} <= inside
     licences = {Path(name).name for name in inside if ".dist-info/licenses/" in name}
     assert licences == {"LICENSE", *(path.name for path in PACKAGE.glob("lexicon/*LICENSE*"))}
+
+
+def test_an_sdist_holds_what_builds_tests_and_documents_it(sdist: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        inside = {name.partition("/")[2] for name in archive.getnames()}
+    needed = {
+        "Makefile",
+        "constraints.txt",
+        "constraints-tf5.txt",
+        "pyproject.toml",
+        "README.md",
+        "SECURITY.md",
+        "LICENSE",
+    }
+    assert needed - inside == set()
+    assert {
+        path.removeprefix("robustbench_nlp/") for path in shipped() if path.startswith("robustbench_nlp/attacks/")
+    } <= inside
+    assert {"tests/conftest.py", "scripts/build_api_docs.py", "docs/gates.md", "results/README.md"} <= inside
+
+
+def test_the_installed_wheel_works_from_an_empty_folder(installed: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(installed), "ROBUSTBENCH_NLP_CACHE": str(tmp_path / "cache")}
+    work = tmp_path / "work"
+    work.mkdir()
+
+    def robustbench(*arguments: str) -> str:
+        line = [sys.executable, str(installed / "bin" / "robustbench-nlp"), *arguments]
+        done = subprocess.run(line, cwd=work, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    code = (
+        "import robustbench_nlp, robustbench_nlp.attacks.pwws as p; print(robustbench_nlp.__file__); print(p.__file__)"
+    )
+    line = [sys.executable, "-c", code]
+    places = subprocess.run(line, cwd=work, env=environment, capture_output=True, text=True, check=True).stdout.split()
+    assert all(Path(place).is_relative_to(installed) for place in places)
+    listed = robustbench("list", "attacks")
+    assert all(re.search(rf"^\s*{name}\b", listed, re.MULTILINE) for name in ("deepwordbug", "pwws", "bad_characters"))
+    (work / "rows.csv").write_text("text,label\na good film,positive\na dull film,negative\n", "utf-8")
+    (work / "mine.py").write_text(
+        "from robustbench_nlp.fakes import KeywordVictim\npredict = KeywordVictim().predict\n", "utf-8"
+    )
+    flags = ["--dataset", "csv:rows.csv", "--victim", "python:mine:predict", "--similarity", "none", "--output", "out"]
+    robustbench(
+        "run", *flags, "--attacks", "pwws,deepwordbug,worst-case", "--defenses", "none,unicode-normalize", "--quiet"
+    )
+    assert [path.name for path in (work / "out").glob("table.csv")] == ["table.csv"]
+    assert "report.html" in robustbench("report", "out")
 
 
 MOST_LINES = {"robustbench_nlp": 400, "attacks": 250, "defenses": 250, "scripts": 400, "benchmarks": 400, "tests": 550}
@@ -142,18 +217,36 @@ def test_importing_the_package_costs_nothing_and_its_names_are_there() -> None:
         _ = robustbench_nlp.evalute
 
 
-def test_constraints_pin_every_requirement_and_name_no_place() -> None:
-    lines = [line for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines() if not line.startswith("#")]
+def pins(file: str) -> dict[str, str]:
+    """Versions by name; every line is a pin and names no place."""
+    lines = [line for line in (ROOT / file).read_text("utf-8").splitlines() if not line.startswith("#")]
     pin = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+")
     assert [line for line in lines if not pin.fullmatch(line)] == []
-    pinned = {_normal(line.partition("==")[0]) for line in lines}
-    project = PROJECT["project"]
-    wanted = [
-        *project["dependencies"],
-        *(line for extra in project["optional-dependencies"].values() for line in extra),
-    ]
-    names = {_normal(re.split(r"[^A-Za-z0-9._-]", line)[0]) for line in wanted}
-    assert names - pinned == {"robustbench-nlp"}
+    return {_normal(line.partition("==")[0]): line.partition("==")[2] for line in lines}
+
+
+def required(*extras: str) -> set[str]:
+    """What the package and its extras need, by name, through the extras that they name."""
+    listed = PROJECT["project"]["optional-dependencies"]
+    lines = [*PROJECT["project"]["dependencies"], *(line for extra in extras for line in listed[extra])]
+    names = {_normal(re.split(r"[^A-Za-z0-9._-]", line)[0]) for line in lines}
+    inner = [re.fullmatch(r"robustbench-nlp\[(.+)\]", line) for line in lines]
+    more = [extra for match in inner if match for extra in match[1].split(",")]
+    return (names | required(*more) if more else names) - {"robustbench-nlp"}
+
+
+def test_constraints_pin_every_requirement_and_name_no_place() -> None:
+    assert required(*PROJECT["project"]["optional-dependencies"]) - pins("constraints.txt").keys() == set()
+
+
+def test_a_second_environment_has_transformers_5_and_therefore_no_textattack() -> None:
+    second = pins("constraints-tf5.txt")
+    assert required("test-tf5") - second.keys() == set()
+    assert second["transformers"].startswith("5.")
+    assert "textattack" not in second
+    first = pins("constraints.txt")
+    assert second["torch"] == first["torch"]
+    assert first["transformers"].startswith("4.")
 
 
 def _normal(name: str) -> str:

@@ -1,6 +1,6 @@
 """http:URL: a model behind an address: POST {"inputs": [...]} -> {"probabilities": [[...], ...]}.
 
-One row of class probabilities an input, in order; a bare list of rows is taken too. Inputs are strings, or lists of
+One row of class probabilities an input, in order; a bare list of rows is taken too, and "usage": {"total_tokens": n} is heard. Inputs are strings, or lists of
 strings for tasks with several fields. A token in $ROBUSTBENCH_NLP_HTTP_TOKEN is sent as `Authorization: Bearer …` and
 recorded nowhere. Columns follow the dataset's sorted label names, and as nobody can see whether the model behind the
 address has changed, `--no-resume` starts its records anew. Settings: "http(concurrency=8,batch=32,rate=20,price=0.0001,budget=5):URL".
@@ -47,7 +47,7 @@ def load(
     retries: int = 4,
     backoff: float = 0.5,
     price: float | None = None,
-    price_per: Literal["input", "1k_characters"] = "input",
+    price_per: Literal["input", "1k_characters", "1k_tokens"] = "input",
     budget: float | None = None,
 ) -> HttpVictim:
     """A victim at a URL, written `http:URL` or just the URL; settings as in `Manners` and `Tariff`. Raises `UsageError` for what is
