@@ -19,7 +19,7 @@ from robustbench_nlp.report.worst_case import worst_case_row
 from robustbench_nlp.settings_file import read_settings
 from robustbench_nlp.shapes import unfit
 
-__all__ = ["Cell", "recorded_cells"]
+__all__ = ["Cell", "no_run", "recorded_cells"]
 
 HEADER: dict[str, Any] = {
     **dict.fromkeys(("task", "dataset", "split", "victim", "defense", "attack", "mode", "threat", "fingerprint"), str),
@@ -75,7 +75,7 @@ def recorded_cells(folder: Path, grid: Grid | None = None) -> list[Cell]:
     Raises `UsageError` where there is no run."""
     files = sorted((folder / "records").glob("*.jsonl"))
     if not files or not (folder / "run.yaml").is_file():
-        raise UsageError(f"{folder} is no run folder: it has no {'records' if not files else 'run.yaml'}")
+        raise no_run(folder, "run.yaml" if files else "records")
     settings = read_settings(folder / "run.yaml")
     if "alpha" in settings:
         raise UsageError(
@@ -102,6 +102,13 @@ def recorded_cells(folder: Path, grid: Grid | None = None) -> list[Cell]:
                 header, records = worst_case_row([(part.header, list(part.records.values())) for part in parts], name)
                 made.append(Cell(header, {record.example_id: record for record in records}, tuple(parts)))
     return made
+
+
+def no_run(folder: Path, lacks: str, more: str = "") -> UsageError:
+    """What to say of a folder without a run; that of shards which nobody gathered yet is told how to."""
+    if (folder / "shards").is_dir():
+        return UsageError(f"{folder} holds shards of a run; type its command without --shard to gather them")
+    return UsageError(f"{folder} is no run folder: it has no {lacks}{more}")
 
 
 def cell_in(path: Path) -> Cell | None:

@@ -8,7 +8,7 @@ successes a lower one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -80,9 +80,11 @@ def rechecked(cells: Iterable[Cell], limits: Sequence[Limit] = LIMITS) -> pd.Dat
 
     `valid_rate` is valid / attempted, `robust_accuracy` what is right if only valid successes count, each with its 95 %
     Wilson interval; the three rates of a limit that nothing is known of are NaN. A worst case is put together anew from
-    what is valid of each member.
+    what is valid of each member; in a cascade, what an earlier member broke by an invalid success counts as right.
     """
-    rows = [_row(cell, limit) for cell in cells if cell.measures for limit in limits]
+    found = [cell for cell in cells if cell.measures]
+    known = {cell.name: cell for cell in found}
+    rows = [_row(cell, limit, known) for cell in found for limit in limits]
     return pd.DataFrame(rows, columns=[*COLUMNS])
 
 
@@ -94,13 +96,14 @@ def changes(original: Input, adversarial: Input) -> Changes:
     return Changes(*map(sum, zip(*moved, strict=True))) if moved else Changes(0, 0, 0)
 
 
-def _row(cell: Cell, limit: Limit) -> dict[str, Any]:
+def _row(cell: Cell, limit: Limit, known: Mapping[tuple[str, str], Cell]) -> dict[str, Any]:
     raw = [record for record in cell.records.values() if record.outcome == "success"]
     held = _held(cell, limit)
     valid = [record for record in held if record.outcome == "success"]
     unknown = sum(limit.allows(record) is None for record in raw)
     n, left = len(held), sum(record.outcome == "failed" for record in held)
     attempted = left + len(valid)
+    spared = sum(_spared(cell, record, limit, known) for record in held if record.outcome == "settled")
     told = bool(unknown < len(raw) or not raw)
     moved = [changes(r.original, r.adversarial) for r in valid if r.adversarial is not None]
     return {
@@ -113,11 +116,18 @@ def _row(cell: Cell, limit: Limit) -> dict[str, Any]:
         "unknown": unknown,
         "valid": len(valid),
         **rate(("valid_rate", "valid_low", "valid_high"), len(valid), attempted if told else 0),
-        **rate(("robust_accuracy", "robust_low", "robust_high"), left, n if told else 0),
+        **rate(("robust_accuracy", "robust_low", "robust_high"), left + spared, n if told else 0),
         "similarity_mean": average(r.similarity for r in valid),
         "words_share_mean": average(m.words_changed / m.words_total for m in moved if m.words_total),
         "edits_chars_mean": average(m.edits_chars for m in moved),
     }
+
+
+def _spared(cell: Cell, record: Record, limit: Limit, known: Mapping[tuple[str, str], Cell]) -> bool:
+    """Whether an example that an earlier member of the cascade broke is right after all, since that success isn't valid."""
+    breaker = known.get((cell.name[0], record.winner or ""))
+    broken = breaker.records.get(record.example_id) if breaker else None
+    return broken is not None and not limit.allows(broken)
 
 
 def _held(cell: Cell, limit: Limit) -> list[Record]:

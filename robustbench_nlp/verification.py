@@ -24,7 +24,7 @@ from robustbench_nlp.defense import shown
 from robustbench_nlp.engine import Engine
 from robustbench_nlp.errors import UsageError, VictimError, apart
 from robustbench_nlp.grid import Member
-from robustbench_nlp.recorded import cell_in
+from robustbench_nlp.recorded import cell_in, no_run
 from robustbench_nlp.records import SCHEMA, CellRecords, Record
 from robustbench_nlp.report.table import COLUMNS, row, table
 from robustbench_nlp.report.worst_case import worst_case_row
@@ -86,9 +86,7 @@ def verify(
         recorded = table_of(place)
     except OSError as problem:
         lacks = Path(str(problem.filename)).name
-        raise UsageError(
-            f"{place} is no run folder: it has no {lacks}; nor a leaderboard: it holds no entries"
-        ) from problem
+        raise no_run(place, lacks, "; nor a leaderboard: it holds no entries") from problem
     if victim is None and not trust:
         refuse_code(benchmark.victim, place)
     if lacks and victim is dataset is attacks is None:

@@ -125,6 +125,25 @@ def test_the_referee_asks_each_claim_alone_and_all_of_a_round_side_by_side() -> 
         assert replace(record, seconds=0.0) == replace(direct[identity], seconds=0.0)
 
 
+@pytest.mark.parametrize("attack", ["random-typos", "noise:keyboard", "pwws", "reorder", "input-reduction"])
+def test_a_round_that_is_judged_together_gives_the_records_of_one_text_after_the_other(attack: str) -> None:
+    texts = [
+        ("Bad awful but fine, film", 0),
+        ("great and GOOD but bad, film", 1),
+        ("good film", 1),
+        ("a dull story", 0),
+    ]
+    examples = [Example(fields={"text": f"{text} {i}"}, label=label) for i in range(3) for text, label in texts]
+    records = []
+    with serving(keyword_answers) as (url, _):
+        for inner in (KeywordVictim(), HttpVictim(url, manners=Manners(concurrency=4, batch=5))):
+            victim = Rewritten(inner, str.lower, ["lower"])
+            found = Engine(create("attack", attack), victim, seed=1, max_queries=40).run(examples)
+            records.append({record.example_id: replace(record, seconds=0.0) for record in found})
+    assert records[0] == records[1]
+    assert {record.outcome for record in records[0].values()} & {"success", "failed"}
+
+
 # settings
 
 
@@ -303,7 +322,7 @@ def keyword_answers(inputs: list[str]) -> tuple[int, bytes]:
 
 
 def attacked(url: str, folder: Path, settings: str, **more: Any) -> Run:
-    pairs = [(f"a {word} film, number {i}, and {word} again", int(i % 2)) for i in range(24) for word in [WORDS[i % 2]]]
+    pairs = [(f"a {word} film, number {i}, and {word} again", int(i % 2)) for i in range(16) for word in [WORDS[i % 2]]]
     victim = f"http({settings}):{url}"
     return evaluate(victim=victim, dataset=pairs, attacks="deepwordbug", output=folder, similarity="none", **more)
 
@@ -338,7 +357,7 @@ def test_a_run_stops_at_its_budget_and_a_larger_one_goes_on_and_pays_for_nothing
         )
         assert len(stops) >= 2
         assert parts.spending is not None
-        assert cost - 0.25 < parts.spending.cost <= cost  # the 24 texts of the last check may be on file once
+        assert cost - 0.17 < parts.spending.cost <= cost  # the 16 texts of the last check may be on file once
         again = attacked(url, tmp_path / "parts", f"batch=8,price=0.01,budget={cost + 0.5}")
         assert again.spending is not None
         assert again.spending.cost == parts.spending.cost

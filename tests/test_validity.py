@@ -156,5 +156,21 @@ def test_the_report(run: Path) -> None:
     assert len(pd.read_csv(run / "valid.csv")) == 3 * len(LIMITS)
 
 
+def test_a_cascades_last_member_leaves_what_its_worst_case_does(tmp_path: Path) -> None:
+    """An invalid success stops a cascade, and yet breaks nothing for the members after it."""
+    texts = ("a good and great but dull film", "a good, great and fine but dull film")
+    pairs = [(f"{texts[i % 2]} number {i}", 1) for i in range(12)]
+    run = evaluate(
+        victim=KeywordVictim(), dataset=pairs, attacks="worst-case:fast-1", output=tmp_path, similarity="none"
+    )
+    frame = rb.recheck(run.folder, [Limit(), Limit(max_words_share=0.01)])
+    for _, part in frame.groupby("limit"):
+        robust = part.set_index("attack")["robust_accuracy"].tolist()
+        assert robust[:3] == sorted(robust[:3], reverse=True)
+        assert robust[2] == robust[3]
+    words = frame[frame["limit"] == "words ≤ 1 %"]
+    assert (words["valid"] < words["successes"]).any()
+
+
 def test_no_run_is_told(tmp_path: Path) -> None:
     assert "is no run folder" in complaint(lambda: rb.recheck(tmp_path))

@@ -11,6 +11,7 @@ import pytest
 
 from robustbench_nlp.api import Run, evaluate
 from robustbench_nlp.attack import Sample, Steps
+from robustbench_nlp.cli import main
 from robustbench_nlp.data import from_pairs
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.errors import UsageError
@@ -169,8 +170,11 @@ def test_a_cascade_in_shards_is_the_cascade(tmp_path: Path) -> None:
     assert findings(go(tmp_path, "sharded", **how)) == findings(alone)
 
 
-def test_shards_of_other_settings_are_refused(tmp_path: Path) -> None:
+def test_shards_of_other_settings_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     go(tmp_path, "run", shard="1/2")
+    for command in ("report", "verify", "figures"):
+        assert main([command, str(tmp_path / "run")]) == 2
+        assert "type its command without --shard to gather them" in capsys.readouterr().err
     with pytest.raises(UsageError, match="was recorded with another seed"):
         go(tmp_path, "run", seed=1)
     for wrong in ("0/2", "3/2", "2", "a/b"):

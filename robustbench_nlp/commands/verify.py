@@ -56,7 +56,8 @@ def command(places: Sequence[Path], texts: Path | None, **settings: Any) -> int:
 
 def _within(place: Path) -> list[Path]:
     """The entries of a leaderboard's folder; anything else itself."""
-    entries = [] if (place / "run.yaml").exists() else sorted(place.glob("*/*/*.json"))
+    run = any((place / name).exists() for name in ("run.yaml", "shards"))
+    entries = [] if run else sorted(place.glob("*/*/*.json"))
     return entries or [place]
 
 

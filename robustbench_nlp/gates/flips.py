@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from robustbench_nlp.console import printable
+
 if TYPE_CHECKING:
     from robustbench_nlp.records import Record
 
@@ -27,7 +29,7 @@ def flips(records: Iterable[Record], names: Sequence[str], title: str = "flips")
 
 def _shown(record: Record, names: Sequence[str]) -> list[str]:
     label, clean, attacked = (
-        "nothing" if number is None else names[number]
+        "nothing" if number is None else printable(names[number])
         for number in (record.label, record.clean_prediction, record.adversarial_prediction)
     )
     if record.adversarial is None:

@@ -29,7 +29,9 @@ def valid_markdown(frame: pd.DataFrame) -> str:
         "Means are over the successes in brackets beside the rate. Intervals: 95 % Wilson.",
     ]
     if (frame["mode"] == "cascade").any():
-        notes.append("Cascade: what one attack broke, valid or not, the attacks after it never met.")
+        notes.append(
+            "Cascade: what one attack broke, valid or not, the attacks after it never met; what it broke invalidly counts as right."
+        )
     if (frame["unknown"] > 0).any():
         notes.append("Successes without a recorded similarity count as invalid under limits of similarity.")
     parts = [
