@@ -18,6 +18,8 @@ from pkgutil import walk_packages
 import robustbench_nlp
 
 ROOT = Path(__file__).resolve().parent.parent
+TEMPLATES = ROOT / "scripts" / "api_docs"
+"""An index of all modules: pdoc's own leads to the package's page, whose `__all__` names no modules."""
 LEFT_OUT = ("robustbench_nlp.commands", "robustbench_nlp.cli")
 """What `robustbench-nlp COMMAND -h` documents."""
 LET_PASS = (
@@ -66,7 +68,11 @@ def built(folder: Path, names: Iterable[str]) -> int:
     wanted = list(names)
     if silent := [public for name in wanted for public in undocumented(name)]:  # imports all, with others' warnings
         raise SystemExit(f"without a docstring: {', '.join(silent)}")
-    pdoc.render.configure(docformat="markdown", footer_text=f"robustbench-nlp {robustbench_nlp.__version__}")
+    pdoc.render.configure(
+        docformat="markdown",
+        footer_text=f"robustbench-nlp {robustbench_nlp.__version__}",
+        template_directory=TEMPLATES,
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for start in LET_PASS:

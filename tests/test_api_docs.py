@@ -41,6 +41,9 @@ def test_the_pages_show_the_public_names(script: ModuleType, tmp_path: Path) -> 
     assert script.built(tmp_path, ["robustbench_nlp", "robustbench_nlp.stats"]) == 2
     page = (tmp_path / "robustbench_nlp.html").read_text("utf-8")
     assert [name for name in robustbench_nlp.__all__ if f'id="{name}"' not in page] == []
+    assert 'href="index.html"' in page
+    index = (tmp_path / "index.html").read_text("utf-8")
+    assert all(f'href="{page}.html"' in index for page in ("robustbench_nlp", "robustbench_nlp/stats"))
     assert 'id="wilson"' in (tmp_path / "robustbench_nlp" / "stats.html").read_text("utf-8")
 
 
