@@ -22,6 +22,7 @@ from robustbench_nlp.data.example import Dataset
 from robustbench_nlp.data.splits import RECIPE as SPLIT_RECIPE
 from robustbench_nlp.encoder import embedded_folder
 from robustbench_nlp.errors import UsageError
+from robustbench_nlp.mixed_precision import mixed_precision, training_dtype
 from robustbench_nlp.victim import VictimOptions
 from robustbench_nlp.victims.hf import device_of, files_hash, quiet
 
@@ -44,7 +45,7 @@ class Recipe:
     """AdamW with linear warm-up (a share of the steps) and decay to zero; `block` counts tokens, `hidden` is a share of
     them, `held_out` the blocks of dev text that the accuracy is measured on."""
 
-    version: int = 1
+    version: int = 2
     steps: int = 700
     batch_size: int = 16
     block: int = 64
@@ -118,7 +119,9 @@ def train_from(
             model = BertForMaskedLM.from_pretrained(base, use_safetensors=True, dtype="float32").to(place)
         rng = np.random.default_rng(recipe.seed)
         blocks = _blocks(_texts(train, rng), tokenizer, recipe.block, recipe.steps * recipe.batch_size)
-        _fit(model, blocks, _Hider(tokenizer, recipe.hidden, rng), recipe, place)
+        dtype = training_dtype(place)
+        with mixed_precision(model.bert, dtype), mixed_precision(model.cls, dtype):
+            _fit(model, blocks, _Hider(tokenizer, recipe.hidden, rng), recipe, place)
     dev = _blocks(_texts(held_out, rng), tokenizer, recipe.block, recipe.held_out)
     accuracy = _measure(model, tokenizer, dev[: recipe.held_out], recipe, place)
     tokenizer.model_max_length = min(MAX_LENGTH, model.config.max_position_embeddings)
@@ -127,6 +130,7 @@ def train_from(
     report = {
         **accuracy._asdict(),
         "seconds": round(time.perf_counter() - start, 1),
+        "dtype": dtype,
         "recipe": asdict(recipe),
         "base": files_hash(base),
         "train": train.fingerprint,
@@ -186,7 +190,8 @@ def _logits(model: Any, blocks: Blocks, at: NDArray[np.bool_], device: Any) -> T
 def _fit(model: Any, blocks: Blocks, hide: _Hider, recipe: Recipe, device: Any) -> None:
     import torch
 
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=recipe.weight_decay)
+    fused = device.type in ("cpu", "cuda")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=recipe.weight_decay, fused=fused)
     model.train()
     mean = 0.0
     with progress.task("training the masked language model", recipe.steps) as step:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 from robustbench_nlp import cache
 from robustbench_nlp.data.example import Example, Input
 from robustbench_nlp.errors import UsageError
+from robustbench_nlp.mixed_precision import training_dtype
 from robustbench_nlp.training_loop import Augment, Batch, Loop, More, Objective, Recipe, cross_entropy
 from robustbench_nlp.victim import Victim, VictimOptions
 from robustbench_nlp.victims._reader import Reader
@@ -60,7 +61,7 @@ def fine_tune(
     """Fine-tune `base` (a folder or hub id, with or without a head) and save it, tokenizer included, into `target`.
 
     Returns the accuracy on the held-out training examples; `training.json` in the folder holds it beside the seconds that
-    the training took. Same seed, same machine: same bits, also when it was interrupted and goes on from `checkpoint`, a file
+    the training took and the precision of its matrix products (see `mixed_precision`). Same seed, same machine: same bits, also when it was interrupted and goes on from `checkpoint`, a file
     written every `CHECKPOINT_SECONDS`; torch's global generator is left as it was. Raises `TrainingCollapsed`.
     """
     import torch
@@ -82,13 +83,15 @@ def fine_tune(
             objective=objective or cross_entropy,
             augment=augment,
             device=place,
+            dtype=training_dtype(place),
             path=checkpoint,
         )
         loop.run([inputs[i] for i in rest], [labels[i] for i in rest], more, title)
     accuracy = _check(victim, [inputs[i] for i in held], [labels[i] for i in held], recipe.min_gain)
     model.save_pretrained(target, safe_serialization=True)
     tokenizer.save_pretrained(target)
-    told = {"seconds": round(loop.seconds, 1), "held_out_accuracy": None if isnan(accuracy) else accuracy}
+    shown = None if isnan(accuracy) else accuracy
+    told = {"seconds": round(loop.seconds, 1), "held_out_accuracy": shown, "dtype": loop.dtype}
     (target / "training.json").write_text(json.dumps(told) + "\n", "utf-8")
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from robustbench_nlp import progress
 from robustbench_nlp.checkpoint import Checkpoint
 from robustbench_nlp.data.example import Input
+from robustbench_nlp.mixed_precision import mixed_precision
 from robustbench_nlp.victims._reader import Reader
 from robustbench_nlp.victims.hf import HFVictim
 
@@ -95,6 +96,8 @@ class Loop:
     objective: Objective
     augment: Augment | None
     device: Any
+    dtype: str
+    """What matrices are multiplied in, see `mixed_precision`."""
     path: Path | None
     """Of the checkpoint."""
     optimizer: Any = None
@@ -111,7 +114,8 @@ class Loop:
         import torch
 
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.AdamW(trained, lr=0.0, weight_decay=self.recipe.weight_decay)
+        fused = self.device.type in ("cpu", "cuda")
+        self.optimizer = torch.optim.AdamW(trained, lr=0.0, weight_decay=self.recipe.weight_decay, fused=fused)
         if self.path is not None:
             self.checkpoint = Checkpoint(
                 path=self.path, model=self.model, optimizer=self.optimizer, rng=self.rng, device=self.device
@@ -120,6 +124,10 @@ class Loop:
     def run(self, inputs: list[Input], labels: list[int], more: More | None, title: str) -> None:
         """All epochs, or those that a checkpoint has left."""
         self._resume()
+        with mixed_precision(self.model, self.dtype):
+            self._epochs(inputs, labels, more, title)
+
+    def _epochs(self, inputs: list[Input], labels: list[int], more: More | None, title: str) -> None:
         last = time.monotonic()
         while self.epoch < self.recipe.epochs:
             if self.plan is None:
