@@ -32,7 +32,8 @@ def mixed_precision(model: Any, dtype: str) -> Iterator[None]:
     if dtype == "float32":
         yield
         return
-    forward, device, low = model.forward, model.device.type, getattr(torch, dtype)
+    forward, low = model.forward, getattr(torch, dtype)
+    device = next(model.parameters()).device.type
 
     def lowered(*args: Any, **kwargs: Any) -> Any:
         with torch.autocast(device, low):
