@@ -56,6 +56,7 @@ def encoder(name: str, device: str = "auto", dtype: str = "float32") -> Encoder:
     import torch
     from transformers import AutoModel, AutoTokenizer
 
+    from robustbench_nlp.packing import packed
     from robustbench_nlp.victims.hf import device_of
 
     place = device_of(VictimOptions(device=device))
@@ -63,6 +64,7 @@ def encoder(name: str, device: str = "auto", dtype: str = "float32") -> Encoder:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
         model = AutoModel.from_pretrained(folder, use_safetensors=True).to(place, getattr(torch, dtype)).eval()
+        model = packed(model.requires_grad_(False))
     except (OSError, ValueError) as problem:
         raise UsageError(f"cannot load the encoder '{name}': {str(problem).splitlines()[0]}") from problem
 

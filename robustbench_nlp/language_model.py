@@ -68,13 +68,13 @@ def fluency(model: str, device: str = "auto", dtype: str = "float32") -> Callabl
 
 
 class _Model:
-    """A language model and its tokenizer; `words`, None for a causal one, are ids (a tensor) and words by whether a space
+    """A language model that learns no more, and its tokenizer; `words`, None for a causal one, are ids (a tensor) and words by whether a space
     stands before them."""
 
     def __init__(self, model: Any, tokenizer: Any, device: Any) -> None:
         import torch
 
-        self._model = model.to(device).eval().requires_grad_(False)
+        self._model = model
         self._device = device
         self._length = longest_input(tokenizer, model.config)
         self._windows = Windows(tokenizer, self._length)
@@ -191,6 +191,8 @@ def _opened(name: str, device: str, dtype: str) -> _Model:
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
+    from robustbench_nlp.packing import packed
+
     folder = folder_of(name)
     if not list(folder.glob("*.safetensors")):
         raise UsageError(
@@ -212,7 +214,9 @@ def _opened(name: str, device: str, dtype: str) -> _Model:
         )
     if not tokenizer.is_fast:
         raise UsageError(f"'{name}' has no fast tokenizer; save one as tokenizer.json beside the weights")
-    return _Model(model.to(getattr(torch, dtype)), tokenizer, device_of(VictimOptions(device=device)))
+    place = device_of(VictimOptions(device=device))
+    lowered = model.to(place, getattr(torch, dtype)).eval().requires_grad_(False)
+    return _Model(packed(lowered), tokenizer, place)
 
 
 def folder_of(name: str) -> Path:

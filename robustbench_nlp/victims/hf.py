@@ -60,8 +60,6 @@ class HFVictim:
         options: VictimOptions = DEFAULT_OPTIONS,
         folder: Path | None = None,
     ) -> None:
-        import torch
-
         self.name = name
         self.folder = folder
         self.options = options
@@ -71,9 +69,8 @@ class HFVictim:
         self._model = model.to(self._device).eval()
         if model.config.pad_token_id is None:  # decoders refuse batches without one
             model.config.pad_token_id = tokenizer.pad_token_id or tokenizer.eos_token_id or 0
-        dtype = getattr(torch, options.dtype)
         self._exact = shortened(self._model)
-        self._fast = self._exact if dtype == torch.float32 else copy.deepcopy(self._exact).to(dtype)
+        self._fast = self._lowered(options.dtype)
         self.training_seconds = seconds_trained(folder)
         self.mask_token: str | None = tokenizer.special_tokens_map.get("mask_token")
         self._reader = Reader(tokenizer, options.max_length or longest_input(tokenizer, model.config))
@@ -84,13 +81,19 @@ class HFVictim:
 
     def in_precision(self, dtype: str) -> HFVictim:
         """The same victim with its searches in another precision; the weights of the float32 model are shared."""
-        import torch
-
         twin = copy.copy(self)
         twin.options = replace(self.options, dtype=dtype)
-        twin._fast = self._exact if dtype == "float32" else copy.deepcopy(self._exact).to(getattr(torch, dtype))
+        twin._fast = self._lowered(dtype)
         twin.forward_seconds, twin.forward_count = 0.0, 0
         return twin
+
+    def _lowered(self, dtype: str) -> Any:
+        """The model that answers searches in a precision."""
+        import torch
+
+        from robustbench_nlp.packing import packed
+
+        return packed(self._exact) if dtype == "float32" else copy.deepcopy(self._exact).to(getattr(torch, dtype))
 
     @classmethod
     def from_folder(cls, folder: Path, options: VictimOptions = DEFAULT_OPTIONS, *, name: str) -> HFVictim:
