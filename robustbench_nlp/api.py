@@ -20,6 +20,7 @@ from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.grid import DRAWS, Benchmark, grid_of, refuse_reductions
 from robustbench_nlp.helpers import Helpers
 from robustbench_nlp.locking import claimed
+from robustbench_nlp.on_disk import listed
 from robustbench_nlp.precision import chosen
 from robustbench_nlp.recorded import recorded_cells
 from robustbench_nlp.records import Record, read
@@ -54,13 +55,14 @@ class Run:
         return not incomplete(self.table)
 
     @property
-    def records(self) -> dict[tuple[str, str], list[Record]]:
-        """Every cell's records by (defense, attack), read from the run folder, in the table's order."""
-        cells = {}
+    def records(self) -> dict[tuple[str, str], Sequence[Record]]:
+        """Every cell's records by (defense, attack), read from the run folder, in the table's order; many stay in their file, and
+        are read whenever they are looked at."""
+        cells: dict[tuple[str, str], Sequence[Record]] = {}
         for path in sorted((self.folder / "records").glob("*.jsonl")):
             found = read(path)
             if found is not None:
-                cells[found.header["defense"], found.header["attack"]] = list(found.records.values())
+                cells[found.header["defense"], found.header["attack"]] = listed(found.records)
         order = {key: i for i, key in enumerate(zip(self.table["defense"], self.table["attack"], strict=True))}
         return {key: cells[key] for key in sorted(cells, key=lambda key: order.get(key, len(order))) if key in order}
 

@@ -141,7 +141,7 @@ def certify(
 
 def _learned(
     dataset: str | Dataset, data: Dataset, train: str | None, victim: Victim, label_map: Mapping[str, str] | None
-) -> tuple[Example, ...]:
+) -> Sequence[Example]:
     """The training split for defenses; empty where the dataset has none and no other is named."""
     source = train or (dataset if isinstance(dataset, str) and data.split != "all" else None)
     if source is None:

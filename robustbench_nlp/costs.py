@@ -14,13 +14,15 @@ from robustbench_nlp.data.example import Input
 from robustbench_nlp.predictor import Predictor
 from robustbench_nlp.victim import Victim
 
-__all__ = ["Costs", "costs", "seconds_trained"]
+__all__ = ["READ", "Costs", "costs", "seconds_trained"]
 
 TIMED = 64
 """Clean inputs whose prediction is timed in one turn, both sides in one turn; the median of the turns' ratios counts."""
 MOST, ENOUGH = 16, 1.0
 """Turns: the most, and after how many seconds no other begins. Each has inputs of its own, since defenses remember what they
 rewrote; what the first one warms up isn't timed."""
+READ = TIMED * (MOST + 1)
+"""More inputs are never asked."""
 
 
 class Costs(NamedTuple):

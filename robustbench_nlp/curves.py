@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
 import pandas as pd
 
+from robustbench_nlp.on_disk import View
 from robustbench_nlp.recorded import Cell
 from robustbench_nlp.records import Record
 from robustbench_nlp.report.table import rate
@@ -78,23 +80,29 @@ def of_fewest_words(cell: Cell) -> Cell:
     """
     if not cell.members:
         return cell
-    records = {}
-    for identity, record in cell.records.items():
+
+    def cheapest(identity: str) -> Record:
         found = [member.records[identity] for member in cell.members]
         words = [other.words_changed or 0 for other in found if other.outcome == "success"]
-        records[identity] = replace(record, words_changed=min(words)) if words else record
-    return replace(cell, records=records)
+        record = cell.records[identity]
+        return replace(record, words_changed=min(words)) if words else record
+
+    return replace(cell, records=View.of(cell.records, cheapest))
 
 
 def _curve(records: Iterable[Record], price: Callable[[Record], int]) -> list[Point]:
-    known = list(records)
-    if not known:
+    n = right = 0
+    broken = array("q")
+    for record in records:
+        n += 1
+        right += record.outcome in ("failed", "success")
+        if record.outcome == "success":
+            broken.append(price(record))
+    if not n:
         return []
-    broken = sorted(price(record) for record in known if record.outcome == "success")
-    right = sum(record.outcome in ("failed", "success") for record in known)
-    points = [Point(0, right / len(known))]
-    for number, spent in enumerate(broken, 1):
-        point = Point(spent, (right - number) / len(known))
+    points = [Point(0, right / n)]
+    for number, spent in enumerate(sorted(broken), 1):
+        point = Point(spent, (right - number) / n)
         if points[-1].spent == spent:
             points[-1] = point
         else:

@@ -8,7 +8,7 @@ from math import ceil
 from typing import NamedTuple
 
 from robustbench_nlp import progress
-from robustbench_nlp.data.example import Example
+from robustbench_nlp.data.example import Example, picked
 from robustbench_nlp.defense import shown
 from robustbench_nlp.engine import LIVE
 from robustbench_nlp.errors import UsageError
@@ -91,13 +91,13 @@ class DryRun:
         bound = None if queries is None else len(left) * (2 * max(queries, 1) - 1) * forwards + learned.inputs
         return Tried(defense, member.name, len(left), self._scaled(sample, left).plus(learned), bound), records
 
-    def _left(self, defense: str, member: Member) -> list[Example]:
+    def _left(self, defense: str, member: Member) -> Sequence[Example]:
         """The examples that the cell has no record of."""
         path = self.runner.file(defense, member)
         found = read(path) if self.runner.resume and path.exists() else None
         records = found.records if found is not None else {}
         done = {identity for identity, record in records.items() if record.outcome != "error"}
-        return [example for example in self.runner.share if example.id not in done]
+        return picked(self.runner.share, lambda identity: identity not in done)
 
     def _sent(self) -> Amount:
         """What the stand-in was sent since it last forgot."""

@@ -6,7 +6,7 @@ Holm's correction over all pairs of entries, at 5 %; entries that can't be told 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -66,9 +66,9 @@ def standings(sides: Mapping[str, Mapping[str, bool]]) -> list[Standing]:
     """The entries by rank, then by accuracy; `rank` says of what and what it raises."""
     if not sides:
         return []
-    first, examples = next((name, list(side)) for name, side in sides.items())
+    first, examples = next(iter(sides.items()))
     for name, side in sides.items():
-        if side.keys() != sides[first].keys():
+        if side is not examples and side.keys() != examples.keys():
             raise UsageError(f"{first} and {name} have other examples; only entries on the same examples can be ranked")
     if not examples:
         raise UsageError("there are no examples to rank entries on")
@@ -88,13 +88,16 @@ def standings(sides: Mapping[str, Mapping[str, bool]]) -> list[Standing]:
 
 
 def _tested(
-    sides: Mapping[str, Mapping[str, bool]], examples: Sequence[str]
+    sides: Mapping[str, Mapping[str, bool]], examples: Collection[str]
 ) -> tuple[dict[str, int], dict[tuple[str, str], float]]:
     """How often each entry is right, and the corrected p-value of each pair, in both orders."""
-    verdicts = np.array([[bool(side[example]) for example in examples] for side in sides.values()], np.int64)
-    only = verdicts @ (1 - verdicts).T  # [i, j]: the examples on which i is right and j isn't
+    right = [np.fromiter((side[example] for example in examples), bool, len(examples)) for side in sides.values()]
     pairs = list(combinations(range(len(sides)), 2))
-    chances = holm([crossed_mcnemar(int(only[i, j]), int(only[j, i])) for i, j in pairs])
+    chances = holm(
+        [crossed_mcnemar(int((right[i] & ~right[j]).sum()), int((right[j] & ~right[i]).sum())) for i, j in pairs]
+    )
     names = list(sides)
     found = {(names[i], names[j]): p for (i, j), p in zip(pairs, chances, strict=True)}
-    return dict(zip(names, verdicts.sum(1).tolist(), strict=True)), found | {(b, a): p for (a, b), p in found.items()}
+    return dict(zip(names, (int(side.sum()) for side in right), strict=True)), found | {
+        (b, a): p for (a, b), p in found.items()
+    }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
 from typing import Any
 
+from robustbench_nlp.compact import Compact
 from robustbench_nlp.defense import shown
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import Benchmark, Grid, grid_of
@@ -51,9 +53,9 @@ class Cell:
         """Whether it says anything of robustness, as reductions don't."""
         return str(self.header["mode"]) != REDUCTION
 
-    def right(self) -> dict[str, bool]:
+    def right(self) -> Mapping[str, bool]:
         """Whether each example is right on the clean text and under the attack."""
-        return {identity: record.outcome == "failed" for identity, record in self.records.items()}
+        return Compact(((identity, record.outcome == "failed") for identity, record in self.records.items()), kind=bool)
 
     def floor(self) -> float:
         """What a constant answer scores on these examples."""
@@ -61,9 +63,9 @@ class Cell:
 
     def success_rate(self) -> float:
         """Successes / attempted examples; NaN where none was attempted."""
-        outcomes = [record.outcome for record in self.records.values()]
-        attempted = outcomes.count("success") + outcomes.count("failed")
-        return outcomes.count("success") / attempted if attempted else nan
+        outcomes = Counter(record.outcome for record in self.records.values())
+        attempted = outcomes["success"] + outcomes["failed"]
+        return outcomes["success"] / attempted if attempted else nan
 
     def clean(self) -> float:
         """The share that is right without an attack."""
@@ -99,8 +101,8 @@ def recorded_cells(folder: Path, grid: Grid | None = None) -> list[Cell]:
         for name, members in worst_cases.items():
             parts = [own[member] for member in members if member in own]
             if len(parts) == len(members):
-                header, records = worst_case_row([(part.header, list(part.records.values())) for part in parts], name)
-                made.append(Cell(header, {record.example_id: record for record in records}, tuple(parts)))
+                header, records = worst_case_row([(part.header, part.records) for part in parts], name)
+                made.append(Cell(header, records, tuple(parts)))
     return made
 
 

@@ -14,6 +14,7 @@ from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
 
 from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.errors import UsageError
+from robustbench_nlp.on_disk import Growing
 from robustbench_nlp.shapes import hints_of, unfit
 
 __all__ = [
@@ -87,10 +88,13 @@ Entry = TypeVar("Entry")
 
 
 class CellRecords(NamedTuple, Generic[Entry]):
-    """One cell's file: its header, its records by example id (the last line of an example counts), its sound length."""
+    """One cell's file: its header, its records by example id (the last line of an example counts), its sound length.
+
+    The records of a long file stay in it, and are read whenever they are looked at.
+    """
 
     header: dict[str, Any]
-    records: dict[str, Entry]
+    records: Mapping[str, Entry]
     sound_bytes: int
 
 
@@ -119,22 +123,52 @@ def _record(content: dict[str, Any]) -> Record:
             content[name] = tuple(content[name])
     if wrong := unfit(content, _FIELDS):
         raise ValueError(wrong)
+    return _known(content)
+
+
+def _known(content: dict[str, Any]) -> Record:
+    """The record of a line that was looked at, or written, before."""
+    if isinstance(content["original"], list):
+        content["original"] = tuple(content["original"])
+    if isinstance(content["adversarial"], list):
+        content["adversarial"] = tuple(content["adversarial"])
     return Record(**{name: value for name, value in content.items() if name in _FIELDS})
 
 
 def read(path: Path) -> CellRecords[Record] | None:
     """`read_as` for the records of attacks."""
-    return read_as(path, _record)
+    return read_as(path, _record, _known)
 
 
-def read_as(path: Path, parse: Callable[[dict[str, Any]], Entry]) -> CellRecords[Entry] | None:
-    """Read a cell's file; None where not even the header is whole. A torn last line is left out.
+Parse = Callable[[dict[str, Any]], Entry]
+
+
+def read_as(path: Path, parse: Parse[Entry], known: Parse[Entry] | None = None) -> CellRecords[Entry] | None:
+    """Read a cell's file; None where not even the header is whole. A torn last line is left out. `parse` makes a record of what a
+    line holds; `known`, where there is one, does so without looking whether it is one.
 
     Raises `UsageError` for a damaged line before the last one: that is no crash but a changed file; and for a sound line that holds
     no record.
     """
+    found = _gathered(path, parse, known)
+    return None if found is None else CellRecords(found[0], found[1].entries, found[2])
+
+
+def _growing(path: Path, known: Parse[Entry]) -> Growing[Entry]:
+    def again(line: bytes) -> Entry:
+        content = json.loads(line)
+        del content["checksum"]
+        return known(content)
+
+    return Growing(path, again, lambda entry: str(entry.example_id))  # type: ignore[attr-defined]
+
+
+def _gathered(
+    path: Path, parse: Parse[Entry], known: Parse[Entry] | None
+) -> tuple[dict[str, Any], Growing[Entry], int] | None:
+    """What `read_as` reads: header, records and sound length."""
     header: dict[str, Any] | None = None
-    records: dict[str, Entry] = {}
+    records = _growing(path, known or parse)
     sound = 0
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
@@ -143,17 +177,17 @@ def read_as(path: Path, parse: Callable[[dict[str, Any]], Entry]) -> CellRecords
                 if file.read(1):
                     raise UsageError(f"{path}, line {number}: damaged (checksum); restore it or use another --output")
                 break
-            sound += len(line)
             try:
                 if header is None:
                     header = _header(content)
                 else:
-                    record = parse(content)
-                    records[content["example_id"]] = record
+                    identity = content["example_id"]
+                    records.add(identity, parse(content), sound, len(line))
             except (ValueError, KeyError, TypeError) as problem:
                 told = f"it has no {problem}" if isinstance(problem, KeyError) else problem
                 raise UsageError(f"{path}, line {number}: no record of this release ({told})") from problem
-    return None if header is None else CellRecords(header, records, sound)
+            sound += len(line)
+    return None if header is None else (header, records, sound)
 
 
 def _header(content: dict[str, Any]) -> dict[str, Any]:
@@ -164,14 +198,15 @@ def _header(content: dict[str, Any]) -> dict[str, Any]:
 
 
 class Journal(Generic[Entry]):
-    """Appends a cell's records; every line is with the operating system when `append` returns. `parse` makes a record of what
-    a line holds."""
+    """Appends a cell's records; every line is with the operating system when `append` returns. `parse` and `known` as in
+    `read_as`."""
 
     def __init__(
         self,
         path: Path,
         header: Mapping[str, Any],
-        parse: Callable[[dict[str, Any]], Entry],
+        parse: Parse[Entry],
+        known: Parse[Entry] | None = None,
         *,
         resume: bool = True,
     ) -> None:
@@ -180,28 +215,38 @@ class Journal(Generic[Entry]):
         Raises `UsageError` where the file belongs to another cell. Without `resume` an older file is set aside, not lost.
         """
         self.path = path
-        self.records: dict[str, Entry] = {}
-        old = read_as(path, parse) if path.exists() and resume else None
+        self._records = _growing(path, known or parse)
+        self._end = 0
+        old = _gathered(path, parse, known) if path.exists() and resume else None
         if old is not None:
-            same_cell(path, old.header, header)
-            self.records = old.records
+            same_cell(path, old[0], header)
+            _, self._records, self._end = old
         elif path.exists():
             set_aside(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab")
         if old is not None:
-            self._file.truncate(old.sound_bytes)
+            self._file.truncate(self._end)
         else:
             self._write(header)
 
+    @property
+    def records(self) -> Mapping[str, Entry]:
+        """What is on record until now, by example id."""
+        return self._records.entries
+
     def append(self, record: Entry) -> None:
         content = asdict(record)  # type: ignore[call-overload]
-        self._write(content)
-        self.records[content["example_id"]] = record
+        size = self._write(content)
+        self._records.add(content["example_id"], record, self._end - size, size)
 
-    def _write(self, content: Mapping[str, Any]) -> None:
-        self._file.write(_line(content))
+    def _write(self, content: Mapping[str, Any]) -> int:
+        """The length of the line."""
+        line = _line(content)
+        self._file.write(line)
         self._file.flush()
+        self._end += len(line)
+        return len(line)
 
     def __enter__(self) -> Self:
         return self
@@ -217,7 +262,7 @@ class RecordFile(Journal[Record]):
 
     def __init__(self, path: Path, header: Mapping[str, Any], *, resume: bool = True) -> None:
         """Open for appending, as `Journal` does."""
-        super().__init__(path, header, _record, resume=resume)
+        super().__init__(path, header, _record, _known, resume=resume)
 
 
 def same_cell(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

@@ -22,10 +22,11 @@ import yaml
 
 from robustbench_nlp import progress
 from robustbench_nlp.attack import Attack, Encode
+from robustbench_nlp.compact import Compact
 from robustbench_nlp.console import printable
-from robustbench_nlp.costs import costs
+from robustbench_nlp.costs import READ, costs
 from robustbench_nlp.data import Dataset, Example, load_dataset, match_labels
-from robustbench_nlp.data.example import content_hash
+from robustbench_nlp.data.example import content_hash, ids_of, labels_of, listed_hash, picked
 from robustbench_nlp.defense import compose, defend, knows, shown
 from robustbench_nlp.detection import Detecting, rejection
 from robustbench_nlp.engine import Engine
@@ -33,6 +34,7 @@ from robustbench_nlp.environment import environment
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import Benchmark, Grid, Member
 from robustbench_nlp.helpers import Helpers
+from robustbench_nlp.on_disk import listed, taken
 from robustbench_nlp.preparation import prepares
 from robustbench_nlp.records import SCHEMA, Record, RecordFile, file_name, write_whole
 from robustbench_nlp.report.shown import write
@@ -55,6 +57,8 @@ HOPELESS = 20
 """After this many errors and nothing else the run stops: the victim is broken, not an example."""
 
 Header = dict[str, Any]
+Cell = tuple[Header, Mapping[str, Record]]
+"""A cell's header, and its records by example id in the examples' order."""
 OnTable = Callable[[pd.DataFrame], None]
 OnCell = Callable[[Header], None]
 
@@ -103,22 +107,22 @@ class Runner:
         cells: list[tuple[Header, Counter[str]]] = []
         frame = table([])
         total = len(self.benchmark.defenses) * len(self.grid.members)
-        direct: dict[str, tuple[Header, list[Record]]] = {}
+        direct: dict[str, Cell] = {}
         for defense in self.benchmark.defenses:
             defended = self.defend(defense)
             told = self._told(defense, defended)
-            members: dict[str, tuple[Header, list[Record]]] = {}
+            members: dict[str, Cell] = {}
             for attack in self.grid.members:
                 member = replayed(attack, direct)
                 label = f"[{len(cells) + 1}/{total}] {shown(defense)} × {member.name}"
                 header, records = self._cell(defended, defense, member, list(members.values()), label)
                 members[member.name] = header, records
-                cells.append((header, Counter(record.outcome for record in records)))
-                done.append(row(header, records) | told(attack) | self._rejected(defended, records))
+                cells.append((header, Counter(record.outcome for record in records.values())))
+                done.append(row(header, records.values()) | told(attack) | self._rejected(defended, records))
                 frame = self._publish(done, cells)
             for name, names in self.grid.worst_cases.items():
                 header, records = worst_case_row([members[member] for member in names], name)
-                done.append(row(header, records) | told(None))
+                done.append(row(header, records.values()) | told(None))
             if self.benchmark.mode == "transfer":
                 direct = direct or members
             frame = self._publish(done, cells)
@@ -136,16 +140,16 @@ class Runner:
         return note + yaml.safe_dump(self.benchmark.settings(), sort_keys=False, allow_unicode=True)
 
     @cached_property
-    def examples(self) -> tuple[Example, ...]:
+    def examples(self) -> Sequence[Example]:
         """The examples under attack, in content order."""
         return self.dataset.head(self.benchmark.limit)
 
     @cached_property
-    def share(self) -> tuple[Example, ...]:
+    def share(self) -> Sequence[Example]:
         """Those of the examples that are attacked here. Raises `UsageError` for a shard without any."""
         if self.shard is None:
             return self.examples
-        share = tuple(filter(self.shard.holds, self.examples))
+        share = picked(self.examples, self.shard.holds)
         if not share:
             raise UsageError(
                 f"shard {self.shard.number}/{self.shard.of} has none of the {len(self.examples)} examples; take fewer shards"
@@ -153,7 +157,7 @@ class Runner:
         return share
 
     @cached_property
-    def train(self) -> tuple[Example, ...]:
+    def train(self) -> Sequence[Example]:
         """The training split for defenses; empty where the dataset has none and no other is named."""
         if self.benchmark.train is None and (self.dataset.split == "all" or self._given):
             return ()
@@ -168,8 +172,16 @@ class Runner:
         dev = match_labels(
             load_dataset(self.benchmark.dataset, "dev"), self.victim.label_names, self.benchmark.label_map
         )
-        attacked = {example.id for example in self.examples}
-        return tuple(example for example in dev.examples if example.id not in attacked)[:DEV]
+        attacked = set(ids_of(dev.examples)).intersection(ids_of(self.examples))
+        return tuple(picked(dev.examples, lambda identity: identity not in attacked)[:DEV])
+
+    @cached_property
+    def _hashes(self) -> tuple[str, str]:
+        """What tells the examples under attack, and their labels."""
+        return (
+            listed_hash(items=ids_of(self.examples))[:16],
+            listed_hash(items=labels_of(self.examples))[:16],
+        )
 
     @property
     def _given(self) -> bool:
@@ -180,15 +192,15 @@ class Runner:
         train = () if shown(defense) == "none" else self.train
         return defend(self.victim, defense, train, self.benchmark.seed)
 
-    def _rejected(self, defended: Victim, records: Sequence[Record]) -> dict[str, float]:
+    def _rejected(self, defended: Victim, records: Mapping[str, Record]) -> dict[str, float]:
         """What a detecting victim's rejections give; nothing where no defense of the run detects."""
-        return rejection(defended, records) if isinstance(defended, Detecting) else {}
+        return rejection(defended, listed(records)) if isinstance(defended, Detecting) else {}
 
     def _told(self, defense: str, defended: Victim) -> Callable[[Member | None], dict[str, Any]]:
         """What a table of defenses says besides: costs, and whether the defense learned from a row's attack or its words."""
         if self.benchmark.defenses == ("none",):
             return lambda member: {}
-        spent = costs(defended, self.victim, [example.input for example in self.examples])._asdict()
+        spent = costs(defended, self.victim, [example.input for example in self.examples[:READ]])._asdict()
         spent["draws"] = self.benchmark.draws if defended.random else 1
         made = compose(defense)
 
@@ -197,65 +209,58 @@ class Runner:
 
         return told
 
-    def _cell(
-        self, victim: Victim, defense: str, member: Member, before: Sequence[tuple[Header, list[Record]]], label: str
-    ) -> tuple[Header, list[Record]]:
+    def _cell(self, victim: Victim, defense: str, member: Member, before: Sequence[Cell], label: str) -> Cell:
         """One cell's header and records, from the file as far as it goes; earlier cells settle examples in a cascade."""
         header = self.header(victim, defense, member)
         if self.on_cell is not None:
             self.on_cell(header)
-        settled = self._settled(before)
         path = self.file(header["defense"], member)
         with RecordFile(path, header, resume=self.resume) as file:
             if self.shard is None:
                 take_in(file, header, self.folder)
-            done = {identity for identity, record in file.records.items() if record.outcome != "error"}
-            missing = [example for example in self.share if example.id not in done]
+            done = Compact(
+                ((i, r.outcome == "failed") for i, r in file.records.items() if r.outcome != "error"), kind=bool
+            )
+            missing = picked(self.share, lambda identity: identity not in done)
+            right, judged, hopeless = sum(done.values()), len(done), not done
             start = time.perf_counter()
             with progress.task(label, len(self.share), len(self.share) - len(missing)) as step:
-                right = sum(record.outcome == "failed" for record in file.records.values())
-                judged = len(done)
                 kept = "robust" if classification.goal_of(member.attack).fools else "not reduced"
-                for record in self._attack(victim, defense, member, missing, settled):
+                for record in self._attack(victim, defense, member, missing, before):
                     file.append(record)
                     right += record.outcome == "failed"
                     judged += 1
                     spent = f", {self.spending.told()}" if self.spending is not None else ""
                     step(1, f"{kept} {right / judged:.1%}{spent}")
-                    _stop_if_hopeless(file, len(self.share))
+                    hopeless = hopeless and record.outcome == "error"
+                    if hopeless and len(file.records) >= min(HOPELESS, len(self.share)):
+                        first = next(iter(file.records.values()))
+                        raise UsageError(f"every one of the first {len(file.records)} examples failed: {first.error}")
             header["seconds"] = time.perf_counter() - start
-            return header, [file.records[example.id] for example in self.share]
+            return header, taken(file.records, ids_of(self.share))
 
     def file(self, defense: str, member: Member) -> Path:
         """Where a cell's records lie; the defense as tables print it."""
         return self.folder / "records" / f"{file_name(defense)}__{file_name(member.name)}.jsonl"
 
-    def _settled(self, before: Sequence[tuple[Header, list[Record]]]) -> dict[str, str]:
-        """In a cascade, which examples an earlier member broke, and the winner; empty otherwise."""
-        if not self.grid.cascade:
-            return {}
-        return {
-            r.example_id: r.winner or ""
-            for _, records in before
-            for r in records
-            if r.outcome in ("success", "settled")
-        }
-
     def _attack(
-        self, victim: Victim, defense: str, member: Member, examples: Sequence[Example], settled: Mapping[str, str]
+        self, victim: Victim, defense: str, member: Member, examples: Sequence[Example], before: Sequence[Cell]
     ) -> Iterator[Record]:
-        seed = self.benchmark.seed
-        for example in examples:
-            if example.id in settled:
-                yield Record(
-                    example_id=example.id,
-                    label=example.label,
-                    original=example.input,
-                    outcome="settled",
-                    winner=settled[example.id],
-                    seed=seed,
-                )
-        left = [example for example in examples if example.id not in settled]
+        """The examples' records as they come; in a cascade first of those that an earlier member broke, with the winner."""
+        last = before[-1][1] if self.grid.cascade and before else {}  # an example that was settled stays so
+        broken = Compact(
+            ((i, True) for i, record in last.items() if record.outcome in ("success", "settled")), kind=bool
+        )
+        for example in picked(examples, broken.__contains__):
+            yield Record(
+                example_id=example.id,
+                label=example.label,
+                original=example.input,
+                outcome="settled",
+                winner=last[example.id].winner or "",
+                seed=self.benchmark.seed,
+            )
+        left = picked(examples, lambda identity: identity not in broken)
         if not left:
             return
         if self.crew is None:
@@ -292,11 +297,8 @@ class Runner:
         mode = "cascade" if self.grid.cascade else getattr(member.attack, "mode", "adaptive")
         spec: dict[str, Any] = {
             "dataset": self.dataset.fingerprint,
-            "examples": content_hash([example.id for example in self.examples])[:16],
-            "labels": [
-                list(self.dataset.label_names),
-                content_hash([example.label for example in self.examples])[:16],
-            ],
+            "examples": self._hashes[0],
+            "labels": [list(self.dataset.label_names), self._hashes[1]],
             "victim": victim.fingerprint,
             "defense": shown(defense),
             "attack": [member.name, repr(member.attack), getattr(member.attack, "version", 1)],
@@ -382,15 +384,9 @@ class Runner:
         return frame
 
 
-def replayed(member: Member, direct: Mapping[str, tuple[Header, list[Record]]]) -> Member:
+def replayed(member: Member, direct: Mapping[str, Cell]) -> Member:
     """In a transfer the member that shows what the attack found `direct`ly, in the undefended victim's cells; else itself."""
     if not direct:
         return member
-    return replace(member, attack=transferred(member.attack, *direct[member.name]))
-
-
-def _stop_if_hopeless(file: RecordFile, n: int) -> None:
-    """Raise `UsageError` once the first `HOPELESS` examples (or all of fewer) all failed."""
-    if len(file.records) >= min(HOPELESS, n) and all(r.outcome == "error" for r in file.records.values()):
-        first = next(iter(file.records.values()))
-        raise UsageError(f"every one of the first {len(file.records)} examples failed: {first.error}")
+    header, records = direct[member.name]
+    return replace(member, attack=transferred(member.attack, header, records.values()))

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from robustbench_nlp.data.example import Example
+from robustbench_nlp.compact import Compact
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.records import Record, RecordFile, read, same_cell
+from robustbench_nlp.records import RecordFile, read, same_cell
 
 __all__ = ["Shard", "parsed", "take_in"]
 
@@ -23,9 +23,9 @@ class Shard(NamedTuple):
     number: int
     of: int
 
-    def holds(self, example: Example) -> bool:
-        """Whether the example belongs to it; by its hash, whatever else is attacked."""
-        return int(example.id[:8], 16) % self.of == self.number - 1
+    def holds(self, identity: str) -> bool:
+        """Whether the example of this id belongs to it; by its hash, whatever else is attacked."""
+        return int(identity[:8], 16) % self.of == self.number - 1
 
     def folder(self, run: Path) -> Path:
         """Its own run folder, inside that of the run."""
@@ -50,11 +50,7 @@ def take_in(file: RecordFile, header: Mapping[str, Any], run: Path) -> None:
         if found is None:
             continue
         same_cell(path, found.header, header)
+        settled = Compact(((i, True) for i, record in file.records.items() if record.outcome != "error"), kind=bool)
         for identity, record in found.records.items():
-            if record.outcome != "error" and _lacks(file, identity):
+            if record.outcome != "error" and identity not in settled:
                 file.append(record)
-
-
-def _lacks(file: RecordFile, identity: str) -> bool:
-    known: Record | None = file.records.get(identity)
-    return known is None or known.outcome == "error"

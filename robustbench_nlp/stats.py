@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from math import nan, sqrt
@@ -141,7 +142,5 @@ def mean_difference(first: Sequence[float], second: Sequence[float], confidence:
 
 def _crossed(first: Sequence[bool], second: Sequence[bool]) -> tuple[int, int, int, int]:
     """How many pairs are true in both, in the first only, in the second only, in neither."""
-    pairs = [(bool(a), bool(b)) for a, b in zip(first, second, strict=True)]
-    cells = ((True, True), (True, False), (False, True), (False, False))
-    both, only_first, only_second, neither = (pairs.count(cell) for cell in cells)
-    return both, only_first, only_second, neither
+    pairs = Counter((bool(a), bool(b)) for a, b in zip(first, second, strict=True))
+    return pairs[True, True], pairs[True, False], pairs[False, True], pairs[False, False]

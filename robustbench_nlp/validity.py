@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from robustbench_nlp.data.example import Input
+from robustbench_nlp.on_disk import View
 from robustbench_nlp.recorded import Cell, recorded_cells
 from robustbench_nlp.records import Record
 from robustbench_nlp.report.table import average, rate
@@ -98,7 +99,7 @@ def changes(original: Input, adversarial: Input) -> Changes:
 
 def _row(cell: Cell, limit: Limit, known: Mapping[tuple[str, str], Cell]) -> dict[str, Any]:
     raw = [record for record in cell.records.values() if record.outcome == "success"]
-    held = _held(cell, limit)
+    held = _held(cell, limit).values()
     valid = [record for record in held if record.outcome == "success"]
     unknown = sum(limit.allows(record) is None for record in raw)
     n, left = len(held), sum(record.outcome == "failed" for record in held)
@@ -130,11 +131,13 @@ def _spared(cell: Cell, record: Record, limit: Limit, known: Mapping[tuple[str, 
     return broken is not None and not limit.allows(broken)
 
 
-def _held(cell: Cell, limit: Limit) -> list[Record]:
+def _held(cell: Cell, limit: Limit) -> Mapping[str, Record]:
     """The records as they would be were an invalid success a failure; a worst case from its members' such records."""
     if cell.members:
         return worst_case_row([(member.header, _held(member, limit)) for member in cell.members])[1]
-    return [
-        replace(record, outcome="failed") if record.outcome == "success" and not limit.allows(record) else record
-        for record in cell.records.values()
-    ]
+
+    def held(identity: str) -> Record:
+        record = cell.records[identity]
+        return replace(record, outcome="failed") if record.outcome == "success" and not limit.allows(record) else record
+
+    return View.of(cell.records, held)

@@ -7,7 +7,7 @@ from the records. What can't be checked without running the attacks again is tha
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ COSTS = ("seconds",)
 TOLERANCE = 0.01
 """By how much a probability may differ from the recorded one: more than another machine's rounding makes of it."""
 
-Cells = dict[str, tuple[dict[str, Any], list[Record]]]
+Cells = dict[str, tuple[dict[str, Any], Mapping[str, Record]]]
 Source = Callable[[str, Member], CellRecords[Record] | None]
 """What is on record of a defense, as tables print it, under a member; None where nothing is. May raise `UsageError`."""
 
@@ -106,7 +106,7 @@ def verify(
 
 def _from_folder(path: Path) -> CellRecords[Record] | None:
     cell = cell_in(path) if path.exists() else None
-    return None if cell is None else CellRecords(dict(cell.header), dict(cell.records), 0)
+    return None if cell is None else CellRecords(dict(cell.header), cell.records, 0)
 
 
 @dataclass
@@ -143,11 +143,10 @@ class Check:
                     continue
                 self.cells += 1
                 yield from (f"{where}: {line}" for line in self._header(file, defended, defense, member))
-                records = list(file.records.values())
                 yield from (f"{where}: {line}" for line in self._examples(file.records))
-                yield from (f"{where}: {line}" for line in self._texts(defended, member, records, found))
-                found[member.name] = file.header, records
-                self.rows.append(row(file.header, records))
+                yield from (f"{where}: {line}" for line in self._texts(defended, member, file.records.values(), found))
+                found[member.name] = file.header, file.records
+                self.rows.append(row(file.header, file.records.values()))
             if self.runner.benchmark.mode == "transfer":
                 direct = direct or found
             for name, names in self.runner.grid.worst_cases.items():
@@ -156,7 +155,8 @@ class Check:
                     yield f"{where}: no records of {', '.join(lacks)}"
                     continue
                 try:
-                    self.rows.append(row(*worst_case_row([found[each] for each in names], name)))
+                    header, worst = worst_case_row([found[each] for each in names], name)
+                    self.rows.append(row(header, worst.values()))
                 except UsageError as problem:
                     yield f"{where}: {problem}"
 
@@ -182,7 +182,7 @@ class Check:
             elif record.original != example.input or record.label != example.label:
                 yield f"example {identity} has another text or label in the data set"
 
-    def _texts(self, victim: Victim, member: Member, records: Sequence[Record], before: Cells) -> Iterator[str]:
+    def _texts(self, victim: Victim, member: Member, records: Iterable[Record], before: Cells) -> Iterator[str]:
         """Clean and attacked texts predicted again, threats rechecked, outcomes told from both."""
         engine = self.runner.engine(victim, member)
         exact = not victim.random and self.runner.benchmark.dtype == "float32"
@@ -201,7 +201,7 @@ class Check:
                     )
                 self.texts += 1
                 step(1, "")
-        broken = {r.example_id for _, cell in before.values() for r in cell if r.outcome == "success"}
+        broken = {r.example_id for _, cell in before.values() for r in cell.values() if r.outcome == "success"}
         for record in known:
             if record.outcome == "settled" and record.example_id not in broken:
                 yield f"example {record.example_id} is settled, and no attack before broke it"

@@ -39,7 +39,7 @@ def test_views_over_records_refuse_it(tmp_path: Path) -> None:
     cell = {"attack": "input_reduction", "mode": "reduction", "max_queries": None, "threat": "", "fingerprint": ""}
     views: list[Callable[[], object]] = [
         lambda: contributions(run.records),
-        lambda: worst_case_row([(cell, run.records["none", "input_reduction"])]),
+        lambda: worst_case_row([(cell, {r.example_id: r for r in run.records["none", "input_reduction"]})]),
     ]
     for view in views:
         with pytest.raises(UsageError, match="keeps the prediction instead of fooling it"):

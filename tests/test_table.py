@@ -63,6 +63,12 @@ classification,films,test,keywords,none,typo,adaptive,char_30@1,100,4,1,3,1,0,0.
 """
 
 
+def worst_case(cells):
+    """The header and records over members whose records are lists."""
+    merged, records = worst_case_row([(head, {r.example_id: r for r in records}) for head, records in cells])
+    return merged, [*records.values()]
+
+
 def test_golden_csv(tmp_path):
     """Wilson ends by hand: 3/4 → 0.3006, 0.9544; 2/4 → 0.1500, 0.8500; 1/3 → 0.0615, 0.7923."""
     frame = table([row(header(), FOUR)])
@@ -119,7 +125,7 @@ def test_counts_and_rates_hang_together(outcomes):
 def test_the_worst_case_is_the_and_of_its_members(outcomes):
     names = ("a", "b", "c")
     cells = [(header(name), [record(i, three[m]) for i, three in enumerate(outcomes)]) for m, name in enumerate(names)]
-    merged, records = worst_case_row(cells)
+    merged, records = worst_case(cells)
     worst = row(merged, records)
     assert worst["attack"] == "worst_case:a+b+c"
     assert worst["robust_accuracy"] <= min(row(*cell)["robust_accuracy"] for cell in cells)
@@ -138,7 +144,7 @@ def test_a_cascade_gives_the_same_worst_case_as_full_members():
         (header("a", mode="cascade"), full[0][1]),
         (header("b", mode="cascade"), [record(0, "settled", winner="a", queries=0), *full[1][1][1:]]),
     ]
-    headers, records = zip(*map(worst_case_row, (full, cascade)), strict=True)
+    headers, records = zip(*map(worst_case, (full, cascade)), strict=True)
     assert [head["mode"] for head in headers] == ["adaptive", "cascade"]
     outcomes = [[(r.outcome, r.winner) for r in found] for found in records]
     assert outcomes[0] == outcomes[1] == [("success", "a"), ("success", "b"), ("failed", None), ("skipped", None)]
@@ -152,7 +158,7 @@ def test_an_error_is_neither_right_nor_a_success_and_yields_to_a_success():
         (header("a"), [record(0, "error"), record(1, "error"), record(2, "failed", margin=0.4)]),
         (header("b", mode="noise"), [record(0, "failed"), record(1, "success"), record(2, "failed", margin=0.1)]),
     ]
-    merged, records = worst_case_row(cells)
+    merged, records = worst_case(cells)
     assert [found.outcome for found in records] == ["error", "success", "failed"]
     assert records[2].margin == 0.1
     assert merged["mode"] == "adaptive"
@@ -160,7 +166,7 @@ def test_an_error_is_neither_right_nor_a_success_and_yields_to_a_success():
 
 def test_members_that_saw_other_examples_make_no_worst_case():
     with pytest.raises(UsageError, match="needs the same examples"):
-        worst_case_row([(header("a"), FOUR), (header("b"), FOUR[:2])])
+        worst_case([(header("a"), FOUR), (header("b"), FOUR[:2])])
 
 
 def with_errors(errors: int) -> pd.DataFrame:
@@ -185,7 +191,7 @@ def rows_of_two_defenses() -> list[dict[str, object]]:
     rows = []
     for defense, outcome in (("none", "success"), ("spell[x]", "failed")):
         cells = [(header(name, defense=defense), [*FOUR[1:], record(0, outcome)]) for name in ("typo", "swap")]
-        rows += [row(*worst_case_row(cells)), *(row(*cell) for cell in cells)]
+        rows += [row(*worst_case(cells)), *(row(*cell) for cell in cells)]
     return rows
 
 

@@ -112,7 +112,8 @@ def test_what_was_not_measured_is_unknown_and_no_success() -> None:
 def test_a_worst_case_asks_every_member_for_a_valid_success() -> None:
     """The first member's success hides the second's, which alone is valid."""
     first, second = cell("a", record("e", changed(9), 0.1)), cell("b", record("e", changed(1), 0.95))
-    header, (merged,) = worst_case_row([(c.header, list(c.records.values())) for c in (first, second)])
+    header, records = worst_case_row([(c.header, c.records) for c in (first, second)])
+    merged = records["e"]
     assert merged.adversarial == changed(9)
     worst = Cell(header, {"e": merged}, (first, second))
     assert (rechecked([worst])["valid"] == 1).all()

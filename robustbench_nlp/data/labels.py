@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from robustbench_nlp.data.example import Dataset
+from robustbench_nlp.data.example import Dataset, labels_of, relabelled
 from robustbench_nlp.errors import UsageError, unknown
 
 __all__ = ["match_labels"]
@@ -26,7 +26,7 @@ def match_labels(dataset: Dataset, victim_labels: tuple[str, ...], label_map: Ma
             )
         return dataset
     names = _renamed(dataset, victim_labels, label_map or {})
-    used = sorted({example.label for example in dataset.examples})
+    used = sorted(set(labels_of(dataset.examples)))
     columns = {label: [i for i, name in enumerate(names) if name == dataset.label_names[label]] for label in used}
     for label, found in columns.items():
         if len(found) > 1:
@@ -40,7 +40,7 @@ def match_labels(dataset: Dataset, victim_labels: tuple[str, ...], label_map: Ma
             f"the victim's labels ({', '.join(victim_labels)}) are not the dataset's ({', '.join(dataset.label_names)}); "
             f"say which is which, for example --label-map {_pairs(victim_labels, dataset.label_names)}"
         )
-    examples = tuple(replace(example, label=columns[example.label][0]) for example in dataset.examples)
+    examples = relabelled(dataset.examples, {label: found[0] for label, found in columns.items()})
     return replace(dataset, examples=examples, label_names=names)
 
 

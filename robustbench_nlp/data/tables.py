@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from array import array
+from codecs import getincrementaldecoder
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
+from io import BytesIO, TextIOWrapper
 from numbers import Integral
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple, TextIO
 
-from robustbench_nlp.data.example import Dataset, Example
+import numpy as np
+
+from robustbench_nlp.data.example import Dataset, Example, Stored
 from robustbench_nlp.errors import UsageError, unknown
+from robustbench_nlp.on_disk import KEPT, Spool
 
-__all__ = ["Columns", "Row", "Table", "from_pairs", "read_utf8", "to_dataset"]
+__all__ = ["Columns", "Row", "Table", "from_pairs", "open_utf8", "to_dataset"]
 
 LAYOUTS = (
     ("text",),
@@ -24,6 +32,8 @@ LAYOUTS = (
 )
 """The input columns looked for, the first layout that is there in full; a single column becomes the field `text`."""
 
+PIECE = 1 << 20
+"""The bytes of a file that are looked at together."""
 MOST_CLASSES = 1000
 """Integer labels from 0 to below this are class numbers, so that a file with only 1s in it keeps class 1."""
 
@@ -74,22 +84,32 @@ def to_dataset(
     Raises `UsageError` for a missing column, an empty table, a cell that is no text, a missing or unknown label.
     """
     fields = _field_columns(table, columns)
-    labelled: dict[str, tuple[str, Example, str]] = {}
-    repeats = 0
-    for place, cells in table.rows:
-        where = f"{table.origin}, {place}"
-        texts = {field: _text(cells.get(column), column, where) for field, column in fields.items()}
-        label = _label(cells.get(columns.label), columns.label, where)
-        example = Example(fields=texts, label=0)
-        repeats += example.id in labelled
-        labelled.setdefault(example.id, (where, example, label))
-    if not labelled:
-        raise UsageError(f"{table.origin} has no rows; add at least one example with its label")
-    names = tuple(columns.label_names) or _names({label for _, _, label in labelled.values()})
-    examples = tuple(
-        Example(fields=example.fields, label=_number(label, names, where))
-        for where, example, label in labelled.values()
-    )
+    spool, keys, codes = Spool(), array("Q"), array("i")
+    found: dict[str, int] = {}
+    with closing(spool):
+        for place, cells in table.rows:
+            where = f"{table.origin}, {place}"
+            texts = {field: _text(cells.get(column), column, where) for field, column in fields.items()}
+            label = _label(cells.get(columns.label), columns.label, where)
+            keys.append(int(Example(fields=texts, label=0).id, 16))
+            codes.append(found.setdefault(label, len(found)))
+            spool.add(json.dumps([place, *texts.values()]).encode("ascii"))
+        if not keys:
+            raise UsageError(f"{table.origin} has no rows; add at least one example with its label")
+        rows = spool.lines(json.loads)
+    distinct, first = np.unique(np.array(keys, np.uint64), return_index=True)
+    repeats = len(keys) - len(distinct)
+    used = np.array(codes, np.int32)[first]
+    in_file = np.sort(first)
+    met, where_met = np.unique(np.array(codes, np.int32)[in_file], return_index=True)
+    by_code = list(found)
+    names = tuple(columns.label_names) or _names({by_code[code] for code in met})
+    numbers = np.zeros(len(found), np.int32)
+    for row, code in sorted(zip(in_file[where_met].tolist(), met.tolist(), strict=True)):
+        numbers[code] = _number(by_code[code], names, f"{table.origin}, {rows[row][0]}")
+    texts_of = rows.taken(first).parsed(lambda line: json.loads(line)[1:])
+    stored = Stored(tuple(fields), distinct, numbers[used], texts_of)
+    examples = stored if len(stored) > KEPT else tuple(stored)
     if repeats:
         note = f"{note} {repeats} rows repeat an input and are left out.".strip()
     return Dataset(
@@ -133,24 +153,49 @@ def from_pairs(
     return to_dataset(table, columns, split="all", source="pairs given in Python")
 
 
-def read_utf8(path: str, kind: str) -> str:
-    """A file's text, without a byte order mark. Raises `UsageError` where it can't be read or is not UTF-8."""
+@contextmanager
+def open_utf8(path: str, kind: str, *, newline: str) -> Iterator[TextIO]:
+    """A file to read, and to read again, without its byte order mark. Raises `UsageError` where it can't be read or is not UTF-8."""
     if not path:
         raise UsageError(f"dataset {kind} needs a file; write {kind}:PATH")
     try:
-        data = Path(path).read_bytes()
+        file = Path(path).open("rb")  # noqa: SIM115
+        data = file if file.seekable() else BytesIO(file.read())
+        wrong = _first_wrong(data)
     except FileNotFoundError:
         raise UsageError(f"there is no file '{path}'; correct the path in {kind}:PATH") from None
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or problem
         raise UsageError(f"cannot read '{path}' ({reason}); give a readable file in {kind}:PATH") from problem
-    try:
-        return data.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as problem:
-        raise UsageError(
-            f"'{path}' is not UTF-8: byte 0x{data[problem.start]:02x} at position {problem.start}; "
-            "convert it to UTF-8 (for example: iconv -f ISO-8859-1 -t UTF-8)"
-        ) from None
+    with file, TextIOWrapper(data, "utf-8-sig", newline=newline) as text:
+        if wrong:
+            raise UsageError(
+                f"'{path}' is not UTF-8: byte 0x{wrong.byte:02x} at position {wrong.position}; "
+                "convert it to UTF-8 (for example: iconv -f ISO-8859-1 -t UTF-8)"
+            )
+        yield text
+
+
+class _Wrong(NamedTuple):
+    byte: int
+    position: int
+
+
+def _first_wrong(file: BinaryIO) -> _Wrong | None:
+    """The first byte that is no UTF-8; the file then stands at its start again."""
+    decoder = getincrementaldecoder("utf-8")()
+    start = 0
+    while True:
+        piece = file.read(PIECE)
+        held = len(decoder.getstate()[0])  # of a character that the piece before began
+        try:
+            decoder.decode(piece, final=not piece)
+        except UnicodeDecodeError as problem:
+            return _Wrong(problem.object[problem.start], start - held + problem.start)
+        start += len(piece)
+        if not piece:
+            file.seek(0)
+            return None
 
 
 def _field_columns(table: Table, columns: Columns) -> dict[str, str]:

@@ -114,7 +114,7 @@ def _opened(entry: Entry, folder: Path, victim: Any, dataset: Any, device: str) 
 def _source(entry: Entry, found: Mapping[str, Cell]) -> Callable[[str, Any], CellRecords[Record] | None]:
     def source(defense: str, member: Any) -> CellRecords[Record] | None:
         cell = found.get(member.name)
-        return None if cell is None else CellRecords(dict(cell.header), dict(cell.records), 0)
+        return None if cell is None else CellRecords(dict(cell.header), cell.records, 0)
 
     return source
 

@@ -16,6 +16,7 @@ from robustbench_nlp.defense import compose, knows
 from robustbench_nlp.ensembles import load_ensemble
 from robustbench_nlp.errors import UsageError, apart
 from robustbench_nlp.grid import Member
+from robustbench_nlp.on_disk import listed
 from robustbench_nlp.recorded import Cell
 from robustbench_nlp.report.flags import Evidence, flags
 from robustbench_nlp.report.table import COLUMNS, is_incomplete, row, table
@@ -38,16 +39,16 @@ def summarised(cells: Sequence[Cell], members: Sequence[Member], ensemble: str, 
     `cells` are the members' in order, `selector` is the defense's. Raises `UsageError` for records that are none of a worst case,
     and for more than one error in a hundred examples.
     """
-    header, worst = worst_case_row([(cell.header, list(cell.records.values())) for cell in cells], ensemble)
-    measured = row(header, worst)
+    header, worst = worst_case_row([(cell.header, cell.records) for cell in cells], ensemble)
+    measured = row(header, worst.values())
     frame = table([measured])
     if is_incomplete(frame).any():
         raise UsageError(
             f"{measured['errors']} of {measured['n']} examples ended in an error; the run's command tries them again"
         )
     defense = compose(selector)
-    rows = [row(cell.header, list(cell.records.values())) for cell in cells]
-    evidence = Evidence(table(rows), {cell.name: list(cell.records.values()) for cell in cells})
+    rows = [row(cell.header, cell.records.values()) for cell in cells]
+    evidence = Evidence(table(rows), {cell.name: listed(cell.records) for cell in cells})
     warnings = [f"{flag.name}: {flag.evidence}" for flag in flags(evidence)]
     return {
         "mode": header["mode"],

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from robustbench_nlp.compact import Compact
 from robustbench_nlp.records import Record
-from robustbench_nlp.stats import mcnemar
+from robustbench_nlp.stats import crossed_mcnemar
 
 __all__ = ["Answers", "collapsed", "no_better_than_constant"]
 
@@ -24,8 +25,8 @@ class Answers:
     @classmethod
     def of(cls, cells: Iterable[Iterable[Record]]) -> Answers:
         """The answers of one defended victim, from the records of all its cells: any may have met what another didn't."""
-        labels: dict[str, int] = {}
-        predictions: dict[str, int | None] = {}
+        labels: Compact[int] = Compact(kind=int)
+        predictions: Compact[int | None] = Compact(kind=int)
         for record in (record for cell in cells for record in cell):
             labels[record.example_id] = record.label
             if predictions.get(record.example_id) is None:
@@ -38,9 +39,9 @@ class Answers:
         """How many examples are answered right."""
         return sum(self.predictions[example] == label for example, label in self.labels.items())
 
-    def says(self, answer: int, examples: Sequence[str]) -> list[bool]:
+    def says(self, answer: int, examples: Iterable[str]) -> Iterator[bool]:
         """Whether each example is answered so."""
-        return [self.predictions[example] == answer for example in examples]
+        return (self.predictions[example] == answer for example in examples)
 
 
 def no_better_than_constant(answers: Answers) -> str:
@@ -64,18 +65,21 @@ def no_better_than_constant(answers: Answers) -> str:
 def collapsed(defended: Answers, plain: Answers) -> str:
     """The evidence that a defense drives the answers towards one class: it says it significantly more often than the
     undefended victim (McNemar's exact test at 5 %), more often than it is right to, and is right less often; '' without."""
-    examples = [example for example in plain.labels if example in defended.labels]
-    said = Counter(defended.predictions[example] for example in examples if defended.predictions[example] is not None)
+    examples = Compact(
+        ((example, label) for example, label in plain.labels.items() if example in defended.labels), kind=int
+    )
+    answers = (defended.predictions[example] for example in examples)
+    said = Counter(answer for answer in answers if answer is not None)
     if not said or defended.right >= plain.right:
         return ""
     answer, often = said.most_common(1)[0]
-    assert answer is not None
-    now, before = defended.says(answer, examples), plain.says(answer, examples)
-    wanted = sum(plain.labels[example] == answer for example in examples)
-    p = mcnemar(now, before)
-    if sum(now) <= max(sum(before), wanted) or p >= ALPHA:
+    wanted = sum(label == answer for label in examples.values())
+    crossed = Counter(zip(defended.says(answer, examples), plain.says(answer, examples), strict=True))
+    before = crossed[True, True] + crossed[False, True]
+    p = crossed_mcnemar(crossed[True, False], crossed[False, True])
+    if often <= max(before, wanted) or p >= ALPHA:
         return ""
     return (
-        f"it says class {answer} to {often} of {len(examples)} examples, the undefended victim to {sum(before)} and the labels "
+        f"it says class {answer} to {often} of {len(examples)} examples, the undefended victim to {before} and the labels "
         f"to {wanted} (McNemar p = {p:.2g}), and is right on {defended.right} instead of {plain.right} without an attack"
     )

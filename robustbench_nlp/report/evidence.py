@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import pandas as pd
 
 from robustbench_nlp.attack import Attack
+from robustbench_nlp.compact import Compact
 from robustbench_nlp.grid import attack_named
 from robustbench_nlp.records import Record
 from robustbench_nlp.report.table import REDUCTION
@@ -60,14 +61,15 @@ class EvidenceCell:
         return noise or getattr(self.attack, "search", None) == "random"
 
     @property
-    def verdicts(self) -> dict[str, bool]:
+    def verdicts(self) -> Mapping[str, bool]:
         """Of each attempted example, whether it was broken."""
-        return {r.example_id: r.outcome == "success" for r in self.records if r.outcome in ("success", "failed")}
+        attempted = (record for record in self.records if record.outcome in ("success", "failed"))
+        return Compact(((record.example_id, record.outcome == "success") for record in attempted), kind=bool)
 
     @property
-    def settled(self) -> set[str]:
+    def settled(self) -> Set[str]:
         """Examples that an earlier member of a cascade broke, so that nobody knows what this attack would have done."""
-        return {record.example_id for record in self.records if record.outcome == "settled"}
+        return Compact(((r.example_id, True) for r in self.records if r.outcome == "settled"), kind=bool).keys()
 
     @property
     def right(self) -> int:
@@ -80,6 +82,7 @@ class EvidenceCell:
 
 def evidence_cells(run: Evidenced) -> list[EvidenceCell]:
     """The table's rows that have records of their own, so no worst cases."""
+    records = run.records  # read once
     return [
         EvidenceCell(
             str(row["defense"]),
@@ -87,9 +90,9 @@ def evidence_cells(run: Evidenced) -> list[EvidenceCell]:
             str(row["mode"]),
             str(row["threat"]),
             None if pd.isna(row["max_queries"]) else int(row["max_queries"]),
-            run.records[row["defense"], row["attack"]],
+            records[row["defense"], row["attack"]],
             attack_named(str(row["attack"])),
         )
         for row in run.table.to_dict("records")
-        if (row["defense"], row["attack"]) in run.records and row["mode"] != REDUCTION
+        if (row["defense"], row["attack"]) in records and row["mode"] != REDUCTION
     ]

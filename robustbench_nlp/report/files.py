@@ -117,7 +117,7 @@ def tabled(folder: Path) -> tuple[pd.DataFrame, list[Cell]]:
     """A run folder's table and the cells that it is computed from; its `attrs` hold floors, notes, the run's warnings (`flags`),
     ties and versions. Raises `UsageError` where there is no run."""
     cells = recorded_cells(folder)
-    frame = table([row(cell.header, list(cell.records.values())) for cell in cells])
+    frame = table([row(cell.header, cell.records.values()) for cell in cells])
     frame = _completed(frame, folder)
     if (folder / "manifest.json").exists():
         frame.attrs["flags"] = manifest_of(folder).get("warnings", [])

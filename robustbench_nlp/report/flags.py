@@ -6,16 +6,17 @@ texts. A flag proves nothing: it says where to look before a number is quoted.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 
+from robustbench_nlp.data.example import Input
 from robustbench_nlp.predictor import Predictor
 from robustbench_nlp.report.collapse import Answers, collapsed, no_better_than_constant
 from robustbench_nlp.report.evidence import Evidence, EvidenceCell, Evidenced, evidence_cells
-from robustbench_nlp.stats import mcnemar, wilson
+from robustbench_nlp.stats import crossed_mcnemar, wilson
 from robustbench_nlp.tasks.classification import DIGITS
 from robustbench_nlp.victim import Victim
 
@@ -23,6 +24,8 @@ __all__ = ["Evidence", "Evidenced", "Flag", "flags"]
 
 PROBED = 32
 """Texts that the victim is asked twice."""
+SHOWN = 200
+"""Examples whose clean outputs are looked at."""
 SATURATED, SATURATED_SHARE = 0.9999, 0.25
 """Scores are rounded to 1e-5: above this probability a search has ten levels to climb."""
 FEWEST, DISTINCT_SHARE = 20, 0.5
@@ -64,7 +67,7 @@ def flags(run: Evidenced, victim: Victim | None = None) -> list[Flag]:
 
 def _nondeterministic(cells: Sequence[EvidenceCell], victim: Victim) -> Iterator[Flag]:
     """The same texts in the same batch, twice."""
-    inputs = list(dict.fromkeys(record.original for cell in cells for record in cell.records))[:PROBED]
+    inputs = _first(PROBED, (record.original for cell in cells for record in cell.records))
     if victim.random or not inputs:
         return
     predictor = Predictor(victim)
@@ -76,6 +79,16 @@ def _nondeterministic(cells: Sequence[EvidenceCell], victim: Victim) -> Iterator
             f"{victim.name} says random=False but answered {unequal} of {len(inputs)} texts otherwise when asked again, "
             f"by up to {np.nanmax(moved):.2g}; declare it random and run with more draws.",
         )
+
+
+def _first(most: int, inputs: Iterable[Input]) -> list[Input]:
+    """The first so many that differ."""
+    found: dict[Input, None] = {}
+    for item in inputs:
+        found[item] = None
+        if len(found) == most:
+            break
+    return list(found)
 
 
 def _constant(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
@@ -117,9 +130,10 @@ def _unattacked(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
 
 def _rejected(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
     """Texts that a search took for successes, in its own precision and batches, and the referee didn't."""
-    records = [record for cell in cells for record in cell.records]
-    rejected = sum(record.rejected_successes for record in records)
-    claimed = rejected + sum(record.outcome == "success" for record in records)
+    rejected = claimed = 0
+    for record in (record for cell in cells for record in cell.records):
+        rejected += record.rejected_successes
+        claimed += record.rejected_successes + (record.outcome == "success")
     if rejected and rejected >= REJECTED_SHARE * claimed:
         yield Flag(
             "rejected_claims",
@@ -152,8 +166,11 @@ def _quantised(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
 
 def _clean_tops(cells: Iterable[EvidenceCell]) -> list[float]:
     """The top clean probability of the first 200 examples, by whichever cell has it: of many more, any would repeat."""
-    outputs = {r.example_id: r.clean_output for cell in cells for r in cell.records if r.clean_output}
-    return [max(output) for output in islice(outputs.values(), 200)]
+    outputs: dict[str, list[float]] = {}
+    for record in (record for cell in cells for record in cell.records):
+        if record.clean_output and (len(outputs) < SHOWN or record.example_id in outputs):
+            outputs[record.example_id] = record.clean_output
+    return [max(output) for output in outputs.values()]
 
 
 def _random(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
@@ -229,13 +246,16 @@ def _stronger(first: EvidenceCell, second: EvidenceCell) -> str:
     one has broken nothing. What either didn't meet for this counts as failed by `first` and broken by `second`.
     """
     ours, theirs = first.verdicts, second.verdicts
-    a_unmet, b_unmet = first.settled & theirs.keys(), second.settled & ours.keys()
-    both = [example for example in ours if example in theirs] + sorted(a_unmet | b_unmet)
-    a = [example not in a_unmet and ours[example] for example in both]
-    b = [example in b_unmet or theirs[example] for example in both]
-    p = mcnemar(a, b)
-    if sum(a) <= sum(b) or p >= ALPHA:
+    a_unmet = Counter((False, theirs[example]) for example in first.settled if example in theirs)
+    b_unmet = Counter((ours[example], True) for example in second.settled if example in ours)
+    met = Counter((ours[example], theirs[example]) for example in ours if example in theirs) + a_unmet + b_unmet
+    only_first, only_second = met[True, False], met[False, True]
+    if only_first <= only_second or (p := crossed_mcnemar(only_first, only_second)) >= ALPHA:
         return ""
+    both = met[True, True]
     told = "at most" if b_unmet else "only"
     least = "at least " if a_unmet else ""
-    return f"{first} breaks {least}{sum(a)} of {len(both)} examples, {second} {told} {sum(b)} (McNemar p = {p:.2g})"
+    return (
+        f"{first} breaks {least}{both + only_first} of {met.total()} examples, {second} {told} {both + only_second} "
+        f"(McNemar p = {p:.2g})"
+    )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from math import fsum, nan
-from statistics import mean, median
+from math import fsum, isnan, nan
+from statistics import mean
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from robustbench_nlp.records import Record
@@ -53,7 +55,7 @@ BESIDE = ("floor", "note")
 """For the caption, by dataset in the frame's `attrs`: what a constant answer would score, and the dataset's note."""
 
 
-def row(cell: Mapping[str, Any], records: Sequence[Record]) -> dict[str, Any]:
+def row(cell: Mapping[str, Any], records: Iterable[Record]) -> dict[str, Any]:
     """One row of the table from a cell's header and records.
 
     Rates are fractions in [0, 1] with 95 % Wilson intervals; NaN where there is nothing to count. In a cascade
@@ -61,38 +63,52 @@ def row(cell: Mapping[str, Any], records: Sequence[Record]) -> dict[str, Any]:
     its successes are the texts that could be reduced, its words changed those that were left out; `words_left_mean` is over
     attempted examples, of which those that could not be reduced keep all their words.
     """
-    n = len(records)
-    outcomes = Counter(record.outcome for record in records)
-    attempted = [record for record in records if record.outcome in ("success", "failed")]
-    successes = [record for record in attempted if record.outcome == "success"]
-    clean_right = sum(record.clean_right for record in records)
+    outcomes, labels = Counter[str](), Counter[int]()
+    clean_right = 0
+    queries, seconds, forwards, words_changed, similarities, words_left = array("q"), *(array("d") for _ in range(5))
+    for record in records:
+        outcomes[record.outcome] += 1
+        labels[record.label] += 1
+        clean_right += record.clean_right
+        seconds.append(record.seconds)
+        if record.outcome in ("success", "failed"):
+            queries.append(record.queries)
+            forwards.append(record.forwards)
+            words_left.append(_known(_words_left(record)))
+        if record.outcome == "success":
+            words_changed.append(_known(record.words_changed))
+            similarities.append(_known(record.similarity))
+    n, attempted, successes = outcomes.total(), len(queries), outcomes["success"]
     values = {
         **{name: _storable(cell.get(name)) for name in COLUMNS[:9]},
         "n": n,
         "skipped": outcomes["skipped"],
-        "attempted": len(attempted),
-        "successes": len(successes),
+        "attempted": attempted,
+        "successes": successes,
         "errors": outcomes["error"],
         **rate(("clean_accuracy", "clean_low", "clean_high"), clean_right, n),
         **rate(("robust_accuracy", "robust_low", "robust_high"), outcomes["failed"], n),
-        **rate(("attack_success_rate", "asr_low", "asr_high"), len(successes), len(attempted)),
-        "queries_mean": average(record.queries for record in attempted),
-        "queries_median": float(median(record.queries for record in attempted)) if attempted else nan,
-        "forwards_mean": average(record.forwards for record in attempted),
-        "words_changed_mean": average(record.words_changed for record in successes),
-        "similarity_mean": average(record.similarity for record in successes),
-        "seconds": fsum(record.seconds for record in records),
+        **rate(("attack_success_rate", "asr_low", "asr_high"), successes, attempted),
+        "queries_mean": average(queries),
+        "queries_median": float(np.median(queries)) if attempted else nan,
+        "forwards_mean": average(forwards),
+        "words_changed_mean": average(words_changed),
+        "similarity_mean": average(similarities),
+        "seconds": fsum(seconds),
         **{name: cell.get(name) for name in COLUMNS[-3:]},
     }
     if cell.get("mode") == REDUCTION:
         told = ("robust_accuracy", "robust_low", "robust_high", "attack_success_rate", "asr_low", "asr_high")
-        values |= dict.fromkeys(told, nan) | {"words_left_mean": average(map(_words_left, attempted))}
-    return values | {"floor": floor(records), "note": cell.get("note") or ""}
+        values |= dict.fromkeys(told, nan) | {"words_left_mean": average(words_left)}
+    return values | {"floor": _largest(labels), "note": cell.get("note") or ""}
 
 
 def floor(records: Iterable[Record]) -> float:
     """What a constant answer scores, clean and under every attack: the largest class's share of the examples, in [0, 1]."""
-    labels = Counter(record.label for record in records)
+    return _largest(Counter(record.label for record in records))
+
+
+def _largest(labels: Counter[int]) -> float:
     return max(labels.values()) / labels.total() if labels else nan
 
 
@@ -113,9 +129,13 @@ def _words_left(reduced: Record) -> int | None:
 
 
 def average(numbers: Iterable[float | None]) -> float:
-    """The mean of those that are known; NaN where none is."""
-    known = [float(number) for number in numbers if number is not None]
+    """The mean of those that are known, neither None nor NaN; NaN where none is."""
+    known = array("d", (number for number in numbers if number is not None and not isnan(number)))
     return mean(known) if known else nan
+
+
+def _known(number: float | None) -> float:
+    return nan if number is None else number
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

@@ -9,16 +9,17 @@ from typing import Any
 
 from robustbench_nlp.data.example import content_hash
 from robustbench_nlp.errors import UsageError
+from robustbench_nlp.on_disk import View
 from robustbench_nlp.records import Outcome, Record
 from robustbench_nlp.report.table import REDUCTION
 
 __all__ = ["Cell", "worst_case_row"]
 
-Cell = tuple[Mapping[str, Any], Sequence[Record]]
-"""A cell's header and records."""
+Cell = tuple[Mapping[str, Any], Mapping[str, Record]]
+"""A cell's header, and its records by example id."""
 
 
-def worst_case_row(cells: Sequence[Cell], name: str = "") -> tuple[dict[str, Any], list[Record]]:
+def worst_case_row(cells: Sequence[Cell], name: str = "") -> tuple[dict[str, Any], Mapping[str, Record]]:
     """The header and records of the worst case over `cells`: one defended victim's members in order, full or cascade.
 
     It is called `worst_case:NAME`, without a name after its members.
@@ -29,7 +30,7 @@ def worst_case_row(cells: Sequence[Cell], name: str = "") -> tuple[dict[str, Any
     if not cells:
         raise UsageError("a worst case needs at least one attack")
     headers = [header for header, _ in cells]
-    members = [{record.example_id: record for record in records} for _, records in cells]
+    members = [records for _, records in cells]
     names = "+".join(str(header["attack"]) for header in headers)
     for header in headers:
         if header["mode"] == REDUCTION:
@@ -53,7 +54,7 @@ def worst_case_row(cells: Sequence[Cell], name: str = "") -> tuple[dict[str, Any
         "max_queries": budgets.pop() if len(budgets) == 1 else None,
         "fingerprint": content_hash("worst_case", name or names, [header["fingerprint"] for header in headers])[:16],
     }
-    return merged, [_worst(headers, [records[record.example_id] for records in members]) for record in cells[0][1]]
+    return merged, View.of(members[0], lambda identity: _worst(headers, [records[identity] for records in members]))
 
 
 def _worst(headers: Sequence[Mapping[str, Any]], records: Sequence[Record]) -> Record:

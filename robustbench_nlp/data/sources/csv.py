@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from robustbench_nlp.data.example import Dataset
-from robustbench_nlp.data.tables import Columns, Row, Table, read_utf8, to_dataset
+from robustbench_nlp.data.tables import Columns, Row, Table, open_utf8, to_dataset
 from robustbench_nlp.errors import UsageError
 
 __all__ = ["load"]
@@ -24,38 +25,48 @@ def load(
     delimiter: str = ",",
 ) -> Dataset:
     """The file as one dataset: it has no splits, so its split is "all" whichever is asked for."""
-    header, rows = _read(argument, delimiter)
-    table = Table(kind="csv", origin=argument, name=Path(argument).name, columns=header, rows=rows)
-    return to_dataset(table, Columns(text=text, label=label, label_names=label_names), split="all")
+    with open_utf8(argument, "csv", newline="") as file, _long_cells():
+        lines = _lines(argument, file, delimiter)
+        header = [name.strip() for name in next(lines, (1, []))[1]]
+        for name in header:
+            if header.count(name) > 1:
+                raise UsageError(f"{argument} has two columns '{name}'; rename one of them")
+        rows = _rows(argument, header, lines, delimiter)
+        table = Table(kind="csv", origin=argument, name=Path(argument).name, columns=header, rows=rows)
+        return to_dataset(table, Columns(text=text, label=label, label_names=label_names), split="all")
 
 
-def _read(path: str, delimiter: str) -> tuple[list[str], list[Row]]:
-    """Header and rows, blank lines skipped; every row has as many cells as the header."""
-    content = read_utf8(path, "csv")
-    header: list[str] = []
-    rows: list[Row] = []
+def _rows(path: str, header: list[str], lines: Iterable[tuple[int, list[str]]], delimiter: str) -> Iterator[Row]:
+    """Every row has as many cells as the header."""
+    for line, cells in lines:
+        if len(cells) != len(header):
+            raise UsageError(
+                f"{path}, line {line}: {len(cells)} cells where the header has {len(header)}; "
+                f"put texts that hold '{delimiter}' or line breaks in double quotes"
+            )
+        yield Row(f"line {line}", dict(zip(header, cells, strict=True)))
+
+
+def _lines(path: str, file: TextIO, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The cells of each line with its number, blank lines skipped."""
     line = 1
-    usual_limit = csv.field_size_limit(max(len(content), 1))  # a process-wide setting, put back below
     try:
-        reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
         for cells in reader:
-            if not header:
-                header = [name.strip() for name in cells]
-            elif cells:
-                if len(cells) != len(header):
-                    raise UsageError(
-                        f"{path}, line {line}: {len(cells)} cells where the header has {len(header)}; "
-                        f"put texts that hold '{delimiter}' or line breaks in double quotes"
-                    )
-                rows.append(Row(f"line {line}", dict(zip(header, cells, strict=True))))
+            if cells:
+                yield line, cells
             line = reader.line_num + 1
     except csv.Error as problem:
         raise UsageError(f"{path}, line {line}: {problem}; write a quote inside a quoted text twice") from problem
     except TypeError as problem:
         raise UsageError(f"csv(delimiter={delimiter!r}) cannot be used: {problem}") from problem
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """Cells of any length: a process-wide setting, put back at the end."""
+    usual_limit = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
     finally:
         csv.field_size_limit(usual_limit)
-    for name in header:
-        if header.count(name) > 1:
-            raise UsageError(f"{path} has two columns '{name}'; rename one of them")
-    return header, rows

@@ -37,11 +37,14 @@ def load(
         raise UsageError(f"hf:{argument} has no split '{split}'; it has: {', '.join(splits)}; ask for one of them")
     data = splits[name]
     class_names: Sequence[str] = getattr(data.features.get(label), "names", ())
-    labelled = [(number, cells) for number, cells in enumerate(data, 1) if cells.get(label) != -1 or not class_names]
-    unlabelled = len(data) - len(labelled)
-    if unlabelled and not labelled:
+    unlabelled = sum(value == -1 for value in data[label]) if class_names else 0
+    if unlabelled and unlabelled == len(data):
         raise UsageError(f"hf:{argument} has no labels in split '{name}'; ask for another of {', '.join(splits)}")
-    rows = [Row(f"row {number}", _with_name(cells, label, class_names)) for number, cells in labelled]
+    rows = (
+        Row(f"row {number}", _with_name(cells, label, class_names))
+        for number, cells in enumerate(data, 1)
+        if not class_names or cells[label] != -1
+    )
     table = Table(
         kind="hf",
         origin=argument,
