@@ -7,7 +7,7 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
@@ -132,7 +132,9 @@ def _known(content: dict[str, Any]) -> Record:
         content["original"] = tuple(content["original"])
     if isinstance(content["adversarial"], list):
         content["adversarial"] = tuple(content["adversarial"])
-    return Record(**{name: value for name, value in content.items() if name in _FIELDS})
+    if len(content) > len(_FIELDS):  # a later release's
+        content = {name: value for name, value in content.items() if name in _FIELDS}
+    return Record(**content)
 
 
 def read(path: Path) -> CellRecords[Record] | None:
@@ -156,7 +158,7 @@ def read_as(path: Path, parse: Parse[Entry], known: Parse[Entry] | None = None) 
 
 def _growing(path: Path, known: Parse[Entry]) -> Growing[Entry]:
     def again(line: bytes) -> Entry:
-        content = json.loads(line)
+        content = json.loads(line.decode("ascii"))
         del content["checksum"]
         return known(content)
 
@@ -236,7 +238,7 @@ class Journal(Generic[Entry]):
         return self._records.entries
 
     def append(self, record: Entry) -> None:
-        content = asdict(record)  # type: ignore[call-overload]
+        content = {field.name: getattr(record, field.name) for field in fields(record)}  # type: ignore[arg-type]
         size = self._write(content)
         self._records.add(content["example_id"], record, self._end - size, size)
 

@@ -57,7 +57,7 @@ def flags(run: Evidenced, victim: Victim | None = None) -> list[Flag]:
     found = [*_nondeterministic(cells, victim)] if victim is not None else []
     for defended in defenses:
         found += [*_constant(defended), *_collapsed(defended, defenses)]
-        found += [*_unattacked(defended), *_rejected(defended), *_saturated(defended), *_quantised(defended)]
+        found += [*_unattacked(defended), *_rejected(defended), *_coarse(defended)]
         for unit in dict.fromkeys(cell.unit for cell in defended if cell.unit):
             alike = [cell for cell in defended if cell.unit == unit]
             found += [*_random(alike), *_transfer(alike), *_gradient(alike)]
@@ -103,6 +103,8 @@ def _constant(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
 def _collapsed(cells: Sequence[EvidenceCell], defenses: Sequence[Sequence[EvidenceCell]]) -> Iterator[Flag]:
     """A defense that leaves more right under an attack because it answers one class more often."""
     plain = next((other for other in defenses if other[0].defense == "none"), cells)
+    if plain is cells:
+        return
     before = {cell.name: cell.right for cell in plain}
     gains = {
         cell.name: (before[cell.name], cell.right) for cell in cells if cell.right > before.get(cell.name, cell.right)
@@ -142,7 +144,8 @@ def _rejected(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
         )
 
 
-def _saturated(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
+def _coarse(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
+    """Outputs that give a search by score little to go by."""
     tops = _clean_tops(cells)
     high = sum(top >= SATURATED for top in tops)
     if tops and high >= SATURATED_SHARE * len(tops):
@@ -151,15 +154,12 @@ def _saturated(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
             f"{cells[0].defense}: {high} of {len(tops)} clean outputs give their class at least {SATURATED}; a search by score "
             "has next to nothing to climb there, so add attacks that need decisions only.",
         )
-
-
-def _quantised(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
-    tops = [top for top in _clean_tops(cells) if top < SATURATED]
-    distinct = len(set(tops))
-    if len(tops) >= FEWEST and distinct <= DISTINCT_SHARE * len(tops):
+    lower = [top for top in tops if top < SATURATED]
+    distinct = len(set(lower))
+    if len(lower) >= FEWEST and distinct <= DISTINCT_SHARE * len(lower):
         yield Flag(
             "quantised_scores",
-            f"{cells[0].defense}: {len(tops)} unsaturated clean outputs hold only {distinct} distinct top probabilities; steps "
+            f"{cells[0].defense}: {len(lower)} unsaturated clean outputs hold only {distinct} distinct top probabilities; steps "
             "that a search needs may be rounded away.",
         )
 
@@ -207,8 +207,10 @@ def _gradient(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
 def _unlimited(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
     """An attack that may change anything, at any cost, should break nearly everything."""
     for cell in cells:
+        if cell.blind or cell.mode == "transfer" or cell.max_queries is not None or _limited(cell):
+            continue
         verdicts, settled = cell.verdicts, len(cell.settled)
-        if cell.blind or cell.mode == "transfer" or cell.max_queries is not None or _limited(cell) or not verdicts:
+        if not verdicts:
             continue
         successes = sum(verdicts.values())
         if wilson(successes + settled, len(verdicts) + settled).high < UNLIMITED_SUCCESS:
