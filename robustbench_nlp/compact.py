@@ -8,7 +8,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from robustbench_nlp.on_disk import KEPT, key_of, named_by_key
+from robustbench_nlp import on_disk
+from robustbench_nlp.on_disk import key_of, named_by_key
 
 __all__ = ["Compact"]
 
@@ -25,7 +26,7 @@ class Compact(MutableMapping[str, Value], Generic[Value]):
     def __init__(self, entries: Iterable[tuple[str, Value]] = (), *, kind: Callable[[int], Value]) -> None:
         self._kind: Callable[[int], Value] = kind
         self._fresh: dict[str, Value] = {}
-        self._room = KEPT
+        self._room = on_disk.KEPT
         self._keys: NDArray[np.uint64] = np.empty(0, np.uint64)
         self._values: NDArray[np.int64] = np.empty(0, np.int64)
         for identity, value in entries:
@@ -84,4 +85,4 @@ class Compact(MutableMapping[str, Value], Generic[Value]):
         self._keys, self._values = np.concatenate([self._keys, keys]), np.concatenate([self._values, values])
         order = np.argsort(self._keys)
         self._keys, self._values = self._keys[order], self._values[order]
-        self._room = len(self._fresh) + max(KEPT, len(self._keys) // 8)
+        self._room = len(self._fresh) + max(on_disk.KEPT, len(self._keys) // 8)

@@ -15,7 +15,7 @@ from robustbench_nlp.data.example import Example
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import Member
 from robustbench_nlp.records import Record
-from robustbench_nlp.workers import LIVES, Bench, Opening, Order, share_of
+from robustbench_nlp.workers import LIVES, Bench, Opening, Order, shares_of
 
 __all__ = ["RayCrew"]
 
@@ -41,13 +41,11 @@ class RayCrew:
         """The examples' records as they come. Raises `UsageError` where an actor can't open the run, and where a share loses
         `LIVES` actors in a row."""
         self._actors = self._actors or [self._actor() for _ in range(self.count)]
-        left: list[dict[str, Example]] = [
-            {e.id: e for e in examples if share_of(e, self.count) == number} for number in range(self.count)
-        ]
+        left = shares_of(examples, self.count)
         lost = [0] * self.count
 
         def asked(number: int) -> Any:
-            return self._actors[number].attack.remote(Order(defense, member, list(left[number].values())))
+            return self._actors[number].attack.remote(Order(defense, member, left[number].keys))
 
         streams = {asked(number): number for number in range(self.count) if left[number]}
         while streams:
@@ -75,7 +73,7 @@ class RayCrew:
                 raise
             else:
                 lost[number] = 0
-                if left[number].pop(record.example_id, None) is not None:
+                if left[number].strike(record.example_id):
                     yield record
 
     def _actor(self) -> Any:

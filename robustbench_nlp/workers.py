@@ -12,19 +12,23 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe, wait
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from robustbench_nlp.attack import Attack
-from robustbench_nlp.data.example import Dataset, Example
+from robustbench_nlp.data.example import Dataset, Example, ids_of, picked
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import Benchmark, Member
+from robustbench_nlp.on_disk import key_of
 from robustbench_nlp.records import Record
 
-__all__ = ["LIVES", "STALL", "Bench", "Crew", "Opening", "Order", "Workers", "share_of"]
+__all__ = ["LIVES", "STALL", "Bench", "Crew", "Opening", "Order", "Workers", "share_of", "shares_of"]
 
 STALL = 600.0
 """Seconds without a sign of life after which a worker counts as stuck."""
@@ -50,30 +54,68 @@ class Opening:
 
 @dataclass(frozen=True)
 class Order:
-    """What a worker is asked: a cell, and its share of the examples."""
+    """What a worker is asked: a cell, and its share of the examples, by their keys: the worker has opened the data set too."""
 
     defense: str
     member: Member
-    examples: list[Example]
+    keys: NDArray[np.uint64]
 
 
 class _Beat:
     """A sign of life."""
 
 
+class Left:
+    """What is left of a share, of examples by their ids; 9 bytes each."""
+
+    def __init__(self, identities: Iterable[str]) -> None:
+        self._keys = np.sort(np.fromiter(map(key_of, identities), np.uint64))
+        self._open = np.ones(len(self._keys), bool)
+        self._count = len(self._keys)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __contains__(self, identity: str) -> bool:
+        return self._place(identity) is not None
+
+    @property
+    def keys(self) -> NDArray[np.uint64]:
+        return self._keys[self._open]
+
+    def strike(self, identity: str) -> bool:
+        """Whether the example was left; now it isn't."""
+        place = self._place(identity)
+        if place is None:
+            return False
+        self._open[place] = False
+        self._count -= 1
+        return True
+
+    def _place(self, identity: str) -> int | None:
+        key = np.uint64(key_of(identity))
+        place = int(np.searchsorted(self._keys, key))
+        return place if place < len(self._keys) and self._keys[place] == key and self._open[place] else None
+
+
 @dataclass
 class _Worker:
     process: subprocess.Popen[bytes]
     connection: Connection[Any, Any]
-    left: dict[str, Example] = field(default_factory=dict)
+    left: Left = field(default_factory=lambda: Left(()))
     heard: float | None = None
     """When it gave its last sign of life (by the monotonic clock); None while it opens the run, which may take long."""
     lost: int = 0
 
 
-def share_of(example: Example, shares: int) -> int:
+def share_of(identity: str, shares: int) -> int:
     """The number of the share, of so many, that an example belongs to: by the end of its hash, whose start decides its shard."""
-    return int(example.id[8:], 16) % shares
+    return int(identity[8:], 16) % shares
+
+
+def shares_of(examples: Sequence[Example], shares: int) -> list[Left]:
+    """All of each share's examples."""
+    return [Left(i for i in ids_of(examples) if share_of(i, shares) == number) for number in range(shares)]
 
 
 class Workers(Protocol):
@@ -108,10 +150,16 @@ class Bench:
         self._victim = self._runner.victim
 
     def attack(self, order: Order, each_round: Callable[[], None] = lambda: None) -> Iterator[Record]:
-        """The order's records as they come; `each_round` as in `Engine.run`."""
+        """The order's records as they come; `each_round` as in `Engine.run`. Raises `UsageError` where an example isn't here."""
         if order.defense != self._defense:
             self._defense, self._victim = order.defense, self._runner.defend(order.defense)
-        yield from self._runner.engine(self._victim, order.member).run(order.examples, each_round=each_round)
+        wanted = Left(f"{key:016x}" for key in order.keys)
+        examples = picked(self._runner.examples, wanted.__contains__)
+        if len(examples) < len(wanted):
+            raise UsageError(
+                "a worker finds another data set than the run's; has its file changed, or is it another machine's?"
+            )
+        yield from self._runner.engine(self._victim, order.member).run(examples, each_round=each_round)
 
 
 class Crew:
@@ -128,8 +176,8 @@ class Crew:
         """The examples' records as they come. Raises `UsageError` where a worker can't open the run, and where a share loses
         `LIVES` workers in a row."""
         self._workers = self._workers or [self._started() for _ in range(self.count)]
-        for number, worker in enumerate(self._workers):
-            worker.left = {e.id: e for e in examples if share_of(e, self.count) == number}
+        for worker, share in zip(self._workers, shares_of(examples, self.count), strict=True):
+            worker.left = share
             self._send(worker, defense, member)
         while busy := [number for number, worker in enumerate(self._workers) if worker.left]:
             ready = wait([self._workers[number].connection for number in busy], timeout=BEAT)
@@ -146,7 +194,7 @@ class Crew:
                         raise message
                     if isinstance(message, Record):
                         worker.lost = 0
-                        if worker.left.pop(message.example_id, None) is not None:
+                        if worker.left.strike(message.example_id):
                             yield message
                 elif worker.heard is not None and time.monotonic() - worker.heard > self.stall:
                     worker.process.kill()
@@ -182,7 +230,7 @@ class Crew:
             return
         if worker.heard is not None:
             worker.heard = time.monotonic()
-        _say(worker, Order(defense, member, list(worker.left.values())))
+        _say(worker, Order(defense, member, worker.left.keys))
 
     def _replace(self, number: int, defense: str, member: Member) -> None:
         """A fresh worker for what is left of a lost one's share."""

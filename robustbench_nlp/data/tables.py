@@ -16,9 +16,10 @@ from typing import BinaryIO, NamedTuple, TextIO
 
 import numpy as np
 
+from robustbench_nlp import on_disk
 from robustbench_nlp.data.example import Dataset, Example, Stored
 from robustbench_nlp.errors import UsageError, unknown
-from robustbench_nlp.on_disk import KEPT, Spool
+from robustbench_nlp.on_disk import Spool
 
 __all__ = ["Columns", "Row", "Table", "from_pairs", "open_utf8", "to_dataset"]
 
@@ -109,7 +110,7 @@ def to_dataset(
         numbers[code] = _number(by_code[code], names, f"{table.origin}, {rows[row][0]}")
     texts_of = rows.taken(first).parsed(lambda line: json.loads(line)[1:])
     stored = Stored(tuple(fields), distinct, numbers[used], texts_of)
-    examples = stored if len(stored) > KEPT else tuple(stored)
+    examples = stored if len(stored) > on_disk.KEPT else tuple(stored)
     if repeats:
         note = f"{note} {repeats} rows repeat an input and are left out.".strip()
     return Dataset(
