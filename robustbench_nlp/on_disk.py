@@ -161,8 +161,7 @@ class Keyed(Mapping[str, Entry]):
     def taken(self, identities: Iterable[str]) -> Keyed[Entry]:
         """Those of these ids, in this order. Raises `KeyError` for one that isn't there."""
         keys = np.fromiter(map(key_of, identities), np.uint64)
-        places = np.minimum(np.searchsorted(self._keys, keys, sorter=self._order), max(len(self) - 1, 0))
-        rows = self._order[places]
+        rows = self._order.take(np.searchsorted(self._keys, keys, sorter=self._order), mode="clip")
         if not np.array_equal(self._keys[rows], keys):
             raise KeyError("an id without an entry")
         return Keyed(keys, self.lines.taken(rows), self._identify, plain=self._plain)

@@ -237,7 +237,9 @@ class Runner:
                         first = next(iter(file.records.values()))
                         raise UsageError(f"every one of the first {len(file.records)} examples failed: {first.error}")
             header["seconds"] = time.perf_counter() - start
-            return header, taken(file.records, ids_of(self.share))
+            records = file.records
+        del file  # with the places that it gathered
+        return header, taken(records, ids_of(self.share))
 
     def file(self, defense: str, member: Member) -> Path:
         """Where a cell's records lie; the defense as tables print it."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from robustbench_nlp.api import Run, evaluate
@@ -20,7 +21,7 @@ from robustbench_nlp.grid import Benchmark, Member
 from robustbench_nlp.plugins import create
 from robustbench_nlp.ray_workers import RayCrew
 from robustbench_nlp.records import Record
-from robustbench_nlp.workers import Crew, Opening, share_of
+from robustbench_nlp.workers import Bench, Crew, Opening, Order, share_of
 
 PAIRS = [
     (f"the {word} film number {i} was made for the cinema", i % 2)
@@ -127,6 +128,12 @@ def test_a_share_that_loses_every_worker_ends_the_run() -> None:
 def test_what_a_worker_cannot_open_is_told_in_one_line() -> None:
     with pytest.raises(UsageError, match="no_such"):
         attacked(crew("no_such"))
+
+
+def test_a_worker_that_finds_another_data_set_says_so() -> None:
+    unknown = Order("none", Member("deepwordbug", create("attack", "deepwordbug")), np.array([1], np.uint64))
+    with pytest.raises(UsageError, match="another data set"):
+        list(Bench(crew("predict").opening).attack(unknown))
 
 
 def test_what_cannot_be_shared_is_refused(tmp_path: Path) -> None:

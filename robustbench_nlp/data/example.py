@@ -130,7 +130,8 @@ def labels_of(examples: Sequence[Example]) -> Iterator[int]:
 def picked(examples: Sequence[Example], wanted: Callable[[str], bool]) -> Sequence[Example]:
     """Those whose ids are wanted."""
     if isinstance(examples, Stored):
-        return examples.taken(np.fromiter(map(wanted, ids_of(examples)), bool, len(examples)))
+        mask = np.fromiter(map(wanted, ids_of(examples)), bool, len(examples))
+        return examples if mask.all() else examples.taken(mask)
     return tuple(example for example in examples if wanted(example.id))
 
 
