@@ -190,7 +190,8 @@ class _Items(ItemsView[str, Entry]):
 
 
 class View(Mapping[str, Entry]):
-    """Entries made from those of other mappings with the same ids, whenever they are looked at."""
+    """Entries made from those of other mappings with the same ids, whenever they are looked at; `make` raises `KeyError` for any
+    other id."""
 
     def __init__(self, identities: Mapping[str, Any], make: Callable[[str], Entry]) -> None:
         self._identities, self._make = identities, make
@@ -211,8 +212,6 @@ class View(Mapping[str, Entry]):
         return identity in self._identities
 
     def __getitem__(self, identity: str) -> Entry:
-        if identity not in self._identities:
-            raise KeyError(identity)
         return self._make(identity)
 
 

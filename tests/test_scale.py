@@ -25,8 +25,7 @@ from robustbench_nlp.report.files import FORMATS, written
 from robustbench_nlp.workers import Left
 
 MOST_BYTES = 160
-"""Of memory, for one more example: some 80 are measured, of which two thirds only while lists are sorted. In memory, texts and records
-were 1,400."""
+"""Of memory, for one more example: 60 are measured, most of them only while lists are sorted; 1,100 with the lists in memory."""
 LABELS = ("negative", "positive")
 WORDS = ["good", "fine", "great", "bad", "awful", "dull"]
 VICTIM = KeywordVictim(keywords=(("bad", "awful", "dull", "cinema"), ("good", "great", "fine", "made")))
