@@ -18,7 +18,20 @@ from typing import Any, Generic, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["KEPT", "Growing", "Keyed", "Lines", "Listed", "Spool", "View", "key_of", "listed", "named_by_key", "taken"]
+__all__ = [
+    "KEPT",
+    "Growing",
+    "Keyed",
+    "Lines",
+    "Listed",
+    "Numbers",
+    "Spool",
+    "View",
+    "key_of",
+    "listed",
+    "named_by_key",
+    "taken",
+]
 
 KEPT = 2_000
 """Lists of up to so many entries stay in memory."""

@@ -11,12 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from robustbench_nlp import on_disk
 from robustbench_nlp.api import Run, evaluate
 from robustbench_nlp.compact import Compact
-from robustbench_nlp.data import load_dataset, tables
+from robustbench_nlp.data import from_pairs, load_dataset, tables
 from robustbench_nlp.data.example import Stored, content_hash, listed_hash
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.fakes import KeywordVictim
@@ -162,6 +163,16 @@ def test_the_first_of_equal_inputs_gives_its_label(tmp_path: Path, on_the_disk: 
 def test_a_list_is_hashed_as_if_it_were_whole(items: list[Any]) -> None:
     assert listed_hash(items=iter(items)) == content_hash(items)
     assert listed_hash("name", 1, items=iter(items)) == content_hash("name", 1, items)
+
+
+def test_any_string_comes_back_as_it_was(on_the_disk: Callable[[int], None]) -> None:
+    on_the_disk(1)
+    texts = ["a\0\n", "\ud83c\udfac", "\udfac", "🎬", "", np.str_("numpy's")]
+    data = from_pairs([(text, 0) for text in texts])
+    assert isinstance(data.examples, Stored)
+    assert {example.input for example in data.examples} == {*texts} - {
+        "🎬"
+    }  # the two halves have its id, and came first
 
 
 # --- records

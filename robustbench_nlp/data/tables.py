@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import marshal
 from array import array
 from codecs import getincrementaldecoder
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -19,7 +19,7 @@ import numpy as np
 from robustbench_nlp import on_disk
 from robustbench_nlp.data.example import Dataset, Example, Stored
 from robustbench_nlp.errors import UsageError, unknown
-from robustbench_nlp.on_disk import Spool
+from robustbench_nlp.on_disk import Numbers, Spool
 
 __all__ = ["Columns", "Row", "Table", "from_pairs", "open_utf8", "to_dataset"]
 
@@ -94,22 +94,18 @@ def to_dataset(
             label = _label(cells.get(columns.label), columns.label, where)
             keys.append(int(Example(fields=texts, label=0).id, 16))
             codes.append(found.setdefault(label, len(found)))
-            spool.add(json.dumps([place, *texts.values()]).encode("ascii"))
+            spool.add(marshal.dumps([place, *map(str, texts.values())]))  # any string, halves of characters too
         if not keys:
             raise UsageError(f"{table.origin} has no rows; add at least one example with its label")
-        rows = spool.lines(json.loads)
+        rows = spool.lines(marshal.loads)
     distinct, first = np.unique(np.array(keys, np.uint64), return_index=True)
     repeats = len(keys) - len(distinct)
-    used = np.array(codes, np.int32)[first]
-    in_file = np.sort(first)
-    met, where_met = np.unique(np.array(codes, np.int32)[in_file], return_index=True)
-    by_code = list(found)
-    names = tuple(columns.label_names) or _names({by_code[code] for code in met})
-    numbers = np.zeros(len(found), np.int32)
-    for row, code in sorted(zip(in_file[where_met].tolist(), met.tolist(), strict=True)):
-        numbers[code] = _number(by_code[code], names, f"{table.origin}, {rows[row][0]}")
-    texts_of = rows.taken(first).parsed(lambda line: json.loads(line)[1:])
-    stored = Stored(tuple(fields), distinct, numbers[used], texts_of)
+    used = np.array(codes, np.int32)
+    names, numbers = _numbered(
+        list(found), used, np.sort(first), columns.label_names, lambda row: f"{table.origin}, {rows[row][0]}"
+    )
+    texts_only = rows.taken(first).parsed(lambda line: marshal.loads(line)[1:])
+    stored = Stored(tuple(fields), distinct, numbers[used[first]], texts_only)
     examples = stored if len(stored) > on_disk.KEPT else tuple(stored)
     if repeats:
         note = f"{note} {repeats} rows repeat an input and are left out.".strip()
@@ -238,6 +234,19 @@ def _label(value: object, column: str, where: str) -> str:
         )
         raise UsageError(f"{where}: '{column}' {shown}; give the label or delete the row")
     return name
+
+
+def _numbered(
+    labels: Sequence[str], codes: Numbers, rows: Numbers, given: Sequence[str], where: Callable[[int], str]
+) -> tuple[tuple[str, ...], Numbers]:
+    """The label names, and the number of each of `labels`; `codes` says which of these a row has, `rows` which rows count, in order.
+    Raises `UsageError` with `where` the first row stands whose label is none of the names."""
+    met, first = np.unique(codes[rows], return_index=True)
+    names = tuple(given) or _names({labels[code] for code in met})
+    numbers = np.zeros(len(labels), np.int32)
+    for row, code in sorted(zip(rows[first].tolist(), met.tolist(), strict=True)):
+        numbers[code] = _number(labels[code], names, where(row))
+    return names, numbers
 
 
 def _is_integer(name: str) -> bool:
