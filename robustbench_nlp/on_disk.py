@@ -249,11 +249,13 @@ class Growing(Generic[Entry]):
         self._keyed: Keyed[Entry] | None = None
 
     def add(self, identity: str, entry: Entry, start: int, size: int) -> None:
+        if self._keyed is not None:  # it looks at the arrays: leave them to it
+            self._keys, self._starts, self._sizes = self._keys[:], self._starts[:], self._sizes[:]
+            self._keyed = None
         self._keys.append(key_of(identity))
         self._starts.append(start)
         self._sizes.append(size)
         self._plain = self._plain and named_by_key(identity)
-        self._keyed = None
         if self._kept is not None:
             self._kept[identity] = entry
             if len(self._kept) > KEPT:
@@ -265,12 +267,16 @@ class Growing(Generic[Entry]):
         if self._kept is not None:
             return self._kept
         if self._keyed is None:
-            keys, starts = np.array(self._keys, np.uint64), np.array(self._starts, np.int64)
-            lines = Lines(_File(os.open(self._path, os.O_RDONLY)), starts, np.array(self._sizes, np.int32), self._parse)
-            if len(np.unique(keys)) < len(keys):
+            file = _File(os.open(self._path, os.O_RDONLY))
+            starts, sizes = np.frombuffer(self._starts, np.int64), np.frombuffer(self._sizes, np.int32)
+            lines = Lines(file, starts, sizes, self._parse)
+            keys = np.frombuffer(self._keys, np.uint64)
+            ordered = np.sort(keys)
+            if (ordered[1:] == ordered[:-1]).any():
                 first = np.unique(keys, return_index=True)[1]
                 last = len(keys) - 1 - np.unique(keys[::-1], return_index=True)[1]
                 rows = last[np.argsort(first)]
                 keys, lines = keys[rows], lines.taken(rows)
+            del ordered
             self._keyed = Keyed(keys, lines, self._identify, plain=self._plain)
         return self._keyed
