@@ -7,7 +7,7 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
@@ -195,7 +195,7 @@ class Journal(Generic[Entry]):
             self._write(header)
 
     def append(self, record: Entry) -> None:
-        content = asdict(record)  # type: ignore[call-overload]
+        content = {field.name: getattr(record, field.name) for field in fields(record)}  # type: ignore[arg-type]
         self._write(content)
         self.records[content["example_id"]] = record
 
