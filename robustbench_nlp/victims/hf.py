@@ -26,7 +26,7 @@ from robustbench_nlp.victim import DEFAULT_OPTIONS, Placed, Probabilities, Token
 from robustbench_nlp.victims._reader import Reader, batches, placements
 from robustbench_nlp.victims._shortcut import shortened
 
-__all__ = ["load", "HFVictim", "device_of", "files_hash", "local_folder", "longest_input", "quiet"]  # noqa: RUF022 (the factory first)
+__all__ = ["load", "HFVictim", "device_of", "files_hash", "local_folder", "longest_input", "pad", "quiet"]  # noqa: RUF022 (the factory first)
 
 # Padded tokens of one batch, and what one more call costs in tokens. CPU: MiniLM-L6 on two cores with ~27 tokens a text
 # is at its best from about 400 tokens a batch on, and a call costs 3 ms beside 0.11 ms a token.
@@ -67,8 +67,7 @@ class HFVictim:
         self.forward_count = 0
         self._device = device_of(options)
         self._model = model.to(self._device).eval()
-        if model.config.pad_token_id is None:  # decoders refuse batches without one
-            model.config.pad_token_id = tokenizer.pad_token_id or tokenizer.eos_token_id or 0
+        pad(model, tokenizer)
         self._exact = shortened(self._model)
         self._fast = self._lowered(options.dtype)
         self.training_seconds = seconds_trained(folder)
@@ -226,6 +225,12 @@ class HFVictim:
         finally:
             self.forward_seconds += time.perf_counter() - start
             self.forward_count += inputs
+
+
+def pad(model: Any, tokenizer: Any) -> None:
+    """Give a model without a padding token one: decoders refuse batches else."""
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = tokenizer.pad_token_id or tokenizer.eos_token_id or 0
 
 
 def device_of(options: VictimOptions) -> Any:
