@@ -69,10 +69,10 @@ class HFVictim:
         self._model = model.to(self._device).eval()
         pad(model, tokenizer)
         self._exact = shortened(self._model)
-        self._fast = self._lowered(options.dtype)
         self.training_seconds = seconds_trained(folder)
         self.mask_token: str | None = tokenizer.special_tokens_map.get("mask_token")
         self._reader = Reader(tokenizer, options.max_length or longest_input(tokenizer, model.config))
+        self._fast = self._lowered(options.dtype)
         self._budget = _BUDGET.get(self._device.type, _BUDGET["cuda"])
         self._overhead = _OVERHEAD.get(self._device.type, _OVERHEAD["cuda"])
         names = model.config.id2label
@@ -87,12 +87,30 @@ class HFVictim:
         return twin
 
     def _lowered(self, dtype: str) -> Any:
-        """The model that answers searches in a precision."""
+        """The model that answers searches in a precision. Raises `UsageError` where it can't be compiled."""
         import torch
 
         from robustbench_nlp.packing import packed
 
-        return packed(self._exact) if dtype == "float32" else copy.deepcopy(self._exact).to(getattr(torch, dtype))
+        model = self._exact if dtype == "float32" else copy.deepcopy(self._exact).to(getattr(torch, dtype))
+        return self._compiled(model) if self.options.compile else packed(model)
+
+    def _compiled(self, model: Any) -> Any:
+        """The model for texts of any number and length, tried once."""
+        import torch
+
+        made = torch.compile(model, dynamic=True)
+        tried = [self._reader([text, text]) for text in ("a", "a few more words")]
+        try:
+            with torch.inference_mode():
+                for encodings in tried:
+                    self._forward(made, encodings)
+        except (
+            Exception
+        ) as problem:  # a missing C++ compiler, an operation that it doesn't know: each has its own error
+            first = str(problem).strip().partition("\n")[0]
+            raise UsageError(f"torch can't compile {self.name} here: {first}; drop compile=True") from problem
+        return made
 
     @classmethod
     def from_folder(cls, folder: Path, options: VictimOptions = DEFAULT_OPTIONS, *, name: str) -> HFVictim:
