@@ -40,6 +40,7 @@ def main() -> None:
     ways: dict[str, Victim] = {"torch float32": plain}
     for dtype in ("bfloat16", "float16"):
         ways[f"torch {dtype}"] = open_victim(given.victim, VictimOptions(dtype=dtype))
+    ways["torch compiled"] = open_victim(given.victim, VictimOptions(compile=True))
     with tempfile.TemporaryDirectory() as scratch:
         for name, int8 in (("onnx float32", False), ("onnx int8", True)):
             export(plain, Path(scratch) / name, texts[:8], int8=int8)

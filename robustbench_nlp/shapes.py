@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -15,22 +16,31 @@ LARGEST = 2**63
 def fits(value: object, hint: Any) -> bool:
     """Whether the value is of the type: plain types, unions, literals, lists, tuples and mappings of them. A whole number is
     a float, a truth value is no number."""
+    return _check(hint)(value)
+
+
+@cache
+def _check(hint: Any) -> Callable[[object], bool]:  # noqa: PLR0911 (a kind of hint a line)
+    """`fits` for one hint, which is taken apart once."""
     origin, inside = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
-        found = any(fits(value, one) for one in inside)
-    elif origin is Literal:
-        found = isinstance(value, str) and value in inside
-    elif origin in (list, tuple):
-        found = isinstance(value, origin) and all(fits(item, inside[0]) for item in value)
-    elif isinstance(origin, type) and issubclass(origin, Mapping):
-        found = isinstance(value, Mapping) and all(fits(k, inside[0]) and fits(v, inside[1]) for k, v in value.items())
-    elif hint is int:
-        found = isinstance(value, int) and not isinstance(value, bool) and -LARGEST <= value < LARGEST
-    elif hint is float:
-        found = isinstance(value, float) or fits(value, int)
-    else:
-        found = hint is Any or isinstance(value, NoneType if hint is None else hint)
-    return found
+        either = [_check(one) for one in inside]
+        return lambda value: any(check(value) for check in either)
+    if origin is Literal:
+        return lambda value: isinstance(value, str) and value in inside
+    if origin in (list, tuple):
+        item = _check(inside[0])
+        return lambda value: isinstance(value, origin) and all(map(item, value))
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        key, held = map(_check, inside)
+        return lambda value: isinstance(value, Mapping) and all(key(k) and held(v) for k, v in value.items())
+    if hint is int:
+        return lambda value: isinstance(value, int) and not isinstance(value, bool) and -LARGEST <= value < LARGEST
+    if hint is float:
+        whole = _check(int)
+        return lambda value: isinstance(value, float) or whole(value)
+    plain = NoneType if hint is None else hint
+    return lambda value: plain is Any or isinstance(value, plain)
 
 
 def hints_of(kind: type) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from robustbench_nlp.mixed_precision import training_dtype
 from robustbench_nlp.training_loop import Augment, Batch, Loop, More, Objective, Recipe, cross_entropy
 from robustbench_nlp.victim import Victim, VictimOptions
 from robustbench_nlp.victims._reader import Reader
-from robustbench_nlp.victims.hf import HFVictim, device_of, files_hash, longest_input, quiet
+from robustbench_nlp.victims.hf import HFVictim, device_of, files_hash, longest_input, pad, quiet
 
 __all__ = [
     "Augment",
@@ -61,8 +62,9 @@ def fine_tune(
     """Fine-tune `base` (a folder or hub id, with or without a head) and save it, tokenizer included, into `target`.
 
     Returns the accuracy on the held-out training examples; `training.json` in the folder holds it beside the seconds that
-    the training took and the precision of its matrix products (see `mixed_precision`). Same seed, same machine: same bits, also when it was interrupted and goes on from `checkpoint`, a file
-    written every `CHECKPOINT_SECONDS`; torch's global generator is left as it was. Raises `TrainingCollapsed`.
+    the training took and the precision of its matrix products (see `mixed_precision`). Same seed, same machine: same bits,
+    also when it was interrupted and goes on from `checkpoint`, a file written every `CHECKPOINT_SECONDS`; torch's global
+    generator is left as it was. Raises `TrainingCollapsed`.
     """
     import torch
 
@@ -73,9 +75,13 @@ def fine_tune(
         model, tokenizer = _start(base, label_names, recipe)
         rng = Random(seed)
         held, rest = _split(len(inputs), recipe.held_out, rng)
-        victim = HFVictim(model, tokenizer, name=title, options=options)
+        model.to(place)
+
+        def frozen() -> HFVictim:
+            return HFVictim(copy.deepcopy(model).requires_grad_(False), tokenizer, name=title, options=options)
+
         loop = Loop(
-            victim=victim,
+            frozen=frozen,
             model=model,
             reader=Reader(tokenizer, tokenizer.model_max_length),
             recipe=recipe,
@@ -87,7 +93,7 @@ def fine_tune(
             path=checkpoint,
         )
         loop.run([inputs[i] for i in rest], [labels[i] for i in rest], more, title)
-    accuracy = _check(victim, [inputs[i] for i in held], [labels[i] for i in held], recipe.min_gain)
+    accuracy = _check(frozen(), [inputs[i] for i in held], [labels[i] for i in held], recipe.min_gain)
     model.save_pretrained(target, safe_serialization=True)
     tokenizer.save_pretrained(target)
     shown = None if isnan(accuracy) else accuracy
@@ -110,6 +116,7 @@ def _start(base: Path | str, label_names: Sequence[str], recipe: Recipe) -> tupl
             id2label=dict(enumerate(label_names)),
             label2id={name: i for i, name in enumerate(label_names)},
         )
+    pad(model, tokenizer)
     tokenizer.model_max_length = recipe.max_length or longest_input(tokenizer, model.config)
     model.get_input_embeddings().requires_grad_(not recipe.freeze_embeddings)
     return model, tokenizer

@@ -88,7 +88,8 @@ class Recipe:
 class Loop:
     """The optimiser and what it needs; the learning rate follows the share of the training that is done."""
 
-    victim: HFVictim
+    frozen: Callable[[], HFVictim]
+    """The model as it stands, for attacks to search in."""
     model: Any
     reader: Reader
     recipe: Recipe
@@ -124,19 +125,16 @@ class Loop:
     def run(self, inputs: list[Input], labels: list[int], more: More | None, title: str) -> None:
         """All epochs, or those that a checkpoint has left."""
         self._resume()
-        with mixed_precision(self.model, self.dtype):
-            self._epochs(inputs, labels, more, title)
-
-    def _epochs(self, inputs: list[Input], labels: list[int], more: More | None, title: str) -> None:
         last = time.monotonic()
         while self.epoch < self.recipe.epochs:
             if self.plan is None:
-                self.added = ([], []) if more is None else more(self.victim, self.epoch)
+                self.added = ([], []) if more is None else more(self.frozen(), self.epoch)
                 self.plan = self._plan([*inputs, *self.added[0]])
             texts, truth = [*inputs, *self.added[0]], [*labels, *self.added[1]]
             label = f"{title}, epoch {self.epoch + 1} of {self.recipe.epochs}"
             self.model.train()
-            with progress.task(label, len(texts), sum(map(len, self.plan[: self.done]))) as step:
+            done = sum(map(len, self.plan[: self.done]))
+            with progress.task(label, len(texts), done) as step, mixed_precision(self.model, self.dtype):
                 for rows in self.plan[self.done :]:
                     share = (self.epoch + (self.done + 0.5) / len(self.plan)) / self.recipe.epochs
                     loss = self._step([texts[row] for row in rows], [truth[row] for row in rows], share)

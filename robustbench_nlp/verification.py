@@ -48,12 +48,14 @@ Source = Callable[[str, Member], CellRecords[Record] | None]
 
 @dataclass(frozen=True)
 class Verification:
-    """What was checked: `texts` that were predicted again, and the `differences`, a line each; none: the run holds."""
+    """What was checked: `texts` that were predicted again, examples `attacked` again, and the `differences`, a line each; none:
+    the run holds."""
 
     folder: Path
     cells: int
     texts: int
     differences: tuple[str, ...]
+    attacked: int = 0
 
     @property
     def holds(self) -> bool:
@@ -68,11 +70,13 @@ def verify(
     attacks: Sequence[str | Attack] | None = None,
     device: str = "auto",
     sample: int | None = None,
+    attack: int | None = None,
     trust: bool = False,
 ) -> Verification:
     """Check a run folder, or an entry of a leaderboard by its JSON file. `victim`, `dataset` and `attacks` stand in for what
     `run.yaml` names, for models that lie elsewhere and for Python objects; `sample` checks the first so many attempted examples
-    of each cell only. Without `trust`, a victim that the run or entry names is refused where it would run code or talk to a server.
+    of each cell only; `attack`, for an entry, runs its attacks again on so many examples that withstood them, drawn at random.
+    Without `trust`, a victim that the run or entry names is refused where it would run code or talk to a server.
 
     Raises `UsageError` where there is no run, and for what can't be had any more.
     """
@@ -80,7 +84,11 @@ def verify(
     if (place.is_file() or place.suffix == ".json") and attacks is None:
         from robustbench_nlp.leaderboard.checking import verify_entry  # which builds on this module
 
-        return verify_entry(place, victim=victim, dataset=dataset, device=device, sample=sample, trust=trust)
+        return verify_entry(
+            place, victim=victim, dataset=dataset, device=device, sample=sample, attack=attack, trust=trust
+        )
+    if attack is not None:
+        raise UsageError("attack is for entries of a leaderboard; run a run's run.yaml again with another --output")
     try:
         benchmark, lacks = benchmark_of(place)
         recorded = table_of(place)

@@ -90,12 +90,13 @@ class Victim(Protocol):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VictimOptions:
     """How a victim is opened. `device` is "auto", "cpu", "cuda", …; `dtype` is the precision of the search ("float32",
-    "bfloat16", "float16"), the referee always works in float32; `max_length` counts tokens (None: the model's own);
+    "bfloat16", "float16"), the referee always works in float32; `compile` has torch compile the model that searches; `max_length` counts tokens (None: the model's own);
     `timeout` is how many seconds a function or a server may take for a batch (None: as long as it takes, or a server's
     minute)."""
 
     device: str = "auto"
     dtype: str = "float32"
+    compile: bool = False
     max_length: int | None = None
     trust_remote_code: bool = False
     timeout: float | None = None

@@ -14,7 +14,9 @@ from texts import complaint
 from robustbench_nlp import grid
 from robustbench_nlp.cli import main
 from robustbench_nlp.ensembles import Ensemble, EnsembleMember
+from robustbench_nlp.errors import UsageError
 from robustbench_nlp.leaderboard import checking
+from robustbench_nlp.leaderboard.entry import read_entry
 from robustbench_nlp.leaderboard.submission import submit
 from robustbench_nlp.recorded import recorded_cells
 from robustbench_nlp.verification import verify
@@ -48,6 +50,32 @@ def test_entries_hold(board_run: Path, tmp_path: Path) -> None:
             result = verify(path, trust=True)
             assert result.differences == (), (number, path)
             assert (result.cells, result.texts > 0) == (3, True)
+
+
+def test_failures_of_an_honest_entry_fail_again(entry: Path) -> None:
+    result = verify(entry, trust=True, attack=50)
+    assert result.differences == ()
+    robust = read_entry(entry).measured
+    assert result.attacked == robust["attempted"] - robust["successes"] > 0
+
+
+def withheld(lines: Lines) -> None:
+    """What the attacks found, told as if they had found nothing."""
+    for line in lines:
+        if line.get("outcome") in ("success", "settled"):
+            line.update(outcome="failed", edits=[], winner=None, adversarial_prediction=None, first_success_query=None)
+
+
+def test_an_entry_that_withholds_what_attacks_found_is_found_by_attacking_again(entry: Path) -> None:
+    rewrite_texts(entry, withheld)
+    assert not any("fall to its ensemble" in line for line in verify(entry, trust=True).differences)
+    result = verify(entry, trust=True, attack=50)
+    assert any("examples that the entry calls robust fall to its ensemble here" in line for line in result.differences)
+
+
+def test_attacking_again_is_for_entries(board_run: Path) -> None:
+    with pytest.raises(UsageError, match="for entries"):
+        verify(board_run, trust=True, attack=5)
 
 
 @pytest.mark.parametrize(

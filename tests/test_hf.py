@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_bert
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -244,3 +245,27 @@ def test_hf_gradients_of_a_decoder_do_not_depend_on_the_batch(tmp_path: Path) ->
     for text, together in zip(texts, decoder.gradients(texts, [0, 1, 0]), strict=True):
         (alone,) = decoder.gradients([text], [[0, 1, 0][texts.index(text)]])
         assert together.loss == pytest.approx(alone.loss, abs=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own
+def test_a_compiled_victim_answers_as_the_plain_one(tmp_path: Path) -> None:
+    folder = tiny_bert.save(tmp_path / "tiny")
+    texts = ["a good film", "bad", "the film is a good film"]
+    plain = HFVictim.from_folder(folder, name="tiny")
+    try:
+        compiled = open_victim(f"hf(compile=True):{folder}")
+    except UsageError as problem:
+        assert "drop compile=True" in str(problem)  # noqa: PT017
+        pytest.skip("torch finds no C++ compiler here")
+    np.testing.assert_allclose(compiled.predict(texts), plain.predict(texts), atol=1e-5)
+    assert compiled.fingerprint == plain.fingerprint
+
+
+def test_what_cannot_be_compiled_is_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def compiled(model: object, dynamic: bool) -> object:
+        raise RuntimeError("no compiler\nand much more")
+
+    monkeypatch.setattr(torch, "compile", lambda model, dynamic: lambda **inputs: compiled(model, dynamic))
+    with pytest.raises(UsageError, match=r"can't compile .* no compiler; drop compile=True"):
+        HFVictim.from_folder(tiny_bert.save(tmp_path / "tiny"), VictimOptions(compile=True), name="tiny")

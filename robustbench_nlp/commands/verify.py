@@ -26,6 +26,12 @@ SHOWN = 50
     "--sample", type=click.IntRange(min=1), help="Check the first N attempted examples of each cell. Default: all."
 )
 @click.option(
+    "--attack",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Also run an entry's attacks again on N examples, drawn at random, of those that withstood them.",
+)
+@click.option(
     "--texts",
     metavar="FILE",
     type=click.Path(path_type=Path),
@@ -37,7 +43,7 @@ def command(places: Sequence[Path], texts: Path | None, **settings: Any) -> int:
     """Check runs and leaderboard entries: texts, threats, outcomes, values.
 
     Predicts every recorded text again, holds it against the threat from the original text, and computes the table, or the entry's values, again
-    from the records; says line by line what differs. That a failed search looked for long enough is not checked. An entry's victim and
+    from the records; says line by line what differs. That failed attacks fail here too is checked with --attack alone. An entry's victim and
     defense are made by its selectors: python: and http: ones run what they name, and only with --trust.
     """
     codes = []
@@ -84,6 +90,7 @@ def _one(place: Path, settings: dict[str, Any]) -> int:
     if len(result.differences) > SHOWN:
         say(f"… and {len(result.differences) - SHOWN} more")
     checked = f"{result.cells} cells, {result.texts} examples predicted again"
+    checked += f", {result.attacked} attacked again" if result.attacked else ""
     found = len(result.differences)
     told = f"{found} difference{'s' * (found > 1)}" if found else "it holds"
     say(f"{place}: {checked}; {told}")

@@ -1,6 +1,6 @@
 """`verify ENTRY`: an entry's victim and defense are made again by their selectors, its texts predicted again, its values recomputed.
 
-The attacks don't run, so the helper models that they searched with needn't be here, and costs aren't checked.
+Unless asked to, the attacks don't run, so that the helper models that they searched with needn't be here; costs aren't checked.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from robustbench_nlp.api import Pairs, opened
@@ -15,6 +16,7 @@ from robustbench_nlp.data import Dataset, load_dataset
 from robustbench_nlp.detection import Detecting
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import DRAWS, Benchmark, Member
+from robustbench_nlp.leaderboard.attacking import attacked_again
 from robustbench_nlp.leaderboard.board import FLAGS
 from robustbench_nlp.leaderboard.entry import Entry, read_entry
 from robustbench_nlp.leaderboard.summary import described, ensemble_digest, summarised
@@ -39,10 +41,12 @@ def verify_entry(
     dataset: str | Dataset | Pairs | None = None,
     device: str = "auto",
     sample: int | None = None,
+    attack: int | None = None,
     trust: bool = False,
 ) -> Verification:
     """Check an entry against its texts. `victim` and `dataset` stand in for its selectors; `sample` predicts the first so many
-    attempted examples of each member only, and recomputes all values. `trust` is as `verify` has it.
+    attempted examples of each member only, and recomputes all values; `attack` runs the ensemble again on so many of the
+    examples that withstood it. `trust` is as `verify` has it.
 
     Raises `UsageError` for a file that is no entry, and for what can't be had here.
     """
@@ -76,7 +80,9 @@ def verify_entry(
         differences.append(
             f"flags say that the defense {'detects nothing' if detects else 'detects'}, and it does{'' if detects else ' not'}"
         )
-    return Verification(place, check.cells, check.texts, tuple(differences))
+    again = None if attack is None else attacked_again(runner, found, attack, Random())
+    differences += () if again is None else again.differences()
+    return Verification(place, check.cells, check.texts, tuple(differences), again.examples if again else 0)
 
 
 def read_out(path: str | Path, dataset: str | None = None) -> Iterator[dict[str, Any]]:

@@ -26,7 +26,7 @@ from robustbench_nlp.victim import DEFAULT_OPTIONS, Placed, Probabilities, Token
 from robustbench_nlp.victims._reader import Reader, batches, placements
 from robustbench_nlp.victims._shortcut import shortened
 
-__all__ = ["load", "HFVictim", "device_of", "files_hash", "local_folder", "longest_input", "quiet"]  # noqa: RUF022 (the factory first)
+__all__ = ["load", "HFVictim", "device_of", "files_hash", "local_folder", "longest_input", "pad", "quiet"]  # noqa: RUF022 (the factory first)
 
 # Padded tokens of one batch, and what one more call costs in tokens. CPU: MiniLM-L6 on two cores with ~27 tokens a text
 # is at its best from about 400 tokens a batch on, and a call costs 3 ms beside 0.11 ms a token.
@@ -67,13 +67,12 @@ class HFVictim:
         self.forward_count = 0
         self._device = device_of(options)
         self._model = model.to(self._device).eval()
-        if model.config.pad_token_id is None:  # decoders refuse batches without one
-            model.config.pad_token_id = tokenizer.pad_token_id or tokenizer.eos_token_id or 0
+        pad(model, tokenizer)
         self._exact = shortened(self._model)
-        self._fast = self._lowered(options.dtype)
         self.training_seconds = seconds_trained(folder)
         self.mask_token: str | None = tokenizer.special_tokens_map.get("mask_token")
         self._reader = Reader(tokenizer, options.max_length or longest_input(tokenizer, model.config))
+        self._fast = self._lowered(options.dtype)
         self._budget = _BUDGET.get(self._device.type, _BUDGET["cuda"])
         self._overhead = _OVERHEAD.get(self._device.type, _OVERHEAD["cuda"])
         names = model.config.id2label
@@ -88,12 +87,30 @@ class HFVictim:
         return twin
 
     def _lowered(self, dtype: str) -> Any:
-        """The model that answers searches in a precision."""
+        """The model that answers searches in a precision. Raises `UsageError` where it can't be compiled."""
         import torch
 
         from robustbench_nlp.packing import packed
 
-        return packed(self._exact) if dtype == "float32" else copy.deepcopy(self._exact).to(getattr(torch, dtype))
+        model = self._exact if dtype == "float32" else copy.deepcopy(self._exact).to(getattr(torch, dtype))
+        return self._compiled(model) if self.options.compile else packed(model)
+
+    def _compiled(self, model: Any) -> Any:
+        """The model for texts of any number and length, tried once."""
+        import torch
+
+        made = torch.compile(model, dynamic=True)
+        tried = [self._reader([text, text]) for text in ("a", "a few more words")]
+        try:
+            with torch.inference_mode():
+                for encodings in tried:
+                    self._forward(made, encodings)
+        except (
+            Exception
+        ) as problem:  # a missing C++ compiler, an operation that it doesn't know: each has its own error
+            first = str(problem).strip().partition("\n")[0]
+            raise UsageError(f"torch can't compile {self.name} here: {first}; drop compile=True") from problem
+        return made
 
     @classmethod
     def from_folder(cls, folder: Path, options: VictimOptions = DEFAULT_OPTIONS, *, name: str) -> HFVictim:
@@ -226,6 +243,12 @@ class HFVictim:
         finally:
             self.forward_seconds += time.perf_counter() - start
             self.forward_count += inputs
+
+
+def pad(model: Any, tokenizer: Any) -> None:
+    """Give a model without a padding token one: decoders refuse batches else."""
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = tokenizer.pad_token_id or tokenizer.eos_token_id or 0
 
 
 def device_of(options: VictimOptions) -> Any:
