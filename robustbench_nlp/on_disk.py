@@ -30,7 +30,9 @@ __all__ = [
     "key_of",
     "listed",
     "named_by_key",
+    "packed",
     "taken",
+    "unpacked",
 ]
 
 KEPT = 2_000
@@ -123,6 +125,23 @@ class Spool:
             file.flush()
             held = _File(os.dup(file.fileno()))
         return Lines(held, np.array(self._starts, np.int64), np.array(self._sizes, np.int32), parse)
+
+
+def packed(strings: Sequence[str]) -> bytes:
+    """Any strings as one line of a spool, halves of characters too (which JSON would join): how long each is, then what each is."""
+    parts = [string.encode("utf-8", "surrogatepass") for string in strings]
+    return b"".join([array("I", [len(parts), *map(len, parts)]).tobytes(), *parts])
+
+
+def unpacked(line: bytes) -> Sequence[str]:
+    """The strings of a line that `packed` made."""
+    size = array("I").itemsize
+    count = memoryview(line)[:size].cast("I")[0]
+    start, strings = size * (1 + count), []
+    for length in memoryview(line)[size:start].cast("I"):
+        strings.append(line[start : start + length].decode("utf-8", "surrogatepass"))
+        start += length
+    return strings
 
 
 def key_of(identity: str) -> int:

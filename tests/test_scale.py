@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from robustbench_nlp import on_disk
 from robustbench_nlp.api import Run, evaluate
@@ -236,3 +238,9 @@ def test_a_share_is_struck_off() -> None:
     assert not left.strike(f"{1:016x}")
     assert not left.strike(f"{9:016x}")
     assert (len(left), left.keys.tolist()) == (2, [2, 3])
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=()))))
+@example(["\ud83d", "\ude00", "\ud83d\ude00", "", "\0"])
+def test_any_strings_come_back_from_a_line_as_they_were(strings: list[str]) -> None:
+    assert on_disk.unpacked(on_disk.packed(strings)) == strings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import marshal
 from array import array
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ import numpy as np
 from robustbench_nlp import on_disk
 from robustbench_nlp.data.example import Dataset, Example, Stored
 from robustbench_nlp.errors import UsageError, unknown
-from robustbench_nlp.on_disk import Numbers, Spool
+from robustbench_nlp.on_disk import Numbers, Spool, packed, unpacked
 
 __all__ = ["Columns", "Row", "Table", "from_pairs", "open_utf8", "to_dataset"]
 
@@ -94,17 +93,17 @@ def to_dataset(
             label = _label(cells.get(columns.label), columns.label, where)
             keys.append(int(Example(fields=texts, label=0).id, 16))
             codes.append(found.setdefault(label, len(found)))
-            spool.add(marshal.dumps([place, *map(str, texts.values())]))  # any string, halves of characters too
+            spool.add(packed([place, *map(str, texts.values())]))
         if not keys:
             raise UsageError(f"{table.origin} has no rows; add at least one example with its label")
-        rows = spool.lines(marshal.loads)
+        rows = spool.lines(unpacked)
     distinct, first = np.unique(np.array(keys, np.uint64), return_index=True)
     repeats = len(keys) - len(distinct)
     used = np.array(codes, np.int32)
     names, numbers = _numbered(
         list(found), used, np.sort(first), columns.label_names, lambda row: f"{table.origin}, {rows[row][0]}"
     )
-    texts_only = rows.taken(first).parsed(lambda line: marshal.loads(line)[1:])
+    texts_only = rows.taken(first).parsed(lambda line: unpacked(line)[1:])
     stored = Stored(tuple(fields), distinct, numbers[used[first]], texts_only)
     examples = stored if len(stored) > on_disk.KEPT else tuple(stored)
     if repeats:
