@@ -17,6 +17,7 @@ import numpy as np
 from robustbench_nlp.data import load_dataset
 from robustbench_nlp.exporting import export
 from robustbench_nlp.victim import Probabilities, Victim, VictimOptions, open_victim
+from robustbench_nlp.victims.hf import HFVictim
 
 
 def best(ask: Callable[[], Probabilities], repeats: int) -> float:
@@ -27,6 +28,13 @@ def best(ask: Callable[[], Probabilities], repeats: int) -> float:
         ask()
         times.append(time.perf_counter() - start)
     return min(times)
+
+
+def unpacked(victim: Victim) -> Victim:
+    """The victim on torch's own linear layers, see `robustbench_nlp.packing`."""
+    assert isinstance(victim, HFVictim)
+    victim._fast = victim._exact
+    return victim
 
 
 def main() -> None:
@@ -40,6 +48,7 @@ def main() -> None:
     ways: dict[str, Victim] = {"torch float32": plain}
     for dtype in ("bfloat16", "float16"):
         ways[f"torch {dtype}"] = open_victim(given.victim, VictimOptions(dtype=dtype))
+    ways["torch float32, not packed"] = unpacked(open_victim(given.victim))
     ways["torch compiled"] = open_victim(given.victim, VictimOptions(compile=True))
     with tempfile.TemporaryDirectory() as scratch:
         for name, int8 in (("onnx float32", False), ("onnx int8", True)):

@@ -25,7 +25,7 @@ from robustbench_nlp.data.example import Input
 from robustbench_nlp.victim import Probabilities
 
 RECIPES = {"deepwordbug": "DeepWordBugGao2018", "pwws": "PWWSRen2019"}
-BAR = 15.0
+BAR = 10.0
 """Microseconds a query."""
 
 

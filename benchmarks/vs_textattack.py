@@ -53,8 +53,14 @@ BARS = {
     ("textfooler", "trimmed"): 1.7,
     ("bae", "trimmed"): 1.7,
 }
-LOW_PRECISION = {("textfooler", "trimmed"): 3.5, ("bae", "trimmed"): 3.5}
-"""The bars of a search in bfloat16, on a processor that multiplies matrices of it (AMX)."""
+LOW_PRECISION = {
+    ("deepwordbug", "shipped"): 40.0,
+    ("deepwordbug", "trimmed"): 3.0,
+    ("pwws", "trimmed"): 3.0,
+    ("textfooler", "trimmed"): 3.5,
+    ("bae", "trimmed"): 3.5,
+}
+"""The bars of a search in bfloat16, on a processor that multiplies matrices of it."""
 
 
 Side = Callable[[Dataset], "Measured"]

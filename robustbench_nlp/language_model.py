@@ -68,8 +68,8 @@ def fluency(model: str, device: str = "auto", dtype: str = "float32") -> Callabl
 
 
 class _Model:
-    """A language model that learns no more, and its tokenizer; `words`, None for a causal one, are ids (a tensor) and words by whether a space
-    stands before them."""
+    """A language model that learns no more, and its tokenizer; `words`, None for a causal one, are ids (a tensor) and words by
+    whether a space stands before them."""
 
     def __init__(self, model: Any, tokenizer: Any, device: Any) -> None:
         import torch

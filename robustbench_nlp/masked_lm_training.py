@@ -23,6 +23,7 @@ from robustbench_nlp.data.splits import RECIPE as SPLIT_RECIPE
 from robustbench_nlp.encoder import embedded_folder
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.mixed_precision import mixed_precision, training_dtype
+from robustbench_nlp.training_loop import adamw
 from robustbench_nlp.victim import VictimOptions
 from robustbench_nlp.victims.hf import device_of, files_hash, quiet
 
@@ -190,8 +191,7 @@ def _logits(model: Any, blocks: Blocks, at: NDArray[np.bool_], device: Any) -> T
 def _fit(model: Any, blocks: Blocks, hide: _Hider, recipe: Recipe, device: Any) -> None:
     import torch
 
-    fused = device.type in ("cpu", "cuda")
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=recipe.weight_decay, fused=fused)
+    optimizer = adamw(model.parameters(), recipe.weight_decay)
     model.train()
     mean = 0.0
     with progress.task("training the masked language model", recipe.steps) as step:

@@ -118,20 +118,22 @@ def _content(line: bytes) -> dict[str, Any] | None:
 
 def _record(content: dict[str, Any]) -> Record:
     """Raises `ValueError` for what is no record."""
-    for name in ("original", "adversarial"):
-        if isinstance(content.get(name), list):
-            content[name] = tuple(content[name])
+    _tuples(content)
     if wrong := unfit(content, _FIELDS):
         raise ValueError(wrong)
     return _known(content)
 
 
+def _tuples(content: dict[str, Any]) -> None:
+    """Texts of several fields, which JSON has as lists."""
+    for name in ("original", "adversarial"):
+        if isinstance(content.get(name), list):
+            content[name] = tuple(content[name])
+
+
 def _known(content: dict[str, Any]) -> Record:
     """The record of a line that was looked at, or written, before."""
-    if isinstance(content["original"], list):
-        content["original"] = tuple(content["original"])
-    if isinstance(content["adversarial"], list):
-        content["adversarial"] = tuple(content["adversarial"])
+    _tuples(content)
     if len(content) > len(_FIELDS):  # a later release's
         content = {name: value for name, value in content.items() if name in _FIELDS}
     return Record(**content)

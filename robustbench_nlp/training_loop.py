@@ -6,7 +6,7 @@ An objective is all that most trained defenses add to plain fine-tuning; augment
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -19,7 +19,7 @@ from robustbench_nlp.mixed_precision import mixed_precision
 from robustbench_nlp.victims._reader import Reader
 from robustbench_nlp.victims.hf import HFVictim
 
-__all__ = ["Augment", "Batch", "Loop", "More", "Objective", "Recipe", "cross_entropy"]
+__all__ = ["Augment", "Batch", "Loop", "More", "Objective", "Recipe", "adamw", "cross_entropy"]
 
 Augment = Callable[[list[Input], Random], list[Input]]
 """Changes one batch of inputs before the model learns from them; called anew at each step."""
@@ -55,6 +55,15 @@ def cross_entropy(batch: Batch) -> float:
     loss = torch.nn.functional.cross_entropy(batch.model(**batch.tensors()).logits, batch.labels)
     torch.autograd.backward(loss)
     return float(loss.detach())
+
+
+def adamw(parameters: Iterable[Any], weight_decay: float) -> Any:
+    """The optimiser of all trainings, in one kernel where the device has it; its learning rate is set at each step."""
+    import torch
+
+    weights = list(parameters)
+    fused = all(weight.device.type in ("cpu", "cuda") for weight in weights)
+    return torch.optim.AdamW(weights, lr=0.0, weight_decay=weight_decay, fused=fused)
 
 
 _POOL = 50
@@ -112,11 +121,8 @@ class Loop:
     _saved: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        import torch
-
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        fused = self.device.type in ("cpu", "cuda")
-        self.optimizer = torch.optim.AdamW(trained, lr=0.0, weight_decay=self.recipe.weight_decay, fused=fused)
+        self.optimizer = adamw(trained, self.recipe.weight_decay)
         if self.path is not None:
             self.checkpoint = Checkpoint(
                 path=self.path, model=self.model, optimizer=self.optimizer, rng=self.rng, device=self.device

@@ -90,7 +90,7 @@ def read(argv: Sequence[str]) -> None:
 
 def _ours(arguments: Sequence[str]) -> None:
     """By the real click command: what it doesn't know it refuses. Selectors must name plug-ins that exist."""
-    group = click.Context(app, info_name="robustbench-nlp")
+    group = click.Context(app, info_name="robustbench-nlp", **app.context_settings)
     if arguments[0].startswith("-"):
         app.make_context("robustbench-nlp", [*arguments])
         return

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from scipy.stats import binomtest
 
 from robustbench_nlp.api import Run
+from robustbench_nlp.data.example import picked
 from robustbench_nlp.recorded import Cell
 from robustbench_nlp.runner import Runner
 
@@ -47,7 +48,7 @@ def attacked_again(runner: Runner, found: Mapping[str, Cell], count: int, rng: R
     drawn = set(rng.sample(robust, min(count, len(robust))))
     if not drawn:
         return Attacked(0, ())
-    examples = tuple(example for example in runner.examples if example.id in drawn)
+    examples = picked(runner.examples, drawn.__contains__)
     with TemporaryDirectory() as folder:
         again = replace(
             runner,
