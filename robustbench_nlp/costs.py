@@ -14,7 +14,7 @@ from robustbench_nlp.data.example import Input
 from robustbench_nlp.predictor import Predictor
 from robustbench_nlp.victim import Victim
 
-__all__ = ["READ", "Costs", "costs", "seconds_trained"]
+__all__ = ["READ", "Costs", "costs", "note_seconds", "seconds_trained"]
 
 TIMED = 64
 """Clean inputs whose prediction is timed in one turn, both sides in one turn; the median of the turns' ratios counts."""
@@ -37,7 +37,8 @@ class Costs(NamedTuple):
 def costs(defended: Victim, victim: Victim, inputs: Sequence[Input]) -> Costs:
     """`train_ratio` is the defense's own training over the victim's, in seconds of training."""
     mine, theirs = (getattr(side, "training_seconds", nan) for side in (defended, victim))
-    own = 0.0 if mine == theirs or defended is victim else mine
+    kept = mine == theirs or (isnan(mine) and isnan(theirs))
+    own = 0.0 if kept else mine
     own += getattr(defended, "preparation_seconds", 0.0)
     return Costs(
         0.0 if own == 0 else own / theirs if theirs else nan,
@@ -73,6 +74,11 @@ def _seconds(victim: Victim, inputs: Sequence[Input]) -> float:
     start = time.perf_counter()
     failed = predictor.predict(inputs).errors
     return nan if failed else time.perf_counter() - start
+
+
+def note_seconds(folder: Path, seconds: float) -> None:
+    """Write beside a model's weights how long it was trained."""
+    (folder / "training.json").write_text(json.dumps({"seconds": seconds}) + "\n", "utf-8")
 
 
 def seconds_trained(folder: Path | None) -> float:

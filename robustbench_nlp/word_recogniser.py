@@ -17,6 +17,7 @@ from string import ascii_lowercase
 from typing import Any
 
 from robustbench_nlp import cache, progress
+from robustbench_nlp.costs import note_seconds
 from robustbench_nlp.edits.characters import one_typo
 from robustbench_nlp.text import words_of
 
@@ -124,4 +125,4 @@ def _train(target: Path, sentences: Sequence[str], rng: Random, *, size: int, ep
                     step(len(rows), f"loss {float(loss.detach()):.3f}")
     save_file(model.state_dict(), target / "model.safetensors")
     (target / "words.json").write_text(json.dumps(known), "utf-8")
-    (target / "training.json").write_text(json.dumps({"seconds": time.perf_counter() - start}) + "\n", "utf-8")
+    note_seconds(target, time.perf_counter() - start)

@@ -14,7 +14,7 @@ import pytest
 import tiny_bert
 
 from robustbench_nlp.api import evaluate
-from robustbench_nlp.costs import costs, seconds_trained
+from robustbench_nlp.costs import costs, note_seconds, seconds_trained
 from robustbench_nlp.defense import compose, knows
 from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.plugins import create
@@ -40,6 +40,12 @@ def test_costs_are_relative_to_the_undefended_victim() -> None:
     assert costs(plain, plain, ["a"]) == (0.0, 1, 1.0)
     assert costs(Rewritten(plain, str.lower, []), plain, ["a"]).train_ratio == 0.0
     assert isnan(costs(Slow(), KeywordVictim(), ["a"]).train_ratio)
+
+
+def test_what_trains_nothing_costs_no_training_even_where_nobody_knows_the_victims() -> None:
+    plain = KeywordVictim()
+    assert costs(Rewritten(plain, str.lower, []), plain, ["a"]).train_ratio == 0.0
+    assert isnan(costs(Rewritten(plain, str.lower, [], seconds=5.0), plain, ["a"]).train_ratio)
 
 
 def test_what_stands_before_the_victim_was_trained_too() -> None:
@@ -70,6 +76,8 @@ def test_seconds_of_training_are_read_beside_the_weights(tmp_path: Path) -> None
     assert isnan(HFVictim.from_folder(folder, name="tiny").training_seconds)
     (folder / "training.json").write_text(json.dumps({"seconds": 12.5}))
     assert HFVictim.from_folder(folder, name="tiny").training_seconds == 12.5
+    note_seconds(folder, 1.5)
+    assert seconds_trained(folder) == 1.5
     (folder / "training.json").write_text("torn")
     assert isnan(seconds_trained(folder))
 

@@ -8,10 +8,12 @@ and AdamW with weight decay stands in for Adadelta with a limited norm. Right on
 from __future__ import annotations
 
 import hashlib
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from math import nan
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -20,6 +22,7 @@ import numpy as np
 
 from robustbench_nlp import cache, progress
 from robustbench_nlp.attack import Vocabulary
+from robustbench_nlp.costs import note_seconds, seconds_trained
 from robustbench_nlp.data.example import Dataset, Input, content_hash
 from robustbench_nlp.errors import UsageError, VictimError
 from robustbench_nlp.text import Text, words_of
@@ -70,7 +73,9 @@ def load(argument: str, options: VictimOptions) -> CnnVictim:
 
     def build(target: Path) -> None:
         texts, labels = [example.input for example in train.examples], [example.label for example in train.examples]
+        start = time.perf_counter()
         train_cnn(texts, labels, name="cnn_mr", label_names=train.label_names, seed=SEED).save(target)
+        note_seconds(target, time.perf_counter() - start)
 
     folder = cache.built("cnn-mr", _identity(train), build)
     return CnnVictim.from_folder(folder, name="cnn_mr", label_names=train.label_names)
@@ -98,9 +103,16 @@ class CnnVictim:
     random = False
 
     def __init__(
-        self, weights: Mapping[str, Tensor], words: Sequence[str], *, name: str, label_names: tuple[str, ...]
+        self,
+        weights: Mapping[str, Tensor],
+        words: Sequence[str],
+        *,
+        name: str,
+        label_names: tuple[str, ...],
+        training_seconds: float = nan,
     ) -> None:
         self.name = name
+        self.training_seconds = training_seconds
         self.label_names = label_names
         self._weights = dict(weights)
         self._words = tuple(words)
@@ -113,7 +125,13 @@ class CnnVictim:
         from safetensors.torch import load_file
 
         words = (folder / "vocabulary.txt").read_text("utf-8").split("\n")
-        return cls(load_file(folder / "weights.safetensors"), words, name=name, label_names=label_names)
+        return cls(
+            load_file(folder / "weights.safetensors"),
+            words,
+            name=name,
+            label_names=label_names,
+            training_seconds=seconds_trained(folder),
+        )
 
     def save(self, folder: Path) -> None:
         """Write `weights.safetensors` and `vocabulary.txt`, one word a line."""
