@@ -20,6 +20,22 @@ def isolated_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="module")
+def nltk_data() -> Path:
+    """WordNet and the tagger where NLTK looks."""
+    import nltk_folder
+
+    return nltk_folder.ensure()
+
+
+@pytest.fixture(scope="session")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run in which nothing goes wrong."""
+    from test_faults import go
+
+    return go(tmp_path_factory.mktemp("sound")).folder
+
+
+@pytest.fixture(scope="module")
 def board_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which selectors mean something."""
     from boards import workplace  # not above: it imports the package
