@@ -63,7 +63,7 @@ def rank(sides: Mapping[str, Mapping[str, bool]]) -> dict[str, int]:
 
 
 def standings(sides: Mapping[str, Mapping[str, bool]]) -> list[Standing]:
-    """The entries by rank, then by accuracy; `rank` says of what and what it raises."""
+    """The entries by accuracy, then by rank; `rank` says of what and what it raises."""
     if not sides:
         return []
     first, examples = next(iter(sides.items()))
@@ -84,7 +84,7 @@ def standings(sides: Mapping[str, Mapping[str, bool]]) -> list[Standing]:
         )
         for name in sides
     ]
-    return sorted(found, key=lambda standing: (standing.rank, -standing.right))
+    return sorted(found, key=lambda standing: (-standing.right, standing.rank))
 
 
 def _tested(

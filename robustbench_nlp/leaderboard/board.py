@@ -58,7 +58,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Entries that were measured alike, by rank and then by worst case."""
+    """Entries that were measured alike, the highest worst case first."""
 
     lines: Sequence[Line]
 
@@ -116,7 +116,7 @@ def _ranked(found: Mapping[Path, Entry]) -> Ranking:
         for standing in placed
     ]
     return Ranking(
-        sorted(lines, key=lambda line: (line.rank, -line.entry.measured["robust_accuracy"], line.entry.name))
+        sorted(lines, key=lambda line: (-line.entry.measured["robust_accuracy"], line.rank, line.entry.name))
     )
 
 
