@@ -2,8 +2,7 @@
 
 Several copies of a text have different words masked and filled in again, so that what an attacker put in is written over in
 some; the victim's answers to the copies are averaged. Differs from the paper: each copy masks every k-th word instead of
-random ones, so that the defended victim is deterministic and each word is rewritten once; words are filled from the text as
-it came; no copies with inserted masks.
+random ones, so that the defended victim is deterministic and each word is rewritten once; no copies with inserted masks.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ __all__ = ["MaskPurify"]
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MaskPurify:
     """`copies` of each text, in the i-th of which every word i, i + copies, i + 2 · copies, ... is the likeliest one that
-    the masked language model named `model` reads there."""
+    the masked language model named `model` reads there, all of a copy at once."""
 
     copies: int = 4
     model: str = "embedded"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         if self.copies < 1:
@@ -81,11 +80,11 @@ class _Purified:
     def _copies(self, strings: Sequence[str]) -> list[list[str]]:
         """Each string's copies; one request to the language model for all."""
         texts = [Text(string) for string in strings]
-        blanks = [Blanks(text).at(number) for text in texts for number in range(len(text))]
-        fills = iter(self._fill(blanks, k=1))
-        made = []
-        for text in texts:
-            words = [next(iter(substitutes(next(fills), "")), text.word(number)) for number in range(len(text))]
-            step = self._settings.copies
-            made.append([str(text.replace({n: words[n] for n in range(i, len(words), step)})) for i in range(step)])
-        return made
+        step = self._settings.copies
+        asked = [(text, range(start, len(text), step)) for text in texts for start in range(step)]
+        fills = iter(self._fill([blank for text, chosen in asked for blank in Blanks(text).together(chosen)], k=1))
+        made = [
+            str(text.replace({n: next(iter(substitutes(next(fills), "")), text.word(n)) for n in chosen}))
+            for text, chosen in asked
+        ]
+        return [made[at : at + step] for at in range(0, len(made), step)]

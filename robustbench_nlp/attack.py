@@ -16,6 +16,7 @@ from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat
 
 __all__ = [
+    "HOLE",
     "REQUESTS",
     "Attack",
     "Blank",
@@ -100,6 +101,10 @@ class Gradient:
 
     texts: Sequence[Text]
     vectors: Sequence[Mapping[int, NDArray[np.float32]]] | None = None
+
+
+HOLE = "\ufffc"
+"""Where `Blank.before` and `.after` hide a word more (the object replacement character): the model reads a mask there too."""
 
 
 class Blank(NamedTuple):

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from robustbench_nlp.attack import Blank
+from robustbench_nlp.attack import HOLE, Blank
 from robustbench_nlp.text import words_of
 
 __all__ = ["Place", "Tokens", "Windows", "Words", "whole_words"]
@@ -76,9 +76,10 @@ class Windows:
 
 def _near(blank: Blank, reach: int, mask: str) -> tuple[str, str, str]:
     """What is read before, at and after the blank: all of an unmasked text, so that its blanks are read together."""
+    before, after = (part.replace(HOLE, mask) for part in (blank.before, blank.after))
     if blank.word is not None:
-        return blank.before, blank.word, blank.after
-    return blank.before[-reach:], mask, blank.after[:reach]
+        return before, blank.word, after
+    return before[-reach:], mask, after[:reach]
 
 
 class Words(NamedTuple):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from robustbench_nlp import cache, language_model, masked_lm_training
 from robustbench_nlp.attack import Blank, FillMask, Fluency
 from robustbench_nlp.data.example import Dataset, Example
+from robustbench_nlp.edits.blanks import Blanks
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.helpers import Helpers
 from robustbench_nlp.language_model import fluency, masked
@@ -78,7 +79,20 @@ def test_an_unmasked_word_is_read_where_its_first_token_stands(bert: str, word: 
         assert chance == pytest.approx(float(chances[tokenizer.convert_tokens_to_ids(other)]), abs=1e-6)
 
 
-def test_all_blanks_of_an_unmasked_text_are_read_in_one_row(bert: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_words_that_are_hidden_together_are_all_masks(bert: str) -> None:
+    found = masked(bert)(Blanks(Text("the good film, the bad film")).together([1, 4]), k=1000)
+    tokenizer, ids = ids_of(bert, "the [MASK] film, the [MASK] film")
+    chances = logs(bert, ids).exp()
+    for fills, at in zip(found, [i for i, number in enumerate(ids) if number == tokenizer.mask_token_id], strict=True):
+        assert dict(fills) == pytest.approx(
+            {w: float(chances[at][tokenizer.convert_tokens_to_ids(w)]) for w, _ in fills}, abs=1e-6
+        )
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_blanks_of_an_unmasked_text_or_hidden_together_are_read_in_one_row(
+    bert: str, monkeypatch: pytest.MonkeyPatch, hidden: bool
+) -> None:
     rows: list[int] = []
     forward = language_model._Model._forward
 
@@ -88,8 +102,9 @@ def test_all_blanks_of_an_unmasked_text_are_read_in_one_row(bert: str, monkeypat
 
     monkeypatch.setattr(language_model._Model, "_forward", spy)
     text = Text("the good film, the bad film")
-    string = str(text)
-    assert len(masked(bert)([Blank(string[:a], string[b:], string[a:b]) for a, b in text.spans], k=2)) == 6
+    blanks = Blanks(text)
+    asked = blanks.together(range(6)) if hidden else [blanks.at(number, masked=False) for number in range(6)]
+    assert len(masked(bert)(asked, k=2)) == 6
     assert rows == [1]
 
 

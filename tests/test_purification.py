@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robustbench_nlp import cache
+from robustbench_nlp.attack import HOLE
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.defenses import mask_purify
 from robustbench_nlp.defenses.mask_purify import MaskPurify
@@ -76,13 +77,21 @@ def test_masked_copies_are_filled_and_averaged(monkeypatch: pytest.MonkeyPatch) 
             return super().predict(inputs)
 
     def fill(blanks: Sequence[Any], k: int) -> list[list[tuple[str, float]]]:
+        read.extend((blank.before, blank.after) for blank in blanks)
         return [[("word", 1.0)] for _ in blanks]
 
+    read: list[Any] = []
     seen: list[Any] = []
     monkeypatch.setattr(mask_purify, "provider", lambda *_: fill)
     defended = MaskPurify(copies=2)(Spy(), [], Random(0))
     answer = defended.predict(["a bad, bad film"])
     assert seen == ["word bad, word film", "a word, bad word"]
+    assert read == [
+        ("", f" bad, {HOLE} film"),
+        (f"{HOLE} bad, ", " film"),
+        ("a ", f", bad {HOLE}"),
+        (f"a {HOLE}, bad ", ""),
+    ]
     np.testing.assert_allclose(answer[0], KeywordVictim().predict(seen).mean(axis=0), atol=1e-6)
     np.testing.assert_allclose(
         defended.predict([("bad", "good film")] * 2)[1], defended.predict([("bad", "good film")])[0]

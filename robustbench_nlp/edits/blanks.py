@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from robustbench_nlp.attack import Blank, FillMask, Request
+from robustbench_nlp.attack import HOLE, Blank, FillMask, Request
 from robustbench_nlp.lexicon.case import in_case_of
 from robustbench_nlp.text import Text
 
@@ -28,6 +28,12 @@ class Blanks:
         """In place of a number of words from slot `number` on; unmasked, the model reads what is there."""
         start, end = self._spans[number][0], self._spans[number + words - 1][1]
         return Blank(self._string[:start], self._string[end:], None if masked else self._string[start:end])
+
+    def together(self, numbers: Sequence[int]) -> list[Blank]:
+        """In place of each of these words, rising, with the others hidden from the model too: it reads all of them at once."""
+        starts, ends = zip(*(self._spans[number] for number in numbers), strict=True) if numbers else ((), ())
+        parts = [self._string[end:start] for end, start in zip((0, *ends), (*starts, None), strict=True)]
+        return [Blank(HOLE.join(parts[:i]), HOLE.join(parts[i:])) for i in range(1, len(parts))]
 
     def before(self, number: int) -> Blank:
         """Where `Text.insert(number, word)` puts a word; the text has words."""
