@@ -35,6 +35,14 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return go(tmp_path_factory.mktemp("sound")).folder
 
 
+@pytest.fixture(scope="session")
+def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run whose texts, victim and warnings are hostile, with its web page."""
+    from hostile import made
+
+    return made(tmp_path_factory.mktemp("hostile"))
+
+
 @pytest.fixture(scope="module")
 def board_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which selectors mean something."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hostile import HOSTILE, PAIRS, made, of
+from hostile import HOSTILE, PAIRS, of
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -33,13 +33,8 @@ VOID = {"meta", "link", "input", "img", "br", "wbr"}
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture(scope="module")
-def cells(run: Path) -> list[Cell]:
-    return recorded_cells(run)
+def cells(hostile_run: Path) -> list[Cell]:
+    return recorded_cells(hostile_run)
 
 
 class _Read(HTMLParser):
@@ -76,8 +71,8 @@ class _Read(HTMLParser):
             self.style += data
 
 
-def test_the_file_is_whole_and_needs_nothing_else(run: Path) -> None:
-    content = (run / "report.html").read_text("utf-8")
+def test_the_file_is_whole_and_needs_nothing_else(hostile_run: Path) -> None:
+    content = (hostile_run / "report.html").read_text("utf-8")
     read = _Read(content)
     ids = Counter(attributes["id"] for _, attributes in read.tags if "id" in attributes)
     assert max(ids.values()) == 1
@@ -88,8 +83,8 @@ def test_the_file_is_whole_and_needs_nothing_else(run: Path) -> None:
     assert "http" not in re.sub(r'<script type="application/json".*?</script>', "", content).replace("http-equiv", "")
 
 
-def test_only_the_pages_own_scripts_and_styles_are_allowed(run: Path) -> None:
-    read = _Read((run / "report.html").read_text("utf-8"))
+def test_only_the_pages_own_scripts_and_styles_are_allowed(hostile_run: Path) -> None:
+    read = _Read((hostile_run / "report.html").read_text("utf-8"))
     policy = next(str(a["content"]) for _, a in read.tags if a.get("http-equiv") == "Content-Security-Policy")
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
     code = [text for attributes, text in read.scripts if not attributes]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from browser import CONTRASTS, MISSING, Opened, chromium, opened
-from hostile import HOSTILE, PAIRS, made, of
+from hostile import HOSTILE, PAIRS, of
 
 from robustbench_nlp.recorded import Cell, recorded_cells
 from robustbench_nlp.records import Record
@@ -22,13 +22,8 @@ needs_browser = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture(scope="module")
-def cells(run: Path) -> list[Cell]:
-    return recorded_cells(run)
+def cells(hostile_run: Path) -> list[Cell]:
+    return recorded_cells(hostile_run)
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +33,14 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def reader(browser: Any, run: Path) -> Iterator[Opened]:
-    with opened(browser, run / "report.html", color_scheme="light", viewport={"width": 1280, "height": 900}) as found:
+def reader(browser: Any, hostile_run: Path) -> Iterator[Opened]:
+    with opened(
+        browser, hostile_run / "report.html", color_scheme="light", viewport={"width": 1280, "height": 900}
+    ) as found:
         found.page.wait_for_selector("[data-ready]", state="attached")
         yield found
         assert found.complaints == []
-        assert found.requests == [(run / "report.html").as_uri()]
+        assert found.requests == [(hostile_run / "report.html").as_uri()]
         assert found.page.evaluate("window.hacked") is None
 
 
@@ -132,11 +129,11 @@ def test_a_cell_of_the_heat_map_leads_to_what_its_attack_broke(reader: Opened, c
 
 
 @needs_browser
-def test_a_link_leads_to_an_example_under_every_attack(browser: Any, run: Path, cells: list[Cell]) -> None:
+def test_a_link_leads_to_an_example_under_every_attack(browser: Any, hostile_run: Path, cells: list[Cell]) -> None:
     identity = next(iter(cells[0].records))
     number = f"1–{len(cells)} of {len(cells)} examples"
-    with opened(browser, run / "report.html") as found:
-        found.page.goto(f"{(run / 'report.html').as_uri()}#example={identity}")
+    with opened(browser, hostile_run / "report.html") as found:
+        found.page.goto(f"{(hostile_run / 'report.html').as_uri()}#example={identity}")
         found.page.get_by_text(number).wait_for()
         found.page.select_option("#example-defense", "none")
         found.page.get_by_role("link", name=f"example {identity}").first.click()
@@ -167,11 +164,11 @@ def test_choices_leave_the_rows_that_have_what_is_chosen(browser: Any, tmp_path:
 
 
 @needs_browser
-def test_the_theme_is_the_systems_until_it_is_chosen(browser: Any, run: Path) -> None:
+def test_the_theme_is_the_systems_until_it_is_chosen(browser: Any, hostile_run: Path) -> None:
     def ground(page: Any) -> str:
         return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
 
-    with opened(browser, run / "report.html", color_scheme="dark") as found:
+    with opened(browser, hostile_run / "report.html", color_scheme="dark") as found:
         dark = ground(found.page)
         button = found.page.get_by_role("button", name="Light theme")
         button.click()
@@ -185,8 +182,12 @@ def test_the_theme_is_the_systems_until_it_is_chosen(browser: Any, run: Path) ->
 
 @needs_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_has_contrast_and_a_narrow_page_does_not_scroll(browser: Any, run: Path, scheme: str) -> None:
-    with opened(browser, run / "report.html", color_scheme=scheme, viewport={"width": 360, "height": 800}) as found:
+def test_every_text_has_contrast_and_a_narrow_page_does_not_scroll(
+    browser: Any, hostile_run: Path, scheme: str
+) -> None:
+    with opened(
+        browser, hostile_run / "report.html", color_scheme=scheme, viewport={"width": 360, "height": 800}
+    ) as found:
         found.page.wait_for_selector("[data-ready]", state="attached")
         found.page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
         contrasts = found.page.evaluate(CONTRASTS)
