@@ -27,6 +27,7 @@ from robustbench_nlp.recorded import recorded_cells
 
 pytestmark = pytest.mark.usefixtures("there")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here")
+PUBLISHED = Path(__file__).resolve().parent.parent / "results" / "leaderboard"
 HOSTILE = "<img/src=x/onerror='window.hacked=1'><script>window.hacked=2</script>"
 
 
@@ -119,10 +120,11 @@ def test_the_table_for_programs(board: Path) -> None:
 def test_the_table_to_read_has_the_constant_answer_where_it_would_stand(board: Path) -> None:
     found = rankings(board)
     text = markdown(found, board)
+    assert text.count("ranks needn't rise from row to row") == len(found)
     lines = [line for line in text.partition("\n## ")[2].partition("\n## ")[0].splitlines() if line.startswith("| ")][
         2:
     ]
-    values = [float(re.split(r" *\| *", line)[4].split()[0]) for line in lines]
+    values = [float(re.split(r" *\| *", line)[5].split()[0]) for line in lines]
     assert sum("a constant answer" in line for line in lines) == 1
     assert values == sorted(values, reverse=True)
     assert "99.0 ≠" in text
@@ -140,6 +142,7 @@ def test_the_page_says_everything_and_loads_nothing(board: Path) -> None:
     filters = {tags["data-board"] for tag, tags in page.tags if tag == "select"}
     assert filters == {"task", "ensemble", "attacker", "dataset", "victim", "defense", "flag"}
     assert sum(tags.get("class") == "constant" for tag, tags in page.tags if tag == "tr") == 2
+    assert text.count("ranks needn&#x27;t rise from row to row") == 2
     assert not any("src" in tags for _, tags in page.tags)
     assert not any(name.startswith("on") or name == "style" for _, tags in page.tags for name in tags)
     identities = [tags["id"] for _, tags in page.tags if "id" in tags]
@@ -240,9 +243,24 @@ def test_readers_sort_by_keyboard(reader: Opened) -> None:
     assert victims == sorted(victims)
     head = page.locator("#ranking-1 thead th", has_text="robust %")
     head.get_by_role("button").click()
-    values = page.locator("#ranking-1 tbody td:nth-child(4)").all_inner_texts()
+    values = page.locator("#ranking-1 tbody td:nth-child(5)").all_inner_texts()
     numbers = [float(value.split()[0]) for value in values]
     assert numbers == sorted(numbers, reverse=True)
+
+
+@needs_browser
+@pytest.mark.parametrize(("width", "last"), [(1440, "time"), (1280, "time"), (400, "robust %")])
+def test_nobody_scrolls_for_flags(browser: Any, tmp_path: Path, width: int, last: str) -> None:
+    (path,) = board_written(PUBLISHED, ["html"], tmp_path)
+    with opened(browser, path, viewport={"width": width, "height": 900}) as found:
+        heads = found.page.locator("#ranking-1 thead th").all()
+        names = [head.inner_text().rstrip("↕").strip() for head in heads]
+        assert names.index("flags") == names.index("defense") + 1
+        edges = [
+            element.evaluate("element => element.getBoundingClientRect().right")
+            for element in (heads[names.index(last)], found.page.locator("#ranking-1 .scroll"))
+        ]
+        assert edges[0] <= edges[1]
 
 
 @needs_browser
