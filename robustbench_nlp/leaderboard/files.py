@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from robustbench_nlp.errors import unknown
-from robustbench_nlp.leaderboard.board import Ranking, frame, rankings
+from robustbench_nlp.leaderboard.board import Ranking, explained, frame, rankings
 from robustbench_nlp.leaderboard.entry import Entry, read_entry
 from robustbench_nlp.leaderboard.shown import markdown
 from robustbench_nlp.leaderboard.site import site
@@ -68,6 +68,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "threat": "+".join(dict.fromkeys(str(member["threat"]) for member in entry.members)),
         "seed": entry.benchmark["seed"],
         "note": "",
+        "flags": explained(entry.flags),
     }
 
 

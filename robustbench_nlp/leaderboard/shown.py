@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from robustbench_nlp.leaderboard.board import FLAGS, Line, Ranking
+from robustbench_nlp.leaderboard.board import Line, Ranking, explained
 from robustbench_nlp.leaderboard.entry import Entry
 from robustbench_nlp.report.shown import escaped, percent
 
@@ -94,7 +94,7 @@ def notes_of(entries: Sequence[Entry]) -> list[str]:
     }
     used = {flag for entry in entries for flag in entry.flags}
     notes = [note for note in NOTES if there.get(note.partition(":")[0], True)]
-    return notes + [f"{name}: {told}." for name, told in FLAGS.items() if name in used]
+    return notes + [f"{line}." for line in explained(used)]
 
 
 def interval(told: Mapping[str, Any], name: str) -> str:
