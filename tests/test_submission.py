@@ -279,6 +279,7 @@ def test_what_is_no_entry(board_run: Path, tmp_path: Path) -> None:
         (lambda c: c.update(claimed={"asr": 0.1}), "claimed.asr is no claim"),
         (lambda c: c.update(costs={"train_ratio": "x"}), "costs.train_ratio is no number"),
         (lambda c: c["victim"].update(name=3), "victim.name is no text"),
+        (lambda c: c["dataset"].update(selector=["mr"]), "dataset.selector is no text"),
         (lambda c: c["texts"].update(file="../../x.gz"), "texts.file is '../../x.gz'"),
         (lambda c: c["benchmark"].update(seed="0"), "benchmark.seed is no whole number"),
     ):

@@ -115,7 +115,7 @@ def _wrong(content: Mapping[str, Any]) -> Iterator[str]:
     for part in ("task", "mode", "comparable"):
         if not isinstance(content[part], str):
             yield f"{part} is no text"
-    for part in ("ensemble", "victim", "defense", "texts"):
+    for part in ("ensemble", "dataset", "victim", "defense", "texts"):
         yield from (f"{part}.{name} is no text" for name in _PARTS[part] if not isinstance(content[part][name], str))
     for part in ("flags", "warnings", "links"):
         if not isinstance(content[part], list) or not all(isinstance(item, str) for item in content[part]):
