@@ -90,8 +90,7 @@ def _ranking(name: str, ranking: Ranking) -> str:
     told = [entry.ensemble.get("description", ""), entry.dataset.get("note") or "", ORDER]
     about = "".join(f'<p class="muted">{escaped(text)}</p>' for text in told if text)
     caption = f"{ranking.title}; a constant answer scores {percent(ranking.floor)} %."
-    made = section(name, ranking.title, about + table(f"{name}-table", caption, [COLUMNS[i] for i in kept], rows))
-    return made.replace("<section ", "<section data-ranking ", 1).replace(' data-constant="1"', ' class="constant"', 1)
+    return section(name, ranking.title, about + table(f"{name}-table", caption, [COLUMNS[i] for i in kept], rows))
 
 
 def _filled(value: Value) -> bool:
