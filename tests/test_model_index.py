@@ -71,3 +71,9 @@ def test_a_leaderboard(board_run: Path, tmp_path: Path, capsys: pytest.CaptureFi
         name = "keywords" if entry.defense["name"] == "none" else "keywords + unicode_normalize"
         assert found[name, "accuracy under the worst case fast-1"] == round(entry.measured["robust_accuracy"], 6)
     assert "url: https://example.org/paper" in path.read_text("utf-8")
+    for model, entry in zip(
+        yaml.safe_load(path.read_text("utf-8"))["model-index"], map(read_entry, paths), strict=True
+    ):
+        clean, robust = model["results"][0]["metrics"]
+        assert [line.partition(": ")[0] for line in robust["args"]["flags"]] == list(entry.flags)
+        assert "flags" not in clean["args"]

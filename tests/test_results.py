@@ -80,6 +80,22 @@ def test_recognised_words_restore_what_typos_took() -> None:
         assert robust["word_recognition", attack] > robust["none", attack]
 
 
+def test_searches_are_compared_in_a_folder_of_the_readers_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    monkeypatch.chdir(tmp_path)
+    from compare_searches import PUBLISHED, SEARCHES, main
+
+    published = (ROOT / "results" / "search" / "README.md").read_text("utf-8")
+    main(["4"])
+    page = (tmp_path / "runs" / "search" / "README.md").read_text("utf-8")
+    assert (ROOT / "results" / "search" / "README.md").read_text("utf-8") == published
+    assert PUBLISHED.keys() < SEARCHES.keys()
+    for text in (page, published):
+        assert "; a constant answer scores " in text
+        assert "| clean % |" in text
+        assert "59.4, 69 | 74.2, 59 |" in text
+
+
 LEADERBOARD = ROOT / "results" / "leaderboard"
 
 

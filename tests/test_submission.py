@@ -23,6 +23,7 @@ from robustbench_nlp.leaderboard.entry import entries, read_entry
 from robustbench_nlp.leaderboard.submission import submit
 from robustbench_nlp.leaderboard.texts import applied, edits, lines_of, packed, uncompressed, unpacked, verdicts
 from robustbench_nlp.recorded import recorded_cells
+from robustbench_nlp.verification import verify
 
 pytestmark = pytest.mark.usefixtures("there")
 PLAIN = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
@@ -209,6 +210,52 @@ def test_another_entry_is_not_overwritten_by_accident(board_run: Path, tmp_path:
     assert submit(other, to=tmp_path, replace=True)[0].name == "keywords__none.json"
 
 
+EXTERNAL = {"links": ["https://example.org/attack"], "claims": {"robust": 0.5}, "external": True}
+
+
+@pytest.mark.parametrize(
+    ("again", "links", "claimed", "external"),
+    [
+        ({}, EXTERNAL["links"], {"robust_accuracy": 0.5}, True),
+        ({"links": ["https://example.org/b"]}, ["https://example.org/b"], {"robust_accuracy": 0.5}, True),
+        ({"claims": {"clean": 0.8}}, EXTERNAL["links"], {"clean_accuracy": 0.8}, False),
+        ({"replace": True}, [], {}, False),
+    ],
+)
+def test_an_entry_that_is_measured_again_keeps_what_its_submitter_said(
+    board_run: Path,
+    tmp_path: Path,
+    again: dict[str, Any],
+    links: list[str],
+    claimed: dict[str, float],
+    external: bool,
+) -> None:
+    (path,) = submit(board_run, to=tmp_path, defense="none", **EXTERNAL)
+    first = read_entry(path)
+    entry = read_entry(submit(board_run, to=tmp_path, defense="none", **again)[0])
+    assert (entry.links, entry.claimed) == (links, claimed)
+    assert entry.flags == [flag for flag in first.flags if external or flag != "external"]
+
+
+def test_another_entry_has_links_and_claims_of_its_own(board_run: Path, tmp_path: Path) -> None:
+    submit(board_run, to=tmp_path, defense="none", **EXTERNAL)
+    other = made(tmp_path / "other", victim="python:boardvictims:other")
+    entry = read_entry(submit(other, to=tmp_path, replace=True)[0])
+    assert (entry.links, entry.claimed, "external" in entry.flags) == ([], {}, False)
+
+
+@pytest.mark.parametrize("link", ["javascript:alert(1)", "example.org", "https://", "https:///x", "https://a b", ""])
+def test_a_link_is_a_web_address(board_run: Path, tmp_path: Path, link: str) -> None:
+    told = f"the link {link!r} is no web address"
+    assert told in complaint(lambda: submit(board_run, to=tmp_path, defense="none", links=[link]))
+    assert not any(tmp_path.iterdir())
+    (path,) = submit(
+        board_run, to=tmp_path, defense="none", links=["HTTP://example.org", "https://example.org/a?b=c#d"]
+    )
+    rewrite(path, lambda content: content.update(links=[link]))
+    assert told in complaint(lambda: verify(path, trust=True))
+
+
 def test_what_is_no_entry(board_run: Path, tmp_path: Path) -> None:
     (path,) = submit(board_run, to=tmp_path, defense="none")
     for change, told in (
@@ -232,6 +279,7 @@ def test_what_is_no_entry(board_run: Path, tmp_path: Path) -> None:
         (lambda c: c.update(claimed={"asr": 0.1}), "claimed.asr is no claim"),
         (lambda c: c.update(costs={"train_ratio": "x"}), "costs.train_ratio is no number"),
         (lambda c: c["victim"].update(name=3), "victim.name is no text"),
+        (lambda c: c["dataset"].update(selector=["mr"]), "dataset.selector is no text"),
         (lambda c: c["texts"].update(file="../../x.gz"), "texts.file is '../../x.gz'"),
         (lambda c: c["benchmark"].update(seed="0"), "benchmark.seed is no whole number"),
     ):
@@ -247,9 +295,11 @@ def test_what_is_no_entry(board_run: Path, tmp_path: Path) -> None:
 
 
 def test_the_command(board_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["submit", str(board_run), "--to", str(tmp_path), "--defense", "none", "--claim", "robust=0.25"]) == 0
-    assert "keywords__none.json: " in (line := capsys.readouterr().out)
-    assert "n = 24; unreliable, small" in line
+    command = ["submit", str(board_run), "--to", str(tmp_path), "--defense", "none"]
+    for said in (["--claim", "robust=0.25", "--link", "https://example.org/p"], []):
+        assert main([*command, *said]) == 0
+        assert "keywords__none.json: " in (line := capsys.readouterr().out)
+        assert line.endswith("n = 24; unreliable, small; claimed robust 25.0 %; https://example.org/p\n")
     assert main(["submit", str(board_run), "--to", str(tmp_path), "--claim", "robust"]) == 2
     assert "write robust=0.31" in capsys.readouterr().err
     assert main(["submit", str(tmp_path)]) == 2

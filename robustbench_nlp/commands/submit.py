@@ -53,7 +53,11 @@ def _claims(context: click.Context, parameter: click.Parameter, values: tuple[st
     is_flag=True,
     help="Publish whole adversarial texts, not edits: only where the data set's licence lets you.",
 )
-@click.option("--replace", is_flag=True, help="Overwrite another entry of this name.")
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="Write over what has this name: another entry, or links and claims that stay otherwise.",
+)
 def command(folder: Path, **settings: Any) -> None:
     """Make leaderboard entries of a run.
 
@@ -61,7 +65,7 @@ def command(folder: Path, **settings: Any) -> None:
     and the adversarial texts beside it. Refused are unfinished and transferred runs, rows with more than one error in a hundred, and
     ensembles that aren't as published.
     """
-    from robustbench_nlp.leaderboard.entry import read_entry
+    from robustbench_nlp.leaderboard.entry import CLAIMS, read_entry
     from robustbench_nlp.leaderboard.shown import interval
     from robustbench_nlp.leaderboard.submission import submit
     from robustbench_nlp.report.shown import percent
@@ -69,8 +73,11 @@ def command(folder: Path, **settings: Any) -> None:
     for path in submit(folder, **settings):
         entry = read_entry(path)
         told = entry.measured
-        flags = f"; {', '.join(entry.flags)}" if entry.flags else ""
+        claims = [
+            f"claimed {key} {percent(entry.claimed[name])} %" for key, name in CLAIMS.items() if name in entry.claimed
+        ]
+        marks = "".join(f"; {', '.join(found)}" for found in (entry.flags, claims, entry.links) if found)
         say(
             f"{path}: robust {percent(told['robust_accuracy'])} % {interval(told, 'robust')}, "
-            f"clean {percent(told['clean_accuracy'])} %, n = {told['n']}{flags}"
+            f"clean {percent(told['clean_accuracy'])} %, n = {told['n']}{marks}"
         )

@@ -12,7 +12,7 @@
   const none = document.getElementById("none");
   const filter = () => {
     let shown = 0;
-    for (const section of document.querySelectorAll("section[data-ranking]")) {
+    for (const section of document.querySelectorAll("section[id^=ranking-]")) {
       const rows = [...section.querySelectorAll("tbody tr")].filter((row) => row.dataset.entry !== undefined);
       for (const row of rows) row.hidden = !fits(row);
       const left = rows.filter((row) => !row.hidden).length;
@@ -23,7 +23,7 @@
     }
     for (const article of document.querySelectorAll("article[data-entry]")) article.hidden = !fits(article);
     none.hidden = shown > 0;
-    told.textContent = `${shown} entries.`;
+    told.textContent = shown === 1 ? "1 entry." : `${shown} entries.`;
   };
   for (const select of choices) select.addEventListener("change", filter);
 })();

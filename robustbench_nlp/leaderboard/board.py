@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from robustbench_nlp.leaderboard.entry import Entry, entries
 from robustbench_nlp.leaderboard.texts import digest, uncompressed, verdicts
 from robustbench_nlp.ranking import standings
 
-__all__ = ["COLUMNS", "FLAGS", "Line", "Ranking", "frame", "rankings"]
+__all__ = ["COLUMNS", "FLAGS", "Line", "Ranking", "explained", "frame", "rankings"]
 
 FLAGS = {
     "unreliable": "the run gave cause for a warning; robustness may be less than it seems",
@@ -31,6 +31,11 @@ COLUMNS = (
     *("victim_fingerprint", "dataset_fingerprint", "fingerprint", "entry"),
 )
 """The columns of leaderboard.csv, in order."""
+
+
+def explained(flags: Collection[str]) -> list[str]:
+    """The flags among these that are known, each with what it says."""
+    return [f"{flag}: {told}" for flag, told in FLAGS.items() if flag in flags]
 
 
 @dataclass(frozen=True)

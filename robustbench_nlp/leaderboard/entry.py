@@ -7,7 +7,8 @@ seconds; null where there is nothing to count.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from math import isfinite
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, TypeGuard
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.records import file_name, write_whole
 
-__all__ = ["CLAIMS", "SCHEMA", "Entry", "entries", "entry_name", "read_entry"]
+__all__ = ["CLAIMS", "SCHEMA", "Entry", "entries", "entry_name", "no_addresses", "read_entry"]
 
 SCHEMA = 1
 CLAIMS = {"clean": "clean_accuracy", "robust": "robust_accuracy"}
@@ -32,6 +33,7 @@ _PARTS = {
 }
 """Names that must be there, by the part of an entry."""
 _COUNTS = ("n", "skipped", "attempted", "successes", "errors")
+_ADDRESS = re.compile(r"https?://[^\s/]\S*", re.IGNORECASE)
 _RATES = ("_accuracy", "_low", "_high", "_rate", "floor")
 
 
@@ -113,11 +115,12 @@ def _wrong(content: Mapping[str, Any]) -> Iterator[str]:
     for part in ("task", "mode", "comparable"):
         if not isinstance(content[part], str):
             yield f"{part} is no text"
-    for part in ("ensemble", "victim", "defense", "texts"):
+    for part in ("ensemble", "dataset", "victim", "defense", "texts"):
         yield from (f"{part}.{name} is no text" for name in _PARTS[part] if not isinstance(content[part][name], str))
     for part in ("flags", "warnings", "links"):
         if not isinstance(content[part], list) or not all(isinstance(item, str) for item in content[part]):
             yield f"{part} is no list of texts"
+    yield from no_addresses(content["links"])
     yield from _no_numbers("measured", content["measured"])
     if content["measured"]["n"] == 0:
         yield "measured.n is no number of examples"
@@ -152,6 +155,15 @@ def _no_numbers(where: str, part: Mapping[str, Any]) -> Iterator[str]:
     for name in _PARTS["measured"]:
         if name.endswith(_RATES) and part.get(name) is None:
             yield f"{where}.{name} is missing"
+
+
+def no_addresses(links: Iterable[str]) -> Iterator[str]:
+    """A phrase for each link that is none: pages and model cards lead where an entry's links say."""
+    yield from (
+        f"the link {link!r} is no web address; write https://… or http://…"
+        for link in links
+        if not _ADDRESS.fullmatch(link)
+    )
 
 
 def _number(value: object) -> TypeGuard[float]:

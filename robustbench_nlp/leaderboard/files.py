@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from robustbench_nlp.errors import unknown
-from robustbench_nlp.leaderboard.board import Ranking, frame, rankings
-from robustbench_nlp.leaderboard.entry import Entry, read_entry
+from robustbench_nlp.leaderboard.board import Ranking, explained, frame, rankings
+from robustbench_nlp.leaderboard.entry import Entry
 from robustbench_nlp.leaderboard.shown import markdown
 from robustbench_nlp.leaderboard.site import site
 from robustbench_nlp.records import write_whole
@@ -41,8 +41,10 @@ def board_written(folder: Path, formats: Sequence[str] = DEFAULTS, output: Path 
     target = output or folder
     target.mkdir(parents=True, exist_ok=True)
     if target.resolve() != folder.resolve():
-        for path in (line.path for ranking in found for line in ranking.lines):
-            _copy(path, target / path.relative_to(folder))
+        for line in (line for ranking in found for line in ranking.lines):
+            for path in (line.path, line.path.with_name(line.entry.texts["file"])):
+                (to := target / path.relative_to(folder)).parent.mkdir(parents=True, exist_ok=True)
+                write_whole(to, path.read_bytes())
     for name, content in made.items():
         write_whole(target / name, content)
     return [target / name for name in made]
@@ -68,11 +70,5 @@ def _row(entry: Entry) -> dict[str, Any]:
         "threat": "+".join(dict.fromkeys(str(member["threat"]) for member in entry.members)),
         "seed": entry.benchmark["seed"],
         "note": "",
+        "flags": explained(entry.flags),
     }
-
-
-def _copy(entry: Path, to: Path) -> None:
-    """An entry and its texts."""
-    to.parent.mkdir(parents=True, exist_ok=True)
-    for path in (entry, entry.with_name(read_entry(entry).texts["file"])):
-        write_whole(to.with_name(path.name), path.read_bytes())

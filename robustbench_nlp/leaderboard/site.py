@@ -10,7 +10,7 @@ from typing import Any
 
 from robustbench_nlp.leaderboard.board import Line, Ranking
 from robustbench_nlp.leaderboard.details import anchor, article, flags, tags
-from robustbench_nlp.leaderboard.shown import OPTIONAL, costs_of, interval, notes_of, number
+from robustbench_nlp.leaderboard.shown import OPTIONAL, ORDER, costs_of, interval, notes_of, number
 from robustbench_nlp.report.page import Column, Row, Value, escaped, page, section, table
 from robustbench_nlp.report.shown import percent
 
@@ -20,6 +20,7 @@ COLUMNS = (
     Column("rank", number=True, low=True, about="1 + the number of significantly better entries"),
     Column("victim"),
     Column("defense"),
+    Column("flags"),
     Column("robust %", number=True, about="right on the clean text and under every attack, with its 95 % interval"),
     Column("0 to 100 %", number=True, about="robust accuracy with its interval, a constant answer, clean accuracy"),
     Column("clean %", number=True, about="right without an attack"),
@@ -28,7 +29,6 @@ COLUMNS = (
     Column("training", number=True, low=True, about="time beside the victim's own training"),
     Column("texts", number=True, low=True, about="that the models read for one prediction"),
     Column("time", number=True, low=True, about="of a prediction, beside the undefended victim's"),
-    Column("flags"),
     Column("links"),
 )
 FILTERS = {
@@ -87,11 +87,10 @@ def _ranking(name: str, ranking: Ranking) -> str:
         if column.name not in OPTIONAL or any(_filled(row.values[i]) for row in rows)
     ]
     rows = [replace(row, values=[row.values[i] for i in kept]) for row in rows]
-    told = [entry.ensemble.get("description", ""), entry.dataset.get("note") or ""]
+    told = [entry.ensemble.get("description", ""), entry.dataset.get("note") or "", ORDER]
     about = "".join(f'<p class="muted">{escaped(text)}</p>' for text in told if text)
     caption = f"{ranking.title}; a constant answer scores {percent(ranking.floor)} %."
-    made = section(name, ranking.title, about + table(f"{name}-table", caption, [COLUMNS[i] for i in kept], rows))
-    return made.replace("<section ", "<section data-ranking ", 1).replace(' data-constant="1"', ' class="constant"', 1)
+    return section(name, ranking.title, about + table(f"{name}-table", caption, [COLUMNS[i] for i in kept], rows))
 
 
 def _filled(value: Value) -> bool:
@@ -108,7 +107,8 @@ def _row(ranking: Ranking, line: Line) -> Row:
         (
             Value(str(line.rank), line.rank, f"{line.rank}{name}"),
             Value(entry.victim["name"]),
-            Value("", None, f'<a href="#{anchor(entry)}">{escaped(entry.defense["name"])}</a>'),
+            Value("", None, f'<a href="#{anchor(entry)}">{_breaking(entry.defense["name"])}</a>'),
+            Value("", None, flags(entry.flags)),
             Value(f"{percent(told['robust_accuracy'])} {interval(told, 'robust')}{line.mark}", told["robust_accuracy"]),
             Value("", told["robust_accuracy"], _drawn(told)),
             Value(percent(told["clean_accuracy"]), told["clean_accuracy"]),
@@ -117,11 +117,15 @@ def _row(ranking: Ranking, line: Line) -> Row:
             Value(training, entry.costs.get("train_ratio")),
             Value(texts, _texts(entry.costs)),
             Value(time, entry.costs.get("latency_ratio")),
-            Value("", None, flags(entry.flags)),
             Value("", None, _links(entry.links)),
         ),
         tags=tags(entry),
     )
+
+
+def _breaking(name: str) -> str:
+    """A defense's name, which may go on in another line from part to part."""
+    return escaped(name).replace("_", "_<wbr>").replace("+", "+<wbr>").replace("(", "<wbr>(")
 
 
 def _texts(costs: Mapping[str, Any]) -> float | None:
@@ -136,6 +140,7 @@ def _constant(ranking: Ranking) -> Row:
     cells = (
         Value("–"),
         Value("a constant answer"),
+        blank,
         blank,
         Value(floor, ranking.floor),
         blank,
@@ -165,12 +170,10 @@ def _drawn(told: Mapping[str, Any]) -> str:
 
 
 def _links(links: Sequence[str]) -> str:
-    """Only web addresses become links."""
-    made = []
-    for i, link in enumerate(links, 1):
-        safe = link.startswith(("https://", "http://"))
-        made.append(f'<a href="{escaped(link)}" rel="nofollow noopener">link {i}</a>' if safe else escaped(link))
-    return " ".join(made)
+    """By their numbers; `Entry` lets web addresses in alone."""
+    return " ".join(
+        f'<a href="{escaped(link)}" rel="nofollow noopener">link {i}</a>' for i, link in enumerate(links, 1)
+    )
 
 
 def _notes(entries: Sequence[tuple[Ranking, Line]]) -> str:

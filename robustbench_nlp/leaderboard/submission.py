@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from robustbench_nlp.defense import shown
 from robustbench_nlp.ensembles import ensemble_names
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.grid import DRAWS, Grid, Member, grid_of
-from robustbench_nlp.leaderboard.entry import CLAIMS, Entry, entry_name, read_entry
+from robustbench_nlp.leaderboard.entry import CLAIMS, Entry, entry_name, no_addresses, read_entry
 from robustbench_nlp.leaderboard.summary import changed, described, summarised
 from robustbench_nlp.leaderboard.texts import compressed, digest, packed
 from robustbench_nlp.recorded import Cell, recorded_cells
@@ -41,17 +42,17 @@ def submit(
     """Write an entry for each defense of a run, or for one, under each published ensemble that the run measured; their paths.
 
     `name` is what the leaderboard calls the victim, `claims` the authors' own values ("clean", "robust", in [0, 1]), `external`
-    says that the claim is an evaluation elsewhere. Nothing is written unless every entry can be. Raises `UsageError` for a run that
-    is unfinished, no adaptive one, or not of the ensemble as it is here, and where another entry has the name unless `replace`.
+    says that the claim is an evaluation elsewhere. An entry that is measured again keeps its links where none are given, and its
+    claims. Where another entry has the name that is refused; `replace` writes over either. Nothing is written unless every entry
+    can be. Raises `UsageError` for a run that is unfinished, no adaptive one, or not of the ensemble as it is here.
     """
     said = _Said(name, list(links), dict(claims or {}), external, whole_texts)
     made = _Made(Path(folder))
     chosen = made.defenses(defense)
     said.check(chosen)
     found = [made.entry(each, ensemble, said) for each in chosen for ensemble in made.ensembles()]
-    for entry, _ in found:
-        if not replace:
-            _refuse_another(Path(to), entry)
+    if not replace:
+        found = [(_continued(entry, Path(to), said), content) for entry, content in found]
     paths = []
     for entry, content in found:
         target = (Path(to) / entry.place).with_name(entry.texts["file"])
@@ -77,6 +78,8 @@ class _Said(NamedTuple):
             raise UsageError(
                 "an external evaluation needs its value and where it stands; add --claim robust=… --link URL"
             )
+        for problem in no_addresses(self.links):
+            raise UsageError(problem)
         for key, value in self.claims.items():
             if key not in CLAIMS:
                 raise unknown("claim", key, CLAIMS)
@@ -223,14 +226,21 @@ class _Made:
         }
 
 
-def _refuse_another(board: Path, entry: Entry) -> None:
-    """An entry that says something else is not overwritten by accident."""
+def _continued(entry: Entry, board: Path, said: _Said) -> Entry:
+    """The entry with the links and the claims of the one in its place, each where the submitter says none.
+
+    Raises `UsageError` for another entry: none is overwritten by accident.
+    """
     path = board / entry.place
     if not path.exists():
-        return
+        return entry
     old = read_entry(path)
     if (old.victim["fingerprint"], old.comparable) != (entry.victim["fingerprint"], entry.comparable):
         raise UsageError(
             f"{path} is another entry (victim {old.victim['fingerprint']}, {old.dataset['name']}, n = {old.measured['n']}); give "
             "this victim another --name, or --replace it"
         )
+    kept: dict[str, Any] = {} if said.links else {"links": old.links}
+    if not said.claims:
+        kept |= {"claimed": old.claimed, "flags": [*["external"] * ("external" in old.flags), *entry.flags]}
+    return replace(entry, **kept)

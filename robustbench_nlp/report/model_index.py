@@ -23,7 +23,8 @@ Row = Mapping[Hashable, Any]
 
 
 def model_index(frame: pd.DataFrame, links: Mapping[tuple[str, str], str] | None = None) -> str:
-    """The YAML of a table's rows; `links` gives a defended victim, by victim and defense, the address of its source."""
+    """The YAML of a table's rows; `links` gives a defended victim, by victim and defense, the address of its source, and a row's
+    `flags` say what to doubt of its robust accuracy."""
     models: dict[tuple[str, str], list[Row]] = {}
     for row in frame.to_dict("records"):
         models.setdefault((str(row["victim"]), str(row["defense"])), []).append(row)
@@ -79,6 +80,7 @@ def _metric(name: str, row: Row, kind: str) -> dict[str, Any]:
             "fingerprint": str(row["fingerprint"]),
             "harness": f"robustbench-nlp {_version()}",
         }
+        told |= {"flags": row["flags"]} if row.get("flags") else {}
     return {"type": "accuracy", "name": name, "value": round(float(row[f"{kind}_accuracy"]), 6), "args": told}
 
 
