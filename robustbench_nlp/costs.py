@@ -35,7 +35,10 @@ class Costs(NamedTuple):
 
 
 def costs(defended: Victim, victim: Victim, inputs: Sequence[Input]) -> Costs:
-    """`train_ratio` is the defense's own training over the victim's, in seconds of training."""
+    """`train_ratio` is the defense's own training over the victim's, in seconds of training.
+
+    A side that passes on its victim's weights passes on their seconds too, to the last bit, as no other training has them.
+    """
     mine, theirs = (getattr(side, "training_seconds", nan) for side in (defended, victim))
     kept = mine == theirs or (isnan(mine) and isnan(theirs))
     own = 0.0 if kept else mine

@@ -97,7 +97,7 @@ def fine_tune(
     model.save_pretrained(target, safe_serialization=True)
     tokenizer.save_pretrained(target)
     shown = None if isnan(accuracy) else accuracy
-    told = {"seconds": round(loop.seconds, 1), "held_out_accuracy": shown, "dtype": loop.dtype}
+    told = {"seconds": loop.seconds, "held_out_accuracy": shown, "dtype": loop.dtype}
     (target / "training.json").write_text(json.dumps(told) + "\n", "utf-8")
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
