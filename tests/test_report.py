@@ -156,6 +156,9 @@ def test_the_command(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     copy = Path(shutil.copytree(run, tmp_path / "copy"))
     assert main(["report", str(copy), "--formats", "latex"]) == 0
     assert capsys.readouterr().out.splitlines() == [str(copy / "table.tex")]
+    assert main(["report", str(copy)]) == 0
+    made = ("table.csv", "table.md", "table.tex", "valid.csv", "valid.md", "report.html")
+    assert capsys.readouterr().out.splitlines() == [str(copy / name) for name in made]
     assert "no format 'word'" in complaint(lambda: written(copy, ["word"]))
     assert main(["report", str(tmp_path)]) == 2
     (copy / "run.yaml").write_text("victim: tfidf-mr\nalpha: 0.001\n", "utf-8")

@@ -98,7 +98,7 @@ FORMATS: dict[str, Callable[[pd.DataFrame, Cells, Path], Path | tuple[Path, ...]
     "model-index": _model_index,
     "sheet": _sheet,
 }
-DEFAULTS = ("csv", "md", "latex", "html")
+DEFAULTS = ("csv", "md", "latex", "valid", "html")
 """What is written unless a user names formats."""
 
 
