@@ -3,16 +3,18 @@
 Whether a changed text still says what its label says, means the same and is grammatical, only a reader can tell (Morris et al.,
 2020; Wang et al., 2021, AdvGLUE: about nine in ten adversarial texts of some attacks are no valid ones). The sheet hides attack,
 defense, and which text of a row is the original: some rows, the controls, ask about the original, in no visible way, and say
-how far the data set's labels and sentences themselves satisfy a reader.
+how far the data set's labels and sentences themselves satisfy a reader. No control's example has another row, whose text would
+tell which of the two is the original.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from itertools import chain, zip_longest
+from math import nan
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,6 +49,8 @@ COLUMNS = ("row", "label", "text", "other", "label_kept", "meaning", "grammar")
 ANSWERS: Mapping[str, tuple[str, ...]] = {"label_kept": VERDICTS, "meaning": GRADES, "grammar": GRADES}
 CONTROLS = 0.25
 """Controls for each success on the sheet."""
+FEWEST = 5
+"""Of fewer texts a mean grade has no interval."""
 
 
 @dataclass(frozen=True)
@@ -64,29 +68,45 @@ class _Pair(NamedTuple):
     adversarial: str
 
 
+class _Place(NamedTuple):
+    defense: str
+    attack: str
+    example_id: str
+
+
 def draw(folder: Path, limit: int = 100, seed: int = 0) -> Sheet:
     """A sheet of at most `limit` successes of a run, the same number of each cell as far as there are so many, and a control for
-    every four; each distinct text is asked about once. The same seed gives the same sheet, and a larger limit holds it.
+    every four as far as there are examples for them; each distinct text is asked about once. The same seed gives the same sheet,
+    and a larger limit holds it.
 
     Raises `UsageError` where there is no run and where it has no success.
     """
-    places: dict[_Pair, list[dict[str, Any]]] = {}
+    won: dict[_Pair, list[_Place]] = {}
+    held: dict[_Pair, list[_Place]] = {}
     queues: list[list[_Pair]] = []
     for cell in recorded_cells(folder):
         if not cell.measures or cell.members:
             continue
         names = cell.header["label_names"]
-        won = [r for r in cell.records.values() if r.outcome == "success" and r.adversarial is not None]
-        own = {r.example_id: _Pair(names[r.label], _whole(r.original), _whole(r.adversarial or "")) for r in won}
-        for identity, pair in own.items():
-            place = {"defense": cell.name[0], "attack": cell.name[1], "example_id": identity}
-            places.setdefault(pair, []).append(place)
-        queues.append(sorted(set(own.values()), key=lambda pair: content_hash("review", seed, *pair)))
-    order = list(dict.fromkeys(pair for pair in chain.from_iterable(zip_longest(*queues)) if pair is not None))
-    if not order:
+        own: dict[_Pair, None] = {}
+        for record in cell.records.values():
+            if record.outcome not in ("success", "failed") or record.adversarial in (None, record.original):
+                continue
+            pair = _Pair(names[record.label], _whole(record.original), _whole(record.adversarial or ""))
+            place = _Place(*cell.name, record.example_id)
+            if record.outcome == "success":
+                won.setdefault(pair, []).append(place)
+                own[pair] = None
+            else:
+                held.setdefault(pair, [place])
+        queues.append(sorted(own, key=lambda pair: content_hash("review", seed, *pair)))
+    if not won:
         raise UsageError(f"{folder} has no successes to review")
-    chosen = order[:limit]
-    controls = [pair for i, pair in enumerate(chosen) if i % round(1 / CONTROLS) == round(1 / CONTROLS) - 1]
+    spare = _controls(won, held, seed)
+    aside = {pair.original for pair in spare}
+    order = dict.fromkeys(pair for pair in chain.from_iterable(zip_longest(*queues)) if pair is not None)
+    chosen = [pair for pair in order if pair.original not in aside][:limit]
+    controls = spare[: int(CONTROLS * len(chosen))]
     asked = [("success", pair) for pair in chosen] + [("control", pair) for pair in controls]
     asked.sort(key=lambda row: content_hash("review order", seed, *row[1], row[0]))
     rows, key = [], []
@@ -94,8 +114,26 @@ def draw(folder: Path, limit: int = 100, seed: int = 0) -> Sheet:
         number = f"r{content_hash('review row', seed, kind, *pair)[:8]}"  # no spreadsheet reads a number out of it
         text, other = (pair.adversarial, pair.original) if kind == "success" else (pair.original, pair.adversarial)
         rows.append([number, pair.label, text, other, "", "", ""])
-        key += [{"row": number, "kind": kind, "label": pair.label} | place for place in places[pair]]
+        places = won.get(pair) or held[pair]
+        key += [{"row": number, "kind": kind, "label": pair.label} | place._asdict() for place in places]
     return Sheet(pd.DataFrame(rows, columns=[*COLUMNS]), pd.DataFrame(key))
+
+
+def _controls(won: Collection[_Pair], held: Collection[_Pair], seed: int) -> list[_Pair]:
+    """What controls are drawn from, a pair an original: a share of the broken originals, which the sheet's successes leave alone
+    for it, then those that nothing broke. It doesn't depend on how many rows the sheet has."""
+    found: dict[str, _Pair] = {}
+    for pair in chain(_shuffled(won, seed), _shuffled(held, seed)):
+        found.setdefault(pair.original, pair)
+    pairs, broken = list(found.values()), len({pair.original for pair in won})
+    return pairs[: round(broken * CONTROLS / (1 + CONTROLS))] + pairs[broken:]
+
+
+def _shuffled(pairs: Iterable[_Pair], seed: int) -> list[_Pair]:
+    """By their originals, so that a further attack on an example doesn't move it."""
+    return sorted(
+        pairs, key=lambda pair: [content_hash("review control", seed, *part) for part in ([pair.original], pair)]
+    )
 
 
 def write(sheet: Sheet, path: Path) -> Path:
@@ -153,7 +191,7 @@ def shares(judged: pd.DataFrame, key: Path) -> pd.DataFrame:
     judged), the share whose label is kept (a clear yes), and mean grades, each with its 95 % interval.
 
     Intervals are for other texts, and for other readers too where there are several (`rate_over_seeds`); means are over texts, of
-    their mean grades, with t intervals.
+    their mean grades, with t intervals cut to the scale; NaN for fewer texts than `FEWEST`, and where all have the same grade.
     """
     known = _key(key)
     success = judged[judged["kind"] == "success"]
@@ -188,7 +226,7 @@ def agreement(judged: pd.DataFrame) -> dict[str, float]:
         distance = binary_distance if column == "label_kept" else interval_distance
         triples = list(zip(answers["reader"], answers["row"], values, strict=True))
         known = len(set(values)) > 1
-        found[column] = float(AnnotationTask(triples, distance=distance).alpha()) if known else float("nan")
+        found[column] = float(AnnotationTask(triples, distance=distance).alpha()) if known else nan
     return found
 
 
@@ -203,7 +241,11 @@ def _kept(part: pd.DataFrame) -> Any:
 def _mean(part: pd.DataFrame, grade: str) -> tuple[float, Interval]:
     told = part[part[grade] != ""]
     means = told[grade].astype(float).groupby(told["row"]).mean().tolist()
-    return float(np.mean(means)) if means else float("nan"), mean_difference(means, [0.0] * len(means))
+    mean = float(np.mean(means)) if means else nan
+    if len(means) < FEWEST or len(set(means)) == 1:
+        return mean, Interval(nan, nan)
+    low, high = mean_difference(means, [0.0] * len(means))
+    return mean, Interval(max(low, float(GRADES[0])), min(high, float(GRADES[-1])))
 
 
 def _key(path: Path) -> pd.DataFrame:

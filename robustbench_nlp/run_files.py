@@ -16,6 +16,8 @@ from robustbench_nlp.shapes import unfit
 __all__ = ["benchmark_of", "manifest_of", "table_of"]
 
 AGAIN = "the same run command writes it again"
+MANIFEST: dict[str, Any] = {"warnings": list[str], "dataset": dict[str, Any]}
+"""What is taken from `manifest.json`."""
 INCOMPLETE = "# Not complete "
 """How `run.yaml` begins where Python objects stood for selectors."""
 
@@ -41,7 +43,7 @@ def manifest_of(folder: Path) -> dict[str, Any]:
         content = json.loads(path.read_text("utf-8"))
         if not isinstance(content, dict):
             raise ValueError("it is no JSON object")
-        if wrong := unfit({"warnings": [], **content}, {"warnings": list[str]}):
+        if wrong := unfit({"warnings": [], "dataset": {}, **content}, MANIFEST):
             raise ValueError(wrong)
     except (ValueError, RecursionError) as problem:
         raise UsageError(f"{path} is damaged ({problem}); {AGAIN}") from problem

@@ -21,7 +21,7 @@ from robustbench_nlp.report.shown import headline, markdown
 
 __all__ = ["Told", "Tracker", "told", "tracker"]
 
-FILES = ("run.yaml", "manifest.json", "table.csv", "table.md", "table.tex", "report.html")
+FILES = ("run.yaml", "manifest.json", "table.csv", "table.md", "table.tex", "valid.md", "report.html")
 _RATES = ("robust_accuracy", "robust_low", "robust_high", "attack_success_rate", "queries_mean", "words_changed_mean")
 _UNUSUAL = re.compile(r"[^\w./-]+", re.ASCII)
 

@@ -44,8 +44,8 @@ class Limit:
 
     def __str__(self) -> str:
         parts = [] if self.min_similarity is None else [f"similarity ≥ {self.min_similarity:g}"]
-        parts += [] if self.max_words_share is None else [f"words ≤ {100 * self.max_words_share:g} %"]
-        return " and ".join(parts) or "raw"
+        parts += [] if self.max_words_share is None else [f"words ≤ {100 * self.max_words_share:g} % or one word"]
+        return ", ".join(parts) or "raw"
 
     def allows(self, record: Record) -> bool | None:
         """Whether a success keeps it; None where its similarity isn't on record and the words alone don't break it."""
@@ -99,12 +99,14 @@ def changes(original: Input, adversarial: Input) -> Changes:
 
 def _row(cell: Cell, limit: Limit, known: Mapping[tuple[str, str], Cell]) -> dict[str, Any]:
     raw = [record for record in cell.records.values() if record.outcome == "success"]
-    held = _held(cell, limit).values()
-    valid = [record for record in held if record.outcome == "success"]
     unknown = sum(limit.allows(record) is None for record in raw)
-    n, left = len(held), sum(record.outcome == "failed" for record in held)
-    attempted = left + len(valid)
-    spared = sum(_spared(cell, record, limit, known) for record in held if record.outcome == "settled")
+    left, spared, valid = 0, 0, []
+    for record in _held(cell, limit).values():  # once: each is read, and held to the limit, as it is looked at
+        left += record.outcome == "failed"
+        spared += record.outcome == "settled" and _spared(cell, record, limit, known)
+        if record.outcome == "success":
+            valid.append(record)
+    n, attempted = len(cell.records), left + len(valid)
     told = bool(unknown < len(raw) or not raw)
     moved = [changes(r.original, r.adversarial) for r in valid if r.adversarial is not None]
     return {

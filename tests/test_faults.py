@@ -284,7 +284,7 @@ def test_nothing_reads_the_wall_clock() -> None:
                 assert ast.unparse(node) not in {"time.time", "time.time_ns", "datetime.now", "date.today"}, path
 
 
-LEFT = (b"", b"\0\0\0", b"{", b"[]", b"{}", b"a,b\n1,2\n", b"\xff\xfe", b'{"warnings": 5}')
+LEFT = (b"", b"\0\0\0", b"{", b"[]", b"{}", b"a,b\n1,2\n", b"\xff\xfe", b'{"warnings": 5}', b'{"dataset": 5}')
 
 
 @pytest.mark.parametrize("name", ["run.yaml", "manifest.json", "table.csv", "records/none__deepwordbug.jsonl"])

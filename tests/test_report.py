@@ -67,6 +67,14 @@ def spoil(path: Path, more: int) -> None:
             journal.append(replace(record, outcome="success") if broken else record)
 
 
+def warned(run: Path, copy: Path) -> Path:
+    """A copy of the run which warns."""
+    shutil.copytree(run, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"warnings": ["saturated: half of the scores are 1"]}))
+    return copy
+
+
 def of(folder: Path) -> str:
     """The run's LaTeX table."""
     with TemporaryDirectory() as place:
@@ -126,15 +134,29 @@ def test_latex_is_balanced_and_hostile_names_are_escaped(tmp_path: Path) -> None
     assert not re.search(r"(?<!\\)[#&%](?![^\n]*\\\\| In the preamble)", text)
 
 
-def test_latex_has_a_cell_for_every_column_and_says_what_a_paper_must(run: Path) -> None:
-    text = of(run)
+def test_latex_has_a_cell_for_every_column_and_says_what_a_paper_must(run: Path, tmp_path: Path) -> None:
+    text = of(warned(run, tmp_path / "copy"))
     (columns,) = re.findall(r"\\begin\{tabular\}\{l\*\{(\d+)\}\{S\[", text)
     lines = [line for line in text.splitlines() if line.endswith(r" \\")]
-    assert len(lines) == 3
+    assert len(lines) == 1 + 2 * 2
     assert {line.count(" & ") for line in lines} == {int(columns)} == {5}
     (told,) = re.findall(r"\\caption\[\{.*?\}\]\{(.*)\}", text)
     for part in ("n = 20", "seed 0", r"char\_30@1", "No attack has a budget", "Python 3", "torch", "robustbench-nlp 0"):
         assert part in told
+    versions = (r"on pairs@1 in percent", "deepwordbug@1", r"random\_typos@1")
+    assert [part for part in versions if part not in told] == []
+    (notes,) = re.findall(r"\\parbox\{\\linewidth\}\{\\footnotesize (.*)\}", text)
+    for part in ("no training", "Bold", "Warning: saturated", "95\\,\\% Wilson"):
+        assert part in notes
+        assert part not in told
+
+
+def test_latex_has_the_interval_below_each_robust_accuracy(run: Path) -> None:
+    rows = pd.read_csv(run / "table.csv").set_index(["defense", "attack"])
+    lines = of(run).splitlines()
+    at = next(i for i, line in enumerate(lines) if line.strip().startswith("unicode"))
+    low, high = (100 * rows[name]["unicode_normalize", "deepwordbug"] for name in ("robust_low", "robust_high"))
+    assert lines[at + 1].split(" & ")[2] == rf"{{\scriptsize {low:.1f}--{high:.1f}}}"
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX is installed here")
@@ -156,6 +178,9 @@ def test_the_command(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     copy = Path(shutil.copytree(run, tmp_path / "copy"))
     assert main(["report", str(copy), "--formats", "latex"]) == 0
     assert capsys.readouterr().out.splitlines() == [str(copy / "table.tex")]
+    assert main(["report", str(copy)]) == 0
+    made = ("table.csv", "table.md", "table.tex", "valid.csv", "valid.md", "report.html")
+    assert capsys.readouterr().out.splitlines() == [str(copy / name) for name in made]
     assert "no format 'word'" in complaint(lambda: written(copy, ["word"]))
     assert main(["report", str(tmp_path)]) == 2
     (copy / "run.yaml").write_text("victim: tfidf-mr\nalpha: 0.001\n", "utf-8")
@@ -163,10 +188,7 @@ def test_the_command(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_warnings_below_the_table_stay(run: Path, tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(run, tmp_path / "copy"))
-    manifest = json.loads((copy / "manifest.json").read_text())
-    (copy / "manifest.json").write_text(json.dumps(manifest | {"warnings": ["saturated: half of the scores are 1"]}))
-    (path,) = written(copy, ["md"])
+    (path,) = written(warned(run, tmp_path / "copy"), ["md"])
     assert "Warning: saturated: half of the scores are 1" in path.read_text()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from math import isnan
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,10 @@ def test_the_sheet_is_blind_and_repeats_itself(run: Path) -> None:
         assert (row["text"] in originals) == (kinds[row["row"]] == "control")
         assert (row["other"] in originals) == (kinds[row["row"]] == "success")
         assert row["label"] == "positive"
+    shown = sheet.rows["text"].where(sheet.rows["row"].map(kinds) == "control", sheet.rows["other"])
+    controls = shown[sheet.rows["row"].map(kinds) == "control"]
+    assert not shown[controls.index].duplicated().any()
+    assert set(controls).isdisjoint(shown.drop(controls.index))  # no example tells by its other row what is original
     assert set(sheet.key["attack"]) == {"deepwordbug", "pwws"}  # no worst case's, which are theirs, and no reduction
 
 
@@ -108,6 +112,24 @@ def test_shares_and_means_by_hand(sheets: Callable[..., list[Path]]) -> None:
     assert every["meaning_low"] < 3 < every["meaning_high"]
     assert (controls["rows"], controls["label_kept"], controls["grammar"]) == (5, 1.0, 5.0)
     assert {"none × deepwordbug", "none × pwws"} <= set(found.index)
+
+
+@pytest.mark.parametrize(
+    ("grades", "ends"),
+    [
+        ("5455", (nan, nan)),  # four texts are too few
+        ("33333", (nan, nan)),  # no spread
+        ("24344", (2.289, 4.511)),
+        ("55551", (1.979, 5.0)),  # 6.4 is no grade
+    ],
+)
+def test_intervals_of_grades_stay_on_the_scale(tmp_path: Path, grades: str, ends: tuple[float, float]) -> None:
+    rows = [f"r{i}" for i in range(len(grades))]
+    judged = pd.DataFrame({"reader": "a", "row": rows, "kind": "success", "label_kept": "yes", "grammar": [*grades]})
+    (tmp_path / "s.key.csv").write_text("row,kind,defense,attack\nr0,success,none,pwws\n", "utf-8")
+    (every, *_) = shares(judged.assign(meaning=""), tmp_path / "s.key.csv").to_dict("records")
+    assert every["grammar"] == np.mean([int(grade) for grade in grades])
+    assert (every["grammar_low"], every["grammar_high"]) == pytest.approx(ends, abs=1e-3, nan_ok=True)
 
 
 def test_several_readers_widen_the_interval_by_what_they_differ_in(sheets: Callable[..., list[Path]]) -> None:
@@ -185,17 +207,28 @@ def test_files_that_are_not_there_or_must_not_be_lost(run: Path, tmp_path: Path)
     assert "has no successes" in complaint(lambda: draw(robust.folder))
 
 
+def test_too_few_examples_for_controls_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    attacks = ["deepwordbug", "pwws", "textbugger", "bad_characters:homoglyphs"]
+    run = evaluate(
+        victim=KeywordVictim(), dataset=PAIRS[:1], attacks=attacks, similarity="none", output=tmp_path / "run"
+    )
+    assert main(["review", str(run.folder), "--output", str(tmp_path / "sheet.csv")]) == 0
+    assert "only 0 controls, not 1: the run has no further examples for them" in capsys.readouterr().out
+
+
 def test_the_commands(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["review", str(run), "--limit", "8", "--seed", "2", "--output", "eight.csv"]) == 0
-    assert "10 rows to fill in" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "10 rows to fill in" in out
+    assert "controls" not in out
     assert main(["report", str(run), "--review", "sheet.csv"]) == 0
     frame = pd.read_csv("sheet.csv", dtype=str, keep_default_na=False)
     assert frame["row"].tolist() == draw(run).rows["row"].tolist()
     for name in ("a", "b"):
-        frame.assign(label_kept="yes", meaning=[str(i % 5 + 1) for i in range(len(frame))]).to_csv(
+        frame.assign(label_kept="yes", meaning=[str(i % 5 + 1) for i in range(len(frame))], grammar="3").to_csv(
             f"{name}.csv", index=False
         )
     capsys.readouterr()
@@ -203,6 +236,7 @@ def test_the_commands(
     out = capsys.readouterr().out
     assert "Krippendorff's α of 2 readers: label_kept -, meaning 1.00, grammar -" in out
     assert "controls (originals)" in out
+    assert " 3.00 [-]\n" in out  # no spread, no interval
     assert main(["review", "--read", "a.csv", "--key", "sheet.key.csv", "--csv"]) == 0
     assert capsys.readouterr().out.startswith("group,rows,label_kept,")
     monkeypatch.setitem(sys.modules, "nltk.metrics", None)

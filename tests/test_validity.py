@@ -65,12 +65,12 @@ def test_by_hand() -> None:
         "similarity ≥ 0.7": 2,
         "similarity ≥ 0.8": 1,
         "similarity ≥ 0.9": 1,
-        "words ≤ 40 %": 2,
-        "words ≤ 20 %": 2,
-        "words ≤ 10 %": 1,
-        "similarity ≥ 0.9 and words ≤ 10 %": 1,
+        "words ≤ 40 % or one word": 2,
+        "words ≤ 20 % or one word": 2,
+        "words ≤ 10 % or one word": 1,
+        "similarity ≥ 0.9, words ≤ 10 % or one word": 1,
     }
-    strict = frame.loc["words ≤ 20 %"]
+    strict = frame.loc["words ≤ 20 % or one word"]
     assert (strict["attempted"], strict["n"], strict["successes"]) == (4, 5, 3)
     assert (strict["valid_rate"], strict["robust_accuracy"]) == (0.5, 0.4)
     assert strict["similarity_mean"] == pytest.approx(0.85)
@@ -103,7 +103,7 @@ def test_what_was_not_measured_is_unknown_and_no_success() -> None:
     frame = rechecked([blind]).set_index("limit")
     assert isnan(frame["robust_accuracy"]["similarity ≥ 0.6"])
     assert frame["unknown"]["similarity ≥ 0.6"] == 2
-    assert frame["robust_accuracy"]["words ≤ 10 %"] == 0
+    assert frame["robust_accuracy"]["words ≤ 10 % or one word"] == 0
     half = cell("a", record("e", changed(1)), record("f", changed(1), 0.95))
     row = rechecked([half]).set_index("limit").loc["similarity ≥ 0.9"]
     assert (row["unknown"], row["valid"], row["robust_accuracy"]) == (1, 1, 0.5)
@@ -154,6 +154,9 @@ def test_the_report(run: Path) -> None:
     assert "a constant answer scores 100.0 %" in text
     assert "count as invalid" in text
     assert text.count("| none | worst case |") == 3
+    raw = pd.read_csv(run / "valid.csv").set_index(["attack", "limit"]).loc["pwws", "raw"]
+    share = f"-, {100 * raw['words_share_mean']:.1f} % ({raw['valid']:.0f})"  # no similarity was measured
+    assert f"| none | pwws | {share} | - |" in text
     assert len(pd.read_csv(run / "valid.csv")) == 3 * len(LIMITS)
 
 
@@ -169,7 +172,7 @@ def test_a_cascades_last_member_leaves_what_its_worst_case_does(tmp_path: Path) 
         robust = part.set_index("attack")["robust_accuracy"].tolist()
         assert robust[:3] == sorted(robust[:3], reverse=True)
         assert robust[2] == robust[3]
-    words = frame[frame["limit"] == "words ≤ 1 %"]
+    words = frame[frame["limit"] == "words ≤ 1 % or one word"]
     assert (words["valid"] < words["successes"]).any()
 
 

@@ -25,9 +25,10 @@ from robustbench_nlp.report.charts import heat, noise_charts, query_charts, read
 from robustbench_nlp.report.examples import OUTCOMES, ROW, differences, examples
 from robustbench_nlp.report.files import written
 from robustbench_nlp.report.page import Column, Row, Value, page, table
-from robustbench_nlp.report.svg import chart
+from robustbench_nlp.report.svg import chart, numbers
 from robustbench_nlp.report.web import web
 from robustbench_nlp.text import Text
+from robustbench_nlp.validity import LIMITS, rechecked
 
 VOID = {"meta", "link", "input", "img", "br", "wbr"}
 
@@ -124,7 +125,24 @@ def test_curves_and_heat_map_hold_the_tables_numbers(cells: list[Cell]) -> None:
     assert list(bug.lines[0].points) == accuracy_by_queries(by_name["none", "deepwordbug"].records.values())
     (keyboard,) = noise_charts(frame)
     assert [x for x, _ in keyboard.lines[0].points] == [0, 1, 5]
-    assert "NaN" not in chart(bug) + chart(keyboard)
+    assert "NaN" not in chart(bug) + numbers(bug) + chart(keyboard) + numbers(keyboard)
+
+
+def test_valid_successes_stand_beside_the_raw_ones(cells: list[Cell]) -> None:
+    content = web(of(cells), cells)
+    told = rechecked(cells).set_index(["defense", "attack", "limit"])
+    for name, share in ((n, told[n]["none", "deepwordbug", "raw"]) for n in ("valid_rate", "robust_accuracy")):
+        table = content.partition(f'id="{name.replace("_", "-")}"')[2].partition("</table>")[0]
+        line = next(row for row in table.split("<tr>") if "<td>deepwordbug<" in row)
+        assert line.count("<td") == 1 + len(LIMITS)
+        assert f'<td class="number" data-key="{float(share)!r}">{100 * share:.1f}<br>' in line
+        assert "words ≤ 10 % or one word" in table
+
+
+def test_the_numbers_of_a_chart_leave_no_word_out(cells: list[Cell]) -> None:
+    for drawn in word_charts(of(cells), cells):
+        rows = re.findall(r'<th scope="row">(\d+)</th>', numbers(drawn))
+        assert rows == [str(words) for words in range(int(drawn.end) + 1)]
 
 
 def applied(clean: str, changes: list[Any]) -> str:
@@ -191,3 +209,4 @@ def test_a_run_that_only_reduces_has_a_page_without_curves(tmp_path: Path) -> No
     _Read(content)
     assert "Reductions keep the prediction" in content
     assert "<figure" not in content
+    assert "Valid successes" not in content

@@ -35,7 +35,7 @@ __all__ = ["command"]
     metavar="A,B",
     type=click.UNPROCESSED,
     callback=listed,
-    help="csv, md, latex, parquet, html, ranking, valid, curves, sheet, model-index. Default: csv,md,latex,html.",
+    help="csv, md, latex, parquet, html, ranking, valid, curves, sheet, model-index. Default: csv,md,latex,valid,html.",
 )
 @click.option(
     "--review",
@@ -54,7 +54,7 @@ def command(
     """Write a run's report from its records: a web page, CSV, Markdown, LaTeX, Parquet.
 
     Into the run folder: report.html, table.csv, table.md, table.tex, table.parquet; nothing is attacked. The web page is one
-    file with the tables, curves and every example. The best defense under an attack is bold, and ≈ marks what can't be told
+    file with the tables, valid successes, curves and every example. The best defense under an attack is bold, and ≈ marks what can't be told
     from it. ranking writes ranking.csv and ranking.md: 1 + the number of significantly better defenses, worst case first; valid
     writes valid.csv and valid.md: which successes keep stricter limits, and the accuracy that those leave; curves
     writes curves.csv: accuracy against queries and against changed words; model-index writes model-index.yaml for the front

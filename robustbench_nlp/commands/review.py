@@ -40,9 +40,9 @@ SHOWN = (("label_kept", 100, 1), ("meaning", 1, 2), ("grammar", 1, 2))
 def command(paths: Sequence[Path], reading: bool, key: Path | None, as_csv: bool, **settings: Any) -> None:
     """Draw a blind sheet of a run's successes for human review, or read filled ones.
 
-    The sheet hides attack, defense and which text is the original; a quarter as many rows ask about originals, as controls. Its
-    key lies beside it and is not for the readers. --read prints the shares with intervals, and for two readers or more
-    Krippendorff's α.
+    The sheet hides attack, defense and which text is the original; a quarter as many rows ask about originals of other examples,
+    as controls. Its key lies beside it and is not for the readers. --read prints the shares with intervals, [-] where there are
+    too few texts for one, and for two readers or more Krippendorff's α.
     """
     from robustbench_nlp import review
 
@@ -79,6 +79,10 @@ def drawn(folder: Path, output: Path, limit: int = 100, seed: int = 0) -> None:
     say(f"{output}: {len(sheet.rows)} rows {TOLD[0]}")
     for line in TOLD[1:]:
         say(line)
+    controls = sheet.key[sheet.key["kind"] == "control"]["row"].nunique()
+    wanted = int(review.CONTROLS * (len(sheet.rows) - controls))
+    if controls < wanted:
+        say(f"only {controls} controls, not {wanted}: the run has no further examples for them")
     say(f"{key}: the key, which readers must not see; a copy of the sheet for each reader, then")
     say(f"robustbench-nlp review --read FILLED... --key {key}")
 
@@ -88,7 +92,7 @@ def _interval(values: Sequence[float], digits: int) -> str:
     middle, low, high = (f"{value:.{digits}f}" for value in values)
     if isnan(values[0]):
         return "-"
-    return middle if isnan(values[1]) else f"{middle} [{low}–{high}]"
+    return f"{middle} [-]" if isnan(values[1]) else f"{middle} [{low}–{high}]"
 
 
 def _number(value: float) -> str:

@@ -124,7 +124,7 @@
   const select = () => {
     const wanted = search.value.trim().toLowerCase();
     const clean = (row) => data.texts[data.examples[row[EXAMPLE]][1]];
-    const holds = (row) => clean(row).toLowerCase().includes(wanted) || data.examples[row[EXAMPLE]][0] === wanted
+    const holds = (row) => clean(row).toLowerCase().includes(wanted) || data.examples[row[EXAMPLE]][0].toLowerCase().startsWith(wanted)
       || (row[ATTACKED] ? attackedOf(clean(row), row[ATTACKED]).toLowerCase().includes(wanted) : false);
     const number = outcome.value === "" ? -1 : data.outcomes.indexOf(outcome.value);
     found = [];

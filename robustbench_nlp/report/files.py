@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -98,7 +99,7 @@ FORMATS: dict[str, Callable[[pd.DataFrame, Cells, Path], Path | tuple[Path, ...]
     "model-index": _model_index,
     "sheet": _sheet,
 }
-DEFAULTS = ("csv", "md", "latex", "html")
+DEFAULTS = ("csv", "md", "latex", "valid", "html")
 """What is written unless a user names formats."""
 
 
@@ -115,13 +116,14 @@ def written(folder: Path, formats: Sequence[str]) -> list[Path]:
 
 def tabled(folder: Path) -> tuple[pd.DataFrame, list[Cell]]:
     """A run folder's table and the cells that it is computed from; its `attrs` hold floors, notes, the run's warnings (`flags`),
-    ties and versions. Raises `UsageError` where there is no run."""
+    ties, `versions` in words, and by column, attack and dataset, `versioned`: names with theirs, `name@version`. Raises `UsageError` where there is no run."""
     cells = recorded_cells(folder)
     frame = table([row(cell.header, cell.records.values()) for cell in cells])
     frame = _completed(frame, folder)
-    if (folder / "manifest.json").exists():
-        frame.attrs["flags"] = manifest_of(folder).get("warnings", [])
-    frame.attrs |= ties(cells) | {"versions": _versions(cells)}
+    manifest = manifest_of(folder) if (folder / "manifest.json").exists() else {}
+    if manifest:
+        frame.attrs["flags"] = manifest.get("warnings", [])
+    frame.attrs |= ties(cells) | {"versions": _versions(cells), "versioned": _versioned(cells, manifest)}
     return frame, cells
 
 
@@ -137,13 +139,22 @@ def _completed(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
     return merged
 
 
+def _versioned(cells: Cells, manifest: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Names with the versions that they were recorded under; worst cases have that of their ensemble in theirs."""
+    specs = {cell.name[1]: cell.header.get("spec", {}).get("attack") for cell in cells if not cell.members}
+    attacks = {name: f"{name}@{spec[2]}" for name, spec in specs.items() if isinstance(spec, list) and len(spec) == 3}
+    told = manifest.get("dataset", {})
+    name = str(told.get("name"))
+    return {"attack": attacks, "dataset": {name: f"{name}@{told['version']}"} if "version" in told else {}}
+
+
 def _versions(cells: Cells) -> str:
     """What decides numbers beside the settings, in words; of cells that were recorded with several versions, all of them."""
     known: dict[str, list[str]] = {}
     for cell in cells:
         environment = cell.header.get("environment", {})
         versions = {"Python": environment.get("python"), **environment.get("packages", {})}
-        for name in ("Python", "torch", "transformers"):
+        for name in ("robustbench-nlp", "Python", "torch", "transformers"):
             if versions.get(name) and versions[name] not in known.setdefault(name, []):
                 known[name].append(str(versions[name]))
     return ", ".join(f"{name} {' and '.join(found)}" for name, found in known.items())

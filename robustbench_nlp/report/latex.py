@@ -1,4 +1,7 @@
-"""The results table for a paper: booktabs and siunitx, the best defense under each attack bold, its ties marked."""
+"""The results table for a paper: booktabs and siunitx, the best defense under each attack bold, its ties marked, intervals below.
+
+The caption says what was measured, with every version; costs, marks and warnings are notes under the table.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,14 @@ from typing import Any
 import pandas as pd
 
 from robustbench_nlp.console import printable
-from robustbench_nlp.report.shown import caption, headline, marked
+from robustbench_nlp.report.shown import conditions, headline, marked, percent, remarks
 
 __all__ = ["latex"]
 
 PREAMBLE = "% In the preamble: \\usepackage{booktabs, graphicx, siunitx}"
 TIE = r"$^{\approx}$"
 _COLUMN = f"S[table-format=3.1, table-space-text-post={TIE}]"
+INTERVALS = "Below each robust accuracy: its 95 % Wilson interval; robust = right under attack / n."
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -34,8 +38,8 @@ _MARK = re.compile("|".join(map(re.escape, _SPECIAL)))
 
 
 def latex(frame: pd.DataFrame) -> str:
-    """A floating table for each victim and data set: a line a defense, a column an attack, robust accuracies in percent, marked
-    as `shown.marked` does; with what `frame.attrs` says of `versions`."""
+    """A floating table for each victim and data set: two lines a defense, a column an attack, robust accuracies in percent, marked
+    as `shown.marked` does, above their intervals; with what `frame.attrs` says of `versions` and `versioned` names."""
     measured = marked(frame[frame["robust_accuracy"].notna()])
     parts = [_table(part) for _, part in measured.groupby(["dataset", "victim"], sort=False)]
     return "\n\n".join([PREAMBLE, *parts]) + "\n"
@@ -47,11 +51,12 @@ def _table(part: pd.DataFrame) -> str:
     clean = part.groupby("defense")["clean_accuracy"].first().to_dict()
     rows = []
     for defense in defenses:
-        numbers = [_number(clean[defense]), *(_marked(cells.get((defense, attack))) for attack in attacks)]
-        rows.append(" & ".join([_escaped(defense), *numbers]) + r" \\")
+        own = [cells.get((defense, attack)) for attack in attacks]
+        rows.append(" & ".join([_escaped(defense), _number(clean[defense]), *map(_marked, own)]) + r" \\")
+        rows += [" & ".join(["", "", *map(_interval, own)]) + r" \\", r"\addlinespace"]
     heads = ["defense", "{clean}", *(f"{{\\rotatebox{{90}}{{{_escaped(headline(attack))}}}}}" for attack in attacks)]
     victim, dataset = (str(part.iloc[0][name]) for name in ("victim", "dataset"))
-    title = _escaped(f"Robust accuracy of {victim} on {dataset} in percent.")
+    title = _escaped(f"Robust accuracy of {victim} on {_versioned(part, 'dataset')[0]} in percent.")
     return "\n".join(
         [
             r"\begin{table}",
@@ -63,19 +68,28 @@ def _table(part: pd.DataFrame) -> str:
             r"    \toprule",
             f"    {' & '.join(heads)} \\\\",
             r"    \midrule",
-            *(f"    {row}" for row in rows),
+            *(f"    {row}" for row in rows[:-1]),
             r"    \bottomrule",
             r"  \end{tabular}",
+            r"  \par\smallskip",
+            f"  \\parbox{{\\linewidth}}{{\\footnotesize {_escaped(' '.join([INTERVALS, *remarks(part)]))}}}",
             r"\end{table}",
         ]
     )
 
 
 def _told(part: pd.DataFrame) -> list[str]:
-    """The caption's sentences: those below every table, and what a paper must say besides."""
+    """The caption's sentences: what every table says of the measured, and what a paper must say besides."""
     free = [] if part["max_queries"].notna().any() else ["No attack has a budget of queries."]
     versions = part.attrs.get("versions", "")
-    return [*caption(part), *free, *([f"Made with {versions}."] if versions else [])]
+    named = part.assign(attack=_versioned(part, "attack"))
+    return [*conditions(named), *free, *([f"Made with {versions}."] if versions else [])]
+
+
+def _versioned(part: pd.DataFrame, column: str) -> list[str]:
+    """A column's names, with their versions where those are known."""
+    known: Mapping[str, str] = part.attrs.get("versioned", {}).get(column, {})
+    return [known.get(name, name) for name in part[column]]
 
 
 def _marked(row: Mapping[Hashable, Any] | None) -> str:
@@ -84,6 +98,11 @@ def _marked(row: Mapping[Hashable, Any] | None) -> str:
         return "{--}"
     number = _number(row["robust_accuracy"])
     return rf"\bfseries {number}" if row["best"] else number + TIE * bool(row["tied"])
+
+
+def _interval(row: Mapping[Hashable, Any] | None) -> str:
+    """What stands below it, small enough to leave the column as narrow as it is."""
+    return "" if row is None else rf"{{\scriptsize {percent(row['robust_low'])}--{percent(row['robust_high'])}}}"
 
 
 def _number(share: float) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from importlib.resources import files
 from math import isnan
 from string import Template
 
-__all__ = ["Column", "Row", "Value", "asset", "escaped", "page", "section", "selector", "table"]
+__all__ = ["Column", "Row", "Value", "asset", "breakable", "escaped", "page", "section", "selector", "table"]
 
 _UNPRINTABLE = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127, *range(0xD800, 0xE000)], "\ufffd")
 _IN_SCRIPT = str.maketrans({"<": r"\u003c", ">": r"\u003e", "&": r"\u0026"})
@@ -25,6 +26,11 @@ _IN_SCRIPT = str.maketrans({"<": r"\u003c", ">": r"\u003e", "&": r"\u0026"})
 def escaped(text: object) -> str:
     """A text as HTML shows it, between tags or in a quoted attribute; what no page may hold (NUL, lone surrogates) is U+FFFD."""
     return html.escape(str(text).translate(_UNPRINTABLE))
+
+
+def breakable(name: str) -> str:
+    """A name as HTML that may go on in the next line behind its signs."""
+    return re.sub(r"([_:+)]|\(\b)", r"\1<wbr>", escaped(name))
 
 
 def asset(name: str) -> str:

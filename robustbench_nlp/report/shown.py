@@ -29,11 +29,13 @@ if TYPE_CHECKING:
 __all__ = [
     "CASCADE",
     "caption",
+    "conditions",
     "escaped",
     "headline",
     "markdown",
     "marked",
     "percent",
+    "remarks",
     "render",
     "summary",
     "warned",
@@ -54,6 +56,16 @@ def caption(frame: pd.DataFrame) -> list[str]:
     """What a reader needs to know beside the numbers, a sentence or two a line."""
     from importlib.metadata import version
 
+    last = (
+        "Intervals: 95 % Wilson; robust = right under attack / n; ASR = successes / attempted; queries: mean over attempted, words "
+        "changed: over successes. "
+        f"robustbench-nlp {version('robustbench-nlp')}, records schema {_listed(frame['schema'])}."
+    )
+    return [*conditions(frame), *remarks(frame), last]
+
+
+def conditions(frame: pd.DataFrame) -> list[str]:
+    """The caption's first lines: the examples, the threats, what the worst cases are of."""
     lines: list[str] = []
     for (dataset, split), part in frame.groupby(["dataset", "split"], sort=False):
         floor, note = (frame.attrs.get(name, {}).get(dataset) for name in BESIDE)
@@ -77,6 +89,12 @@ def caption(frame: pd.DataFrame) -> list[str]:
         )
     if (frame["mode"] == "cascade").any():
         lines.append(CASCADE)
+    return lines
+
+
+def remarks(frame: pd.DataFrame) -> list[str]:
+    """The caption's further lines, each for tables with something to say of: reductions, detectors, costs, marks, errors, warnings."""
+    lines: list[str] = []
     reductions = frame[frame["mode"] == REDUCTION].to_dict("records")
     if reductions:
         told = "; ".join(f"{row['defense']} × {row['attack']}: {_reduced(row)}" for row in reductions)
@@ -107,13 +125,7 @@ def caption(frame: pd.DataFrame) -> list[str]:
     if (frame["mode"] == "transfer").any():
         lines.append("Transfer: texts found against the undefended victim, shown to the defended ones; not adaptive.")
     lines += [f"Incomplete (!): {line}." for line in incomplete(frame)]
-    lines += warned(frame)
-    lines.append(
-        "Intervals: 95 % Wilson; robust = right under attack / n; ASR = successes / attempted; queries: mean over attempted, words "
-        "changed: over successes. "
-        f"robustbench-nlp {version('robustbench-nlp')}, records schema {_listed(frame['schema'])}."
-    )
-    return lines
+    return [*lines, *warned(frame)]
 
 
 def warned(frame: pd.DataFrame) -> list[str]:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from math import log10
 
 from robustbench_nlp.report.charts import Chart, Line, reading, ticks
-from robustbench_nlp.report.page import escaped
+from robustbench_nlp.report.page import breakable, escaped
 
-__all__ = ["STYLES", "chart", "interval", "legend"]
+__all__ = ["STYLES", "chart", "interval", "legend", "numbers"]
 
 STYLES = 8
 """Looks of lines that page styles know, `s0` to `s7`; further lines begin again."""
@@ -28,15 +28,29 @@ _MARKED = 5
 
 
 def chart(made: Chart) -> str:
-    """A figure: the plot, its caption, and its numbers in a table that opens below it."""
-    heading = f"{made.title}: accuracy against {made.x_label}"
+    """A figure: the plot and its caption."""
     grid = "".join(_grid(made))
     lines = "".join(_line(made, line, number) for number, line in enumerate(made.lines))
     return (
         f'<figure class="chart"><figcaption>{escaped(made.title)}</figcaption>'
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escaped(heading)}. {escaped(_told(made))}">'
-        f"{grid}{lines}</svg>"
-        f"<details><summary>Numbers<span class=unseen> of {escaped(heading)}</span></summary>{_numbers(made, heading)}</details></figure>"
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escaped(_heading(made))}. {escaped(_told(made))}">'
+        f"{grid}{lines}</svg></figure>"
+    )
+
+
+def numbers(made: Chart) -> str:
+    """The chart as a table: a row a tick, or every whole number where the axis isn't logarithmic."""
+    rows = []
+    for at in dict.fromkeys([*ticks(made), made.end]) if made.log else range(int(made.end) + 1):
+        found = [_reading(made, line, at) for line in made.lines]
+        if any(share is not None for share in found):
+            cells = "".join(f'<td class="number">{"-" if s is None else f"{100 * s:.1f}"}</td>' for s in found)
+            rows.append(f'<tr><th scope="row">{at:,.0f}</th>{cells}</tr>')
+    heads = "".join(f'<th scope="col" class="number">{breakable(line.label)} %</th>' for line in made.lines)
+    return (
+        f'<div class="scroll" tabindex="0" role="group" aria-label="Numbers of {escaped(_heading(made))}"><table>'
+        f'<caption>{escaped(made.title)}</caption><thead><tr><th scope="col">{escaped(made.x_label)}</th>{heads}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 
@@ -133,18 +147,8 @@ def _told(made: Chart) -> str:
     return f"{ends}." + ("" if made.floor is None else f" A constant answer scores {100 * made.floor:.1f} %.")
 
 
-def _numbers(made: Chart, heading: str) -> str:
-    rows = []
-    for at in dict.fromkeys([*ticks(made), made.end]):
-        found = [_reading(made, line, at) for line in made.lines]
-        if any(share is not None for share in found):
-            cells = "".join(f'<td class="number">{"-" if s is None else f"{100 * s:.1f}"}</td>' for s in found)
-            rows.append(f'<tr><th scope="row">{at:,.0f}</th>{cells}</tr>')
-    heads = "".join(f'<th scope="col" class="number">{escaped(line.label)} %</th>' for line in made.lines)
-    return (
-        f'<div class="scroll" tabindex="0" role="group" aria-label="Numbers of {escaped(heading)}"><table><thead><tr>'
-        f'<th scope="col">{escaped(made.x_label)}</th>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
-    )
+def _heading(made: Chart) -> str:
+    return f"{made.title}: accuracy against {made.x_label}"
 
 
 def _reading(made: Chart, line: Line, at: float) -> float | None:

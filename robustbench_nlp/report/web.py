@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -20,10 +19,12 @@ from robustbench_nlp.report.charts import (
     word_charts,
 )
 from robustbench_nlp.report.examples import OUTCOMES, examples
-from robustbench_nlp.report.page import Column, Row, Value, escaped
+from robustbench_nlp.report.page import Column, Row, Value, breakable, escaped
 from robustbench_nlp.report.shown import caption, headline, marked, percent
-from robustbench_nlp.report.svg import chart, interval, legend
+from robustbench_nlp.report.svg import chart, interval, legend, numbers
 from robustbench_nlp.report.table import REDUCTION, WORST_CASE, is_incomplete, robust_if_errors_right
+from robustbench_nlp.report.valid import valid_tables
+from robustbench_nlp.validity import rechecked
 
 __all__ = ["web"]
 
@@ -48,6 +49,8 @@ def web(frame: pd.DataFrame, cells: Sequence[Cell]) -> str:
     """The page. `frame` is the table of `cells`, whose `attrs` hold the run's warnings (`flags`; absent: not known)."""
     first = frame.iloc[0]
     parts: dict[str, tuple[str, str]] = {"summary": ("Results", _summary(frame))}
+    if not (valid := rechecked(cells)).empty:
+        parts["valid"] = ("Valid successes", valid_tables(valid))
     searched, worded, noisy = query_charts(frame, cells), word_charts(frame, cells), noise_charts(frame)
     if searched:
         parts["queries"] = ("Accuracy against queries", _charts(searched, _BY_QUERIES))
@@ -69,7 +72,14 @@ def web(frame: pd.DataFrame, cells: Sequence[Cell]) -> str:
     )
 
 
-_LINKS = {"queries": "Queries", "words": "Words", "noise": "Noise", "heat": "Heat map", "about": "About"}
+_LINKS = {
+    "valid": "Valid",
+    "queries": "Queries",
+    "words": "Words",
+    "noise": "Noise",
+    "heat": "Heat map",
+    "about": "About",
+}
 _BY_QUERIES = (
     "The share of all examples that is right at each budget of queries, the clean prediction being the first; exact where an "
     "attack's path doesn't depend on its budget."
@@ -115,11 +125,11 @@ def _row(row: Mapping[Hashable, Any], frame: pd.DataFrame, width: int) -> Row:
     known = not pd.isna(row["robust_accuracy"])
     robust = f"{percent(row['robust_accuracy'])} [{percent(row['robust_low'])}–{percent(row['robust_high'])}]"
     robust += " ≈" if row["tied"] else ""
-    name = _breakable(headline(attack) + ("\u00a0†" if row.get("known") is True else ""))
+    name = breakable(headline(attack) + ("\u00a0†" if row.get("known") is True else ""))
     worst = attack.startswith(WORST_CASE)
     ends = (row["robust_low"], row["robust_accuracy"], row["robust_high"], row["clean_accuracy"])
     values = [
-        Value("", markup=_breakable(str(row["defense"]))),
+        Value("", markup=breakable(str(row["defense"]))),
         Value("", markup=f"<em>{name}</em>" if worst else name),
         _number(row["clean_accuracy"], 100),
         Value(
@@ -145,11 +155,16 @@ def _number(value: Any, factor: float = 1, digits: int = 1) -> Value:
 def _charts(made: Sequence[Chart], about: str) -> str:
     labels = list(dict.fromkeys(line.label for drawn in made for line in drawn.lines))
     figures = "\n".join(chart(drawn) for drawn in made)
-    return f'<p class="muted">{escaped(about)}</p>{legend(labels, made[0].floor)}<div class="charts">{figures}</div>'
+    tables = "\n".join(map(numbers, made))
+    return (
+        f'<p class="muted">{escaped(about)}</p>{legend(labels, made[0].floor)}<div class="charts">{figures}</div>'
+        f'<details><summary>Numbers<span class="unseen">: accuracy against {escaped(made[0].x_label)}</span></summary>'
+        f'<div class="numbers">{tables}</div></details>'
+    )
 
 
 def _heat(made: Heat) -> str:
-    heads = "".join(f'<th scope="col">{_breakable(headline(attack))}</th>' for attack in made.attacks)
+    heads = "".join(f'<th scope="col">{breakable(headline(attack))}</th>' for attack in made.attacks)
     rows = "\n".join(
         f'<tr><th scope="row">{escaped(defense)}</th>{"".join(_cell(made, defense, attack) for attack in made.attacks)}</tr>'
         for defense in made.defenses
@@ -163,11 +178,6 @@ def _heat(made: Heat) -> str:
         f'<thead><tr><th scope="col">defense</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
         f'<ul class="scale" aria-label="Scale in percent">{scale}</ul>'
     )
-
-
-def _breakable(name: str) -> str:
-    """A name that may go on in the next line behind its signs."""
-    return re.sub(r"([_:+)]|\(\b)", r"\1<wbr>", escaped(name))
 
 
 def _cell(made: Heat, defense: str, attack: str) -> str:
@@ -193,7 +203,7 @@ def _browser(frame: pd.DataFrame) -> str:
         + _choice("example-defense", "defense", defenses, next(iter(defenses)))
         + _choice("example-attack", "attack", {name: headline(name) for name in attacks}, chosen)
         + _choice("example-outcome", "outcome", outcomes, "success")
-        + '<label>text or id holds<input id="example-search" type="search" autocomplete="off"></label></div>'
+        + '<label>text holds or id begins with<input id="example-search" type="search" autocomplete="off"></label></div>'
         '<p id="example-count" role="status"></p>'
         '<nav class="pager" aria-label="Pages of examples"><button type="button" id="example-back" disabled>Back</button>'
         '<label>page <input id="example-page" type="number" min="1" value="1"></label> <span id="example-pages"></span>'
