@@ -7,11 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from robustbench_nlp.grid import Benchmark
 from robustbench_nlp.leaderboard.board import frame, rankings
 from robustbench_nlp.leaderboard.entry import entries
 from robustbench_nlp.leaderboard.shown import markdown
+from robustbench_nlp.plugins import plugin_names
 from robustbench_nlp.report.table import COLUMNS
 from robustbench_nlp.verification import verify
 
@@ -94,6 +96,32 @@ def test_searches_are_compared_in_a_folder_of_the_readers_own(tmp_path: Path, mo
         assert "; a constant answer scores " in text
         assert "| clean % |" in text
         assert "59.4, 69 | 74.2, 59 |" in text
+
+
+def test_the_table_of_defenses_is_of_what_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import defense_table
+
+    listed = {
+        part.split("(")[0] for family in defense_table.FAMILIES.values() for name in family for part in name.split("+")
+    }
+    assert listed == {*plugin_names("defense"), "none"} - {"density", "frequency_guided"}, "all but the detectors"
+    monkeypatch.setattr(defense_table, "ATTACKS", ("deepwordbug",))
+    monkeypatch.setattr(defense_table, "WORST", "worst-case:fast-1")
+    how = f"--victim tfidf-mr --limit 6 --runs {tmp_path / 'runs'} --to {tmp_path}"
+    CliRunner().invoke(defense_table.main, f"{how} --defenses none,spell --seeds 0,1", catch_exceptions=False)
+    page = (tmp_path / "README.md").read_text("utf-8")
+    assert [line.split(" | ")[0] for line in page.splitlines() if line.startswith("| `")] == [
+        *("| `none`", "| `spell`"),
+        *("| `none`", "| `none`", "| `spell`", "| `spell`"),
+    ]
+    table = pd.read_csv(tmp_path / "table.csv")
+    assert [*zip(table["defense"], table["attack"], strict=True)] == [
+        (defense, attack) for defense in ("none", "spell") for attack in ("deepwordbug", "worst_case:fast-1")
+    ]
+    again = CliRunner().invoke(defense_table.main, [*how.split(), "--defenses", ""], catch_exceptions=False)
+    assert again.output == ""
+    assert (tmp_path / "README.md").read_text("utf-8") == page
 
 
 LEADERBOARD = ROOT / "results" / "leaderboard"
