@@ -45,6 +45,7 @@ SUITE = """
     def test_no_gate():
         pass
 """
+UNUSED = "baselines that no test uses any more: base/test_it/test_late.json"
 
 
 @pytest.fixture
@@ -203,9 +204,6 @@ def test_every_worker_of_xdist_writes_its_own_files_and_all_are_counted(inner, p
     ]
     assert all(json.loads(path.read_text("utf-8"))["cells"] for path in files if path.is_file())
     inner(SUITE.replace("test_late", "test_later"), *options).stdout.fnmatch_lines([UNUSED])
-
-
-UNUSED = "baselines that no test uses any more: base/test_it/test_late.json"
 
 
 def test_baselines_of_tests_that_are_gone_are_named_where_all_tests_ran(inner, pytester):
