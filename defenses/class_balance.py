@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import cache
 from random import Random
 from typing import Any, Literal
 
@@ -35,21 +36,24 @@ class ClassBalance:
             raise unknown("way of class_balance", self.way, WAYS)
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
-        counts = Counter(example.label for example in train)
         if self.way == "resample":
             seed = copy(rng).getrandbits(32)
 
             def more(current: Any, epoch: int) -> tuple[list[Input], list[int]]:
-                return _drawn(train, counts, Random(seed + epoch))
+                return _drawn(train, Random(seed + epoch))
 
             return further(self, victim, train, rng, more=more)
-        classes = range(max(len(victim.label_names), *counts, 1) if counts else 1)
-        weights = [len(train) / (len(counts) * counts[label]) if counts[label] else 0.0 for label in classes]
+
+        @cache
+        def weights() -> list[float]:
+            counts = Counter(example.label for example in train)
+            classes = range(max(len(victim.label_names), *counts, 1))
+            return [len(train) / (len(counts) * counts[label]) if counts[label] else 0.0 for label in classes]
 
         def objective(batch: Batch) -> float:
             import torch
 
-            weighed = torch.tensor(weights, device=batch.labels.device)
+            weighed = torch.tensor(weights(), device=batch.labels.device)
             logits = batch.model(**batch.tensors()).logits
             loss = torch.nn.functional.cross_entropy(logits, batch.labels, weight=weighed)
             torch.autograd.backward(loss)
@@ -58,8 +62,9 @@ class ClassBalance:
         return further(self, victim, train, rng, objective=objective)
 
 
-def _drawn(train: Sequence[Example], counts: Counter[int], rng: Random) -> tuple[list[Input], list[int]]:
+def _drawn(train: Sequence[Example], rng: Random) -> tuple[list[Input], list[int]]:
     """As many further examples of each class as the largest one has more."""
+    counts = Counter(example.label for example in train)
     inputs: list[Input] = []
     labels: list[int] = []
     for label in sorted(counts):

@@ -33,8 +33,11 @@ class LabelCleaning:
             raise UsageError(f"label_cleaning cannot judge by {self.folds} folds; set folds to 2 or more")
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
-        labels = [example.label for example in train]
         seed = copy(rng).getrandbits(32)
-        wrong = doubtful([example.input for example in train], labels, folds=self.folds, seed=seed)
-        kept = [example for example, bad in zip(train, wrong, strict=True) if not bad]
-        return further(self, victim, kept, rng)
+
+        def kept(examples: Sequence[Example]) -> Sequence[Example]:
+            inputs, labels = [example.input for example in examples], [example.label for example in examples]
+            wrong = doubtful(inputs, labels, folds=self.folds, seed=seed)
+            return [example for example, bad in zip(examples, wrong, strict=True) if not bad]
+
+        return further(self, victim, train, rng, keep=kept)

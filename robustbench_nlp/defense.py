@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 from random import Random
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from robustbench_nlp.data.example import Example, content_hash
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.plugins import create
+from robustbench_nlp.rewriting import Rewritten
 from robustbench_nlp.threat import Threat
 from robustbench_nlp.victim import Victim
 
-__all__ = ["Composed", "Defense", "compose", "defend", "knows", "shown"]
+__all__ = ["Composed", "Defense", "Learns", "Unread", "compose", "defend", "knows", "rehearse", "shown"]
 
 
 @runtime_checkable
@@ -57,6 +58,33 @@ def compose(selector: str) -> Defense:
 def defend(victim: Victim, selector: str, train: Sequence[Example], seed: int) -> Victim:
     """The victim behind a selector's defense, the same one for the same seed in every command."""
     return compose(selector)(victim, train, Random(int(content_hash(seed, shown(selector))[:16], 16)))
+
+
+class Learns(Exception):  # noqa: N818
+    """A defense has refused neither the victim nor the training split, and begins to learn."""
+
+
+class Unread(Sequence[Example]):
+    """As many training examples as there are, none of which can be read; `continue_training` gives back the victim for them."""
+
+    def __init__(self, train: Sequence[Example]) -> None:
+        self._count = len(train)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, at: Any) -> Any:
+        raise Learns if self._count else IndexError(at)
+
+
+def rehearse(defense: Defense, victim: Victim, train: Sequence[Example]) -> None:
+    """Raises `UsageError` where the defense refuses the victim or the training split. Nothing is learned: a part that reads
+    the split is stopped there, and stands as a wrapper that changes no text for those around it."""
+    for part in reversed(defense.parts if isinstance(defense, Composed) else (defense,)):
+        try:
+            victim = part(victim, Unread(train), Random(0))
+        except Learns:
+            victim = Rewritten(victim, str, ())
 
 
 def knows(defense: Defense, attack: str, threat: Threat) -> bool:

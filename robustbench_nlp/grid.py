@@ -187,7 +187,7 @@ def _published(ensemble: str, member: EnsembleMember) -> Member:
     name, argument, _ = parse(member.attack)
     attack = as_attack(create("attack", member.attack))
     version = getattr(attack, "version", 1)
-    if member.version not in (None, version):
+    if member.version != version:
         raise UsageError(
             f"{ensemble} was made with version {member.version} of {name}, and this is version {version}; use a newer "
             "ensemble, or the release that it came with"

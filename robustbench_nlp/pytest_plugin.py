@@ -14,17 +14,18 @@ import pytest
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.gates.gate import Gate, InconclusiveGate
 from robustbench_nlp.gates.options import GateOptions, add_options, options_of
-from robustbench_nlp.gates.selection import MARKER, attacks_of, select, suite_members
-from robustbench_nlp.gates.summary import summary, told
+from robustbench_nlp.gates.selection import MARKER, attacks_of, select, suite_members, whole
+from robustbench_nlp.gates.summary import properties, summary, told
 
 __all__ = ["Gate", "InconclusiveGate", "attack_suite", "robustness", "victim"]
 
 MARKER_LINE = (
-    "robustness(attack, min_accuracy=None, max_drop=None, tolerance=…, data=None, defenses=('none',), limit=None, seed=0, "
+    "robustness(attack, threat={}, min_accuracy=None, max_drop=None, tolerance=…, data=None, defenses=('none',), limit=None, seed=0, "
     "...): settings of the fixture `robustness`, whose check(victim=..., data=...) fails where accuracy under attack is too "
     "low, drops too far, or is worse than the baseline's"
 )
 OPTIONS = pytest.StashKey[GateOptions]()
+CHECKED_NOTHING = "a gate that checked nothing; call robustness.check(…) in it, by the fixture"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -66,17 +67,29 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     gate = pyfuncitem.funcargs.get(MARKER)
     marked = any(marker.name == MARKER for marker in pyfuncitem.own_markers)  # a module's or a class's is a default
     if gate.checks == 0 if isinstance(gate, Gate) else marked:
-        pytest.fail("a gate that checked nothing; call robustness.check(…) in it, by the fixture", pytrace=False)
+        pyfuncitem.user_properties += properties(1, "fail", CHECKED_NOTHING, None, "")
+        pytest.fail(CHECKED_NOTHING, pytrace=False)
     return result
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
     reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, ())]
     gates = [gate for report in reports for gate in told(report.nodeid, report.user_properties)]
-    if lines := summary(gates):
+    if lines := summary(gates, _unused(terminalreporter, exitstatus, config) if gates else ()):
         terminalreporter.section("robustness")
         for line in lines:
             terminalreporter.line(line)
+
+
+def _unused(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> list[str]:
+    """The baselines that no test uses any more, where all tests ran."""
+    folder = config.stash[OPTIONS].baseline
+    if folder is None or exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not whole(config):
+        return []
+    from robustbench_nlp.gates.baseline import near, unused
+
+    tests = {report.nodeid for kind in terminalreporter.stats.values() for report in kind if hasattr(report, "nodeid")}
+    return [near(path) for path in unused(folder, tests, config.rootpath)]
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ from robustbench_nlp.console import printable
 from robustbench_nlp.costs import READ, costs
 from robustbench_nlp.data import Dataset, Example, load_dataset, match_labels
 from robustbench_nlp.data.example import content_hash, ids_of, labels_of, listed_hash, picked
-from robustbench_nlp.defense import compose, defend, knows, shown
+from robustbench_nlp.defense import compose, defend, knows, rehearse, shown
 from robustbench_nlp.detection import Detecting, rejection
 from robustbench_nlp.engine import Engine
 from robustbench_nlp.environment import environment
@@ -103,6 +103,8 @@ class Runner:
                     f"attack {member.name} learns from a dev split first; run it on a dataset that has one, such as mr or imdb"
                 )
             self._helper_models(member.attack)  # what can't be had is told before anything runs
+        for defense in self.benchmark.defenses:
+            rehearse(compose(defense), self.victim, self._learned(defense))
         done: list[dict[str, Any]] = []
         cells: list[tuple[Header, Counter[str]]] = []
         frame = table([])
@@ -189,8 +191,10 @@ class Runner:
         return any(kind == "dataset" for kind, _ in self.objects)
 
     def defend(self, defense: str) -> Victim:
-        train = () if shown(defense) == "none" else self.train
-        return defend(self.victim, defense, train, self.benchmark.seed)
+        return defend(self.victim, defense, self._learned(defense), self.benchmark.seed)
+
+    def _learned(self, defense: str) -> Sequence[Example]:
+        return () if shown(defense) == "none" else self.train
 
     def _rejected(self, defended: Victim, records: Mapping[str, Record]) -> dict[str, float]:
         """What a detecting victim's rejections give; nothing where no defense of the run detects."""

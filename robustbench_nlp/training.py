@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from math import isnan
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 
 from robustbench_nlp import cache
 from robustbench_nlp.data.example import Example, Input
+from robustbench_nlp.defense import Unread
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.mixed_precision import training_dtype
 from robustbench_nlp.training_loop import Augment, Batch, Loop, More, Objective, Recipe, cross_entropy
@@ -200,16 +201,23 @@ def continue_training(
     kind: str,
     settings: object,
     recipe: Recipe,
+    keep: Callable[[Sequence[Example]], Sequence[Example]] | None = None,
     **how: Any,
 ) -> HFVictim:
-    """The victim fine-tuned further from its own weights, cached under everything that decides the result.
+    """The victim fine-tuned further from its own weights, cached under everything that decides the result; the victim itself
+    where the examples are `Unread`.
 
-    `settings` (JSON-able) stand for `how`: the objective, `augment` and `more` of `fine_tune`. Raises `UsageError` for a
-    victim without a folder of weights.
+    `keep` chooses the examples that are learned from. `settings` (JSON-able) stand for `how`: the objective, `augment` and
+    `more` of `fine_tune`. Raises `UsageError` for a victim without a folder of weights, and without examples.
     """
     folder = getattr(victim, "folder", None)
     if not isinstance(victim, HFVictim) or folder is None:
         raise UsageError(f"{kind} trains the victim's weights, and {victim.name} has none to train; take an hf: victim")
+    if not train:
+        raise UsageError(f"{kind} learns from a training split, and there is none; name one with --train")
+    if isinstance(train, Unread):
+        return victim
+    train = keep(train) if keep else train
     identity = [
         kind,
         settings,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,14 +13,15 @@ import pytest
 import tiny_bert
 from texts import ODD
 
-from robustbench_nlp.data.example import Example
-from robustbench_nlp.defense import Composed, Defense
+from robustbench_nlp.data.example import Example, Input
+from robustbench_nlp.defense import Composed, Defense, rehearse
+from robustbench_nlp.defenses.typo_augmentation import TypoAugmentation
 from robustbench_nlp.defenses.unicode_normalize import UnicodeNormalize
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.plugins import create, plugin_names
 from robustbench_nlp.training import Recipe, fine_tune
-from robustbench_nlp.victim import Victim
+from robustbench_nlp.victim import Probabilities, Victim
 from robustbench_nlp.victims.hf import HFVictim
 
 LABELS = ("negative", "positive")
@@ -130,3 +132,32 @@ def test_a_victim_without_weights_is_defended_or_refused_in_one_line(name: str) 
         assert "\n" not in str(told)  # noqa: PT017 (a refusal is one of two right answers)
     else:
         assert proper(defended.predict(ODD), len(ODD))
+
+
+def refusal(task: Callable[[], object]) -> str:
+    """What a `UsageError` says; '' where there is none."""
+    try:
+        task()
+    except UsageError as told:
+        return str(told)
+    return ""
+
+
+class Silent(KeywordVictim):
+    def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
+        raise AssertionError("a rehearsal asks nothing")
+
+
+@every_defense
+@pytest.mark.parametrize("train", [TRAIN, []], ids=["train", "no train"])
+def test_what_it_refuses_is_known_by_a_rehearsal_that_trains_and_asks_nothing(
+    name: str, train: list[Example], victim: HFVictim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, outer = quick(name), Composed(parts=(TypoAugmentation(), quick(name)))
+    defended = None if refusal(lambda: made(victim, train, Random(0))) else made(victim, train, Random(0))
+    plain = refusal(lambda: made(KeywordVictim(), train, Random(0)))
+    monkeypatch.setenv("ROBUSTBENCH_NLP_CACHE", str(tmp_path / "nothing"))
+    assert refusal(lambda: rehearse(made, Silent(), train)) == plain
+    assert (refusal(lambda: rehearse(made, victim, train)) == "") is (defended is not None)
+    assert (refusal(lambda: rehearse(outer, victim, train)) == "") is (isinstance(defended, HFVictim) and bool(train))
+    assert not (tmp_path / "nothing").exists()

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import pytest
 import scipy.stats  # noqa: F401 - inner runs forget what they import, and compiled modules load once only
 import yaml
 
@@ -41,30 +42,38 @@ class Declared:
         self.settings.add(name)
 
 
-def test_the_examples_run_by_the_pages_commands(pytester, monkeypatch):
+BROKEN = """
+    from zlib import crc32
+
+    def random(texts):
+        return [[0.9, 0.1] if crc32(text.encode("utf-8", "surrogatepass")) % 2 else [0.1, 0.9] for text in texts]
+
+    def constant(texts):
+        return [[0.9, 0.1] for _ in texts]
+"""
+
+
+def test_the_examples_pass_an_unchanged_victim_and_the_quick_gates_fail_a_broken_one(pytester, monkeypatch):
+    """By the page's commands, with a victim that is quick; the least that a gate must see is a victim that knows nothing."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     ini, warnings = blocks("ini")
     pytester.makefile(".ini", pytest=ini.split("\n", 1)[1] + warnings + "    ignore:Module already imported\n")
     for block in blocks("python"):
         name = re.search(r"# (\S+)\.py", block)[1]
         pytester.makepyfile(**{name: block})
-    (pytester.path / "few.csv").write_text("text,label\n" + "".join(f"a good film {i},1\n" for i in range(8)), "utf-8")
-    (pytester.path / "mymodel.py").write_text("def predict(texts):\n    return [[0.1, 0.9] for _ in texts]\n", "utf-8")
+    pytester.makepyfile(mymodel=BROKEN)
     pytester.syspathinsert()
-    plugin = (
-        "-p",
-        "robustbench_nlp.pytest_plugin",
-        "--robust-victim",
-        "python:mymodel:predict",
-        "--robust-data",
-        "csv:few.csv",
-    )
+
+    def run(victim: str, *line: str) -> pytest.RunResult:
+        return pytester.runpytest("-p", "robustbench_nlp.pytest_plugin", "--robust-victim", victim, *line)
+
     update, compare = (shlex.split(line, comments=True)[1:] for line in blocks("sh")[0].splitlines())
-    pytester.runpytest(*plugin, *update).stdout.fnmatch_lines(["4 gates: 4 pass", "baselines: 4 written"])
+    run("tfidf-mr", *update).stdout.fnmatch_lines(["4 gates: 4 pass", "baselines: 4 written"])
     assert (pytester.path / "baselines" / "test_robustness" / "test_typos.json").exists()
-    result = pytester.runpytest(*plugin, *compare)
-    result.assert_outcomes(passed=4, warnings=4)
-    result.stdout.fnmatch_lines(["4 gates: 4 inconclusive (needs n ≥ *)"])
+    result = run("tfidf-mr", *compare, "--robust-strict")
+    result.assert_outcomes(passed=4)
+    for broken in ("random", "constant"):
+        run(f"python:mymodel:{broken}", "test_suite.py").assert_outcomes(failed=3)
 
 
 def test_every_option_is_on_the_page_and_every_option_there_exists():

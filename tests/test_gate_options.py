@@ -15,7 +15,7 @@ import robustbench_nlp.gates.compared  # noqa: F401
 from robustbench_nlp.attacks.deepwordbug import DeepWordBug
 from robustbench_nlp.ensembles import ensemble_names, load_ensemble
 from robustbench_nlp.gates.options import tolerances_of
-from robustbench_nlp.gates.selection import attack_names, suite_members
+from robustbench_nlp.gates.selection import attack_names, limited, suite_members
 from robustbench_nlp.gates.summary import properties, summary, told
 from robustbench_nlp.grid import grid_of
 
@@ -45,6 +45,7 @@ SUITE = """
     def test_no_gate():
         pass
 """
+UNUSED = "baselines that no test uses any more: base/test_it/test_late.json"
 
 
 @pytest.fixture
@@ -113,6 +114,8 @@ def test_options_that_cannot_work_are_refused_before_any_test(inner, options, me
     [
         ("attack='random-typos', tolerance=0.1", "a tolerance needs baselines; give --robust-baseline DIR*"),
         ("attack='random-typos', min_accuracy=0.1, data=None", "the gate has no data; give check(data=…)*"),
+        ("attack='pwws', min_accuracy=0.1, threat=0.2, data=DATA", "threat is 0.2; give limits by name, *"),
+        ("attack='pwws', min_accuracy=0.1, threat={'share': 0.2}, data=DATA", "*no field of a threat 'share'*"),
     ],
 )
 def test_gates_without_what_they_need_say_so(inner, settings, message):
@@ -121,6 +124,20 @@ def test_gates_without_what_they_need_say_so(inner, settings, message):
     def test_gate(robustness):
         robustness.check(victim=predict)
     """).stdout.fnmatch_lines([message])
+
+
+def test_a_gates_threat_limits_the_attacks_that_search(inner):
+    inner("""
+    from robustbench_nlp.attacks.pwws import PWWS
+
+    @pytest.mark.robustness(attack=["random-typos", "pwws", PWWS(variant="textattack")], min_accuracy=0)
+    def test_gate(robustness):
+        run = robustness.check(victim=predict, data=DATA, threat={"max_words_changed": 1})
+        assert list(run.table["threat"]) == ["typos@1"] + 2 * ["synonym[max_words_changed=1]@1"]
+    """).assert_outcomes(passed=1)
+    assert limited("pwws(threat={'max_queries': 3}):x", {"max_edits": 2}) == (
+        "pwws(threat={'max_queries': 3, 'max_edits': 2}):x"
+    )
 
 
 def test_an_unknown_suite_is_refused_at_collection(inner):
@@ -163,18 +180,20 @@ def test_ini_settings_stand_for_options(inner, pytester):
     def test_gate(robustness):
         robustness.check(victim=predict, data=DATA)
     """
-    inner(body, "--robust-update-baseline", ini=ini).assert_outcomes(passed=1)
-    result = inner(body, ini=ini)
+    result = inner(body, "--robust-update-baseline", ini=ini)  # nine examples would never pass
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         ["inconclusive, which --robust-strict fails: *tolerance 1.0*", "*clean accuracy*tolerance 2.0*"]
     )
+    assert not (pytester.path / "base").exists()
 
 
 def test_every_worker_of_xdist_writes_its_own_files_and_all_are_counted(inner, pytester, monkeypatch):
     pytest.importorskip("xdist")
     options = ("-p", "xdist", "-n", "2", "--robust-baseline", "base")
-    inner(SUITE, *options, "--robust-update-baseline").stdout.fnmatch_lines(["4 gates: 4 pass", "baselines: 4 written"])
+    inner(SUITE, *options, "--robust-update-baseline").stdout.fnmatch_lines(
+        ["4 gates: 4 inconclusive (needs n ≥ *)", "baselines: 4 written"]
+    )
     files = sorted((pytester.path / "base").rglob("*"))
     assert [path.name.split("-")[0] for path in files] == [
         "test_it",
@@ -184,6 +203,21 @@ def test_every_worker_of_xdist_writes_its_own_files_and_all_are_counted(inner, p
         "test_pwws.json",
     ]
     assert all(json.loads(path.read_text("utf-8"))["cells"] for path in files if path.is_file())
+    inner(SUITE.replace("test_late", "test_later"), *options).stdout.fnmatch_lines([UNUSED])
+
+
+def test_baselines_of_tests_that_are_gone_are_named_where_all_tests_ran(inner, pytester):
+    options = ("--robust-baseline", "base")
+    inner(SUITE, *options, "--robust-update-new-only").stdout.no_fnmatch_line("baselines that *")
+    renamed = SUITE.replace("test_late", "test_later")
+    inner(renamed, *options).stdout.fnmatch_lines([UNUSED])
+    for chosen in (["-k", "each"], ["--robust-only", "pwws"], ["--robust-skip", "pwws"], ["-x"], ["test_it.py"]):
+        inner(renamed, *options, *chosen).stdout.no_fnmatch_line("baselines that *")
+    skipped = SUITE.replace("def test_late", "@pytest.mark.skip\n    def test_late")
+    inner(skipped, *options).stdout.no_fnmatch_line("baselines that *")
+    (pytester.path / "base" / "notes.json").write_text("[]", "utf-8")
+    (pytester.path / "base" / "gone.json").write_text('{"test": "test_gone.py::test_gate"}', "utf-8")
+    inner(SUITE, *options).stdout.fnmatch_lines(["baselines that no test uses any more: base/gone.json"])
 
 
 def test_collecting_gates_imports_nothing_heavy(pytester, monkeypatch):

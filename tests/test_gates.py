@@ -85,8 +85,9 @@ def test_a_planted_regression_fails_and_shows_three_flips(gates):
             "worse than the baseline: none × random_typos: robust accuracy *% → *%: a drop of * points [[]*, *[]], "
             "tolerance 5.0, n = 300 (* worse, 0 better)",
             "the worst of * flips since the baseline:",
-            "  label *, predicted * without an attack",
+            "  label *, predicted * → *",  # though most of them are wrong without an attack
             "    - 'a * film that somebody saw, number *'",
+            "    + '*'",
             "1 gate: 1 fail",
         ]
     )
@@ -123,6 +124,17 @@ def test_an_unchanged_victim_passes_and_its_file_stays_as_it_is(gates, pytester)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["1 gate: 1 pass"])
     assert [file.name for file in path.parent.iterdir()] == ["test_gate.json"]
+
+
+def test_a_baseline_that_no_loss_could_fail_is_written_with_a_warning_and_not_under_strict(gates, pytester):
+    check = ", tolerance=0.9"
+    result = gates(UPDATE, "--robust-strict", check=check)
+    result.assert_outcomes(failed=1)
+    assert not (pytester.path / "base").exists()
+    result = gates(UPDATE, check=check)
+    result.assert_outcomes(passed=1, warnings=1)
+    doubt = "*InconclusiveGate: none × random_typos: *a loss of everything would not fail it: needs n ≥ *"
+    result.stdout.fnmatch_lines([doubt, "1 gate: 1 inconclusive (needs n ≥ *)", "baselines: 1 written"])
 
 
 def test_the_file_is_made_for_diffs(gates, pytester):

@@ -70,7 +70,8 @@ def test_a_gate_that_checks_nothing_fails(gate):
         pytest.skip("not here")
     """)
     result.assert_outcomes(passed=1, failed=2, skipped=1)
-    result.stdout.fnmatch_lines(["a gate that checked nothing; call robustness.check(…) in it, by the fixture"])
+    told = "a gate that checked nothing; call robustness.check(…) in it, by the fixture"
+    result.stdout.fnmatch_lines([told, f"fail: *::test_empty: {told}", "2 gates: 2 fail"])
 
 
 def test_a_victim_that_cannot_be_had_is_told_once_and_counted(gate):

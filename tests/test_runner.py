@@ -387,3 +387,9 @@ def test_worst_cases_and_attacks_that_cannot_be_run(tmp_path: Path, attacks: lis
 def test_a_cascade_has_one_worst_case(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="a cascade has one worst case"):
         go(tmp_path, attacks=["pruthi", "worst-case:deepwordbug"], cascade=True)
+
+
+def test_a_defense_that_cannot_work_is_told_before_anything_is_attacked(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="freelb trains the victim's weights, and keywords has none"):
+        go(tmp_path, defenses=["none", "freelb"])
+    assert not (tmp_path / "run" / "records").exists()

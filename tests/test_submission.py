@@ -151,6 +151,22 @@ def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
     assert "is not finished; the same run command" in complaint(lambda: submit(folder, to=tmp_path / "board"))
 
 
+def test_a_finished_defense_of_an_unfinished_run_is_taken_alone(board_run: Path, tmp_path: Path) -> None:
+    folder = copytree(board_run, tmp_path / "run")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["warnings"]  # the end of a run adds them
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    for records in (folder / "records").glob("unicode_normalize__*"):
+        records.unlink()
+    assert "and --defense takes one that is" in complaint(lambda: submit(folder, to=tmp_path / "board"))
+    assert "is not finished" in complaint(lambda: submit(folder, to=tmp_path, defense="unicode-normalize"))
+    (path,) = submit(folder, to=tmp_path / "board", defense="none")
+    entry, whole = read_entry(path), read_entry(submit(board_run, to=tmp_path / "whole", defense="none")[0])
+    assert (entry.measured, entry.texts) == (whole.measured, whole.texts)
+    assert "unreliable" in entry.flags
+    assert any("had not ended" in line for line in entry.warnings)
+
+
 def test_a_run_of_python_objects_is_refused(tmp_path: Path) -> None:
     folder = made(tmp_path / "run", limit=8, dataset=[("a good film", 1), ("a bad film", 0)])
     assert "nobody else has" in complaint(lambda: submit(folder, to=tmp_path / "board"))

@@ -62,7 +62,7 @@ def command(folder: Path, **settings: Any) -> None:
     """Make leaderboard entries of a run.
 
     One for each defense, under each published ensemble that the run measured (--attacks worst-case:standard-1): DIR/TASK/ENSEMBLE/VICTIM__DEFENSE.json,
-    and the adversarial texts beside it. Refused are unfinished and transferred runs, rows with more than one error in a hundred, and
+    and the adversarial texts beside it. Refused are unfinished (with --defense: of that defense) and transferred runs, rows with more than one error in a hundred, and
     ensembles that aren't as published.
     """
     from robustbench_nlp.leaderboard.entry import CLAIMS, read_entry

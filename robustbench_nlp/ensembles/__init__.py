@@ -18,12 +18,13 @@ __all__ = ["Ensemble", "EnsembleMember", "ensemble_names", "load_ensemble"]
 
 class EnsembleMember(NamedTuple):
     """One attack of an ensemble: its selector, its budget of queries per example (None: the attack's own), what its threat
-    has other than the attack's own, and the version of the attack that it was measured with (None: any)."""
+    has other than the attack's own, and the version of the attack that it was measured with, the first where the file names
+    none."""
 
     attack: str
     max_queries: int | None = None
     threat: Mapping[str, Any] = {}
-    version: int | None = None
+    version: int = 1
 
 
 class Ensemble(NamedTuple):

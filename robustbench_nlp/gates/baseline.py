@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,18 @@ from robustbench_nlp.recorded import Cell
 from robustbench_nlp.records import Record, file_name, write_whole
 from robustbench_nlp.report.table import WORST_CASE
 
-__all__ = ["Baseline", "BaselineCell", "baseline_file", "differences", "differences_before", "load", "measured", "save"]
+__all__ = [
+    "Baseline",
+    "BaselineCell",
+    "baseline_file",
+    "differences",
+    "differences_before",
+    "load",
+    "measured",
+    "near",
+    "save",
+    "unused",
+]
 
 SCHEMA = 1
 SHARED = ("dataset", "examples", "labels", "seed", "task", "dtype", "similarity")
@@ -53,6 +64,11 @@ def baseline_file(folder: Path, test: str, check: int) -> Path:
     module, _, name = test.partition("::")
     parts = [file_name(part) for part in Path(module.removesuffix(".py")).parts]
     return folder.joinpath(*parts, file_name(name.replace("::", ".")) + (f"--{check}" if check > 1 else "") + ".json")
+
+
+def near(path: Path) -> str:
+    """The path from here, where it lies below."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def measured(recorded: Sequence[Cell]) -> Baseline:
@@ -123,6 +139,26 @@ def save(path: Path, test: str, baseline: Baseline) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, text)
     return True
+
+
+def unused(folder: Path, tests: Collection[str], root: Path) -> list[Path]:
+    """The baselines of tests that are not among these node ids, though their module is, or is no longer below `root`."""
+    modules = {test.partition("::")[0] for test in tests}
+    found = []
+    for path in sorted(folder.rglob("*.json")):
+        test = _test(path)
+        module = test.partition("::")[0]
+        if test and test not in tests and (module in modules or not (root / module).exists()):
+            found.append(path)
+    return found
+
+
+def _test(path: Path) -> str:
+    """The node id that a baseline names; '' for a file that is none."""
+    try:
+        return str(json.loads(path.read_text("utf-8"))["test"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def differences(old: Baseline, new: Baseline, *, exact: bool = False) -> list[str]:

@@ -15,6 +15,7 @@ from robustbench_nlp.gates.baseline import (
     differences_before,
     load,
     measured,
+    near,
     save,
 )
 from robustbench_nlp.gates.flips import flips
@@ -31,7 +32,8 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Comparison:
-    """The verdicts by (cell, field), the cells that they are about, and what was `written` ('' for nothing)."""
+    """The verdicts by (cell, field), the cells that they are about, and what was `written` ('' for nothing). What is written is
+    compared with itself: as a victim will be that doesn't change."""
 
     verdicts: Mapping[tuple[str, str], Verdict]
     cells: Sequence[Cell]
@@ -85,7 +87,7 @@ def foreseen(options: GateOptions, test: str, check: int) -> Callable[[Mapping[s
     path = baseline_file(options.baseline or Path(), test, check)
     old = load(path)
     if old is None and not options.update:
-        raise UsageError(f"the baseline {_near(path)} is not there; write it with --robust-update-new-only")
+        raise UsageError(f"the baseline {near(path)} is not there; write it with --robust-update-new-only")
     return None if old is None else lambda header: _refuse(path, differences_before(old, header))
 
 
@@ -98,25 +100,23 @@ def compared(
     """
     now = measured(cells)
     path = baseline_file(options.baseline or Path(), test, check)
-    if options.update == "all":
-        return Comparison({}, cells, "written" if save(path, test, now) else "unchanged")
-    old = load(path)
+    old = None if options.update == "all" else load(path)
     missing = [name for name in now.cells if old is None or name not in old.cells]
     if old is not None:
         _refuse(path, differences(old, now, exact=bool(missing)))
-    if missing and options.update != "new":
-        raise UsageError(f"the baseline {_near(path)} has no {missing[0]}; write it with --robust-update-new-only")
-    found = Comparison(_verdicts(old, now, tolerances) if old else {}, cells)
-    if not missing or found.outcome == "fail":
+    if missing and not options.update:
+        raise UsageError(f"the baseline {near(path)} has no {missing[0]}; write it with --robust-update-new-only")
+    kept = Baseline(now.settings, now.cells | (old.cells if old else {}))
+    found = Comparison(_verdicts(kept, now, tolerances), cells)
+    if not missing or options.fails(found.outcome):
         return found
-    save(path, test, Baseline(now.settings, now.cells | (old.cells if old else {})))
-    return replace(found, written="written")
+    return replace(found, written="written" if save(path, test, kept) else "unchanged")
 
 
-def _verdicts(old: Baseline, now: Baseline, tolerances: Mapping[str, float]) -> dict[tuple[str, str], Verdict]:
+def _verdicts(before: Baseline, now: Baseline, tolerances: Mapping[str, float]) -> dict[tuple[str, str], Verdict]:
     return {
         (name, field): judged(field, cell.verdicts, now.cells[name].verdicts, tolerance)
-        for name, cell in old.cells.items()
+        for name, cell in before.cells.items()
         for field, tolerance in tolerances.items()
         if cell.verdicts
     }
@@ -126,11 +126,6 @@ def _refuse(path: Path, found: Sequence[str]) -> None:
     if found:
         more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         raise UsageError(
-            f"the baseline {_near(path)} was made with other settings ({'; '.join(found[:SHOWN])}{more}): it can't be compared. "
+            f"the baseline {near(path)} was made with other settings ({'; '.join(found[:SHOWN])}{more}): it can't be compared. "
             "Undo the change, or accept it and write the baseline again with --robust-update-baseline"
         )
-
-
-def _near(path: Path) -> str:
-    """The path from here, where it lies below."""
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

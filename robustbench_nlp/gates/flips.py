@@ -16,10 +16,10 @@ FLIPS = 3
 
 
 def flips(records: Iterable[Record], names: Sequence[str], title: str = "flips") -> list[str]:
-    """The `FLIPS` records that were got wrong by most, one an example, as lines for a developer; the count of all first. `names`
-    are those of the labels."""
+    """The `FLIPS` records that were got wrong by most, one an example, as lines for a developer; the count of all first, and those
+    that an attack broke before those that were wrong without one. `names` are those of the labels."""
     worst: dict[str, Record] = {}
-    for record in sorted(records, key=lambda record: record.margin or 0.0):
+    for record in sorted(records, key=lambda record: (record.adversarial is None, record.margin or 0.0)):
         worst.setdefault(record.example_id, record)
     lines = [f"the worst of {len(worst)} {title}:"] if worst else []
     for record in list(worst.values())[:FLIPS]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Gate", "InconclusiveGate"]
 
-OWN = ("attack", "data", "min_accuracy", "max_drop", "tolerance", "suite")
+OWN = ("attack", "data", "min_accuracy", "max_drop", "tolerance", "suite", "threat")
 """The gate's own keywords; the others are `evaluate`'s."""
 
 
@@ -47,11 +47,11 @@ class Gate:
         """Attack `victim` (a selector or a callable texts -> (n, classes)) on `data` (a selector or (text, label) pairs).
 
         Without a victim the fixture `victim` gives one, without data the marker or --robust-data. Keywords override the
-        marker's: `attack` (one or a list), `min_accuracy` (the least accuracy under attack, in [0, 1]), `max_drop` (the
-        most that it may lie below the clean accuracy, in [0, 1]), `tolerance` (the most that a field may be worse than in
-        the baseline: a share for robust accuracy, or shares by field), and everything else that `robustbench_nlp.evaluate`
-        takes. The bounds are exact checks of these examples, the comparison with the baseline a test with intervals.
-        Returns the run, for further assertions.
+        marker's: `attack` (one or a list), `threat` (limits for each of them that searches, beside its own), `min_accuracy`
+        (the least accuracy under attack, in [0, 1]), `max_drop` (the most that it may lie below the clean accuracy, in
+        [0, 1]), `tolerance` (the most that a field may be worse than in the baseline: a share for robust accuracy, or shares
+        by field), and everything else that `robustbench_nlp.evaluate` takes. The bounds are exact checks of these examples,
+        the comparison with the baseline a test with intervals. Returns the run, for further assertions.
         """
         __tracebackhide__ = True
         self.checks += 1
@@ -80,6 +80,7 @@ class Gate:
         attack = overrides.get("attack") or self.attack or settings.get("attack")
         settings.pop("attack", None)
         attack = attack if isinstance(attack, Iterable) or not attack else [attack]
+        attack = _limited(attack, settings.pop("threat", {}))
         marked = settings.pop("data", None)
         tolerances = self._tolerances(settings)
         bounds = taken_bounds(settings)
@@ -165,7 +166,7 @@ class Gate:
         self.properties += comparison.properties()
         outcome = comparison.outcome
         self._tell(outcome, comparison.told(outcome), comparison.needed, comparison.written)
-        if outcome == "fail" or (outcome == "inconclusive" and self.options.strict):
+        if self.options.fails(outcome):
             pytest.fail("\n".join(comparison.explained(outcome)), pytrace=False)
         if outcome == "inconclusive":
             warnings.warn(InconclusiveGate("\n".join(comparison.doubts())), stacklevel=3)
@@ -182,6 +183,18 @@ class _Asked(NamedTuple):
     bounds: Bounds
     tolerances: Mapping[str, float]
     settings: dict[str, Any]
+
+
+def _limited(attack: Any, limits: Any) -> Any:
+    """The attack or attacks with a gate's limits on their threats, but noise, which searches for nothing."""
+    from robustbench_nlp.gates.selection import limited, noise
+
+    if not isinstance(limits, Mapping):
+        raise UsageError(f"threat is {limits!r}; give limits by name, for example threat={{'max_words_share': 0.2}}")
+    if not attack or not limits:
+        return attack
+    attacks = [attack] if isinstance(attack, str) else attack
+    return [one if noise(one) else limited(one, limits) for one in attacks]
 
 
 def _cells(run: Run, asked: _Asked) -> list[Cell]:

@@ -36,6 +36,10 @@ class GateOptions:
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
 
+    def fails(self, outcome: str) -> bool:
+        """Whether a comparison with this outcome fails its test."""
+        return outcome == "fail" or (outcome == "inconclusive" and self.strict)
+
 
 def add_options(parser: pytest.Parser) -> None:
     """Declare every option and ini setting."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,11 +11,34 @@ import pytest
 from robustbench_nlp.errors import unknown
 from robustbench_nlp.gates.options import GateOptions
 
-__all__ = ["MARKER", "attack_names", "attacks_of", "is_gate", "left_out", "select", "suite_members"]
+__all__ = [
+    "MARKER",
+    "attack_names",
+    "attacks_of",
+    "is_gate",
+    "left_out",
+    "limited",
+    "noise",
+    "select",
+    "suite_members",
+    "whole",
+]
 
 MARKER = "robustness"
 WORST_CASE = "worst_case"
 ALL = "all"
+CHOOSING = (
+    "keyword",
+    "markexpr",
+    "deselect",
+    "lf",
+    "stepwise",
+    "maxfail",
+    "robust_only",
+    "robust_skip",
+    "robust_suite",
+)
+"""Options by which not all tests run, or others do."""
 
 
 def is_gate(item: pytest.Item) -> bool:
@@ -75,6 +99,13 @@ def select(config: pytest.Config, items: list[pytest.Item], options: GateOptions
     items[:] = kept
 
 
+def whole(config: pytest.Config) -> bool:
+    """Whether nothing in the command leaves tests out."""
+    return config.args_source is not pytest.Config.ArgsSource.ARGS and not any(
+        config.getoption(name, None) for name in CHOOSING
+    )
+
+
 def _refuse_unknown(items: Sequence[pytest.Item], options: GateOptions) -> None:
     from robustbench_nlp.plugins import plugin_names
 
@@ -103,17 +134,34 @@ def suite_members(suite: str | Sequence[Any]) -> dict[str, Any]:
     chosen = []
     for member in load_ensemble(suite).members:
         limits = dict(member.threat) | ({"max_queries": member.max_queries} if member.max_queries is not None else {})
-        chosen.append(_limited(member.attack, limits) if limits else member.attack)
+        chosen.append(limited(member.attack, limits))
     return _by_name(chosen)
 
 
-def _limited(selector: str, limits: dict[str, Any]) -> str:
-    """The selector with limits on the threat: `pwws` becomes `pwws(threat={'max_queries': 300})`."""
+def limited(attack: Any, limits: Mapping[str, Any]) -> Any:
+    """The attack with other limits beside those of its threat that it names itself: `pwws` becomes
+    `pwws(threat={'max_queries': 300})`."""
+    if not limits:
+        return attack
+    if not isinstance(attack, str):
+        from robustbench_nlp.threat import other_limits
+
+        return replace(attack, threat=other_limits(attack.threat, limits))
     from robustbench_nlp.plugins import parse
 
-    name, argument, settings = parse(selector)
-    shown = ", ".join(f"{key}={value!r}" for key, value in {**settings, "threat": limits}.items())
+    name, argument, settings = parse(attack)
+    settings = {**settings, "threat": {**settings.get("threat", {}), **limits}}
+    shown = ", ".join(f"{key}={value!r}" for key, value in settings.items())
     return f"{name}({shown})" + (f":{argument}" if argument else "")
+
+
+def noise(attack: Any) -> bool:
+    """Whether an attack changes texts without a search. Raises `UsageError` for an unknown one."""
+    if isinstance(attack, str) and WORST_CASE not in attack_names(attack):
+        from robustbench_nlp.plugins import factory, parse
+
+        attack = factory("attack", parse(attack).name)
+    return getattr(attack, "mode", "") == "noise"
 
 
 def _by_name(attacks: list[Any]) -> dict[str, Any]:

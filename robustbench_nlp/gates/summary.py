@@ -49,8 +49,8 @@ def told(test: str, found: Iterable[tuple[str, Any]]) -> list[Told]:
     ]
 
 
-def summary(gates: Sequence[Told]) -> list[str]:
-    """The lines of the section; none without gates."""
+def summary(gates: Sequence[Told], unused: Sequence[str] = ()) -> list[str]:
+    """The lines of the section, the last of baselines that are `unused`; none without gates."""
     if not gates:
         return []
     lines = [f"{gate.outcome}: {gate.test}: {gate.line}" for gate in gates if gate.outcome != "pass"]
@@ -65,4 +65,6 @@ def summary(gates: Sequence[Told]) -> list[str]:
         lines.append(
             "baselines: " + ", ".join(f"{number} {word}" for word, number in sorted(files.items(), reverse=True))
         )
+    if unused:
+        lines.append(f"baselines that no test uses any more: {', '.join(unused)}")
     return lines

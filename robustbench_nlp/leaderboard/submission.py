@@ -24,6 +24,8 @@ from robustbench_nlp.run_files import benchmark_of, manifest_of, table_of
 __all__ = ["BOARD", "submit"]
 
 BOARD = Path("results/leaderboard")
+UNTRIED = "nondeterministic_victim: unknown, for the run had not ended and asks the victim twice at its end"
+"""The warning of a defense that is submitted before the others have been attacked."""
 COSTS = ("train_ratio", "forwards_per_prediction", "latency_ratio", "draws")
 
 
@@ -42,12 +44,18 @@ def submit(
     """Write an entry for each defense of a run, or for one, under each published ensemble that the run measured; their paths.
 
     `name` is what the leaderboard calls the victim, `claims` the authors' own values ("clean", "robust", in [0, 1]), `external`
+<<<<<<< HEAD
     says that the claim is an evaluation elsewhere. An entry that is measured again keeps its links where none are given, and its
     claims. Where another entry has the name that is refused; `replace` writes over either. Nothing is written unless every entry
     can be. Raises `UsageError` for a run that is unfinished, no adaptive one, or not of the ensemble as it is here.
+=======
+    says that the claim is an evaluation elsewhere. Nothing is written unless every entry can be. Raises `UsageError` for a run, or
+    for one the cells of a defense, that are unfinished, no adaptive ones, or not of the ensemble as it is here, and where another
+    entry has the name unless `replace`.
+>>>>>>> mend3
     """
     said = _Said(name, list(links), dict(claims or {}), external, whole_texts)
-    made = _Made(Path(folder))
+    made = _Made(Path(folder), whole=defense is None)
     chosen = made.defenses(defense)
     said.check(chosen)
     found = [made.entry(each, ensemble, said) for each in chosen for ensemble in made.ensembles()]
@@ -88,9 +96,9 @@ class _Said(NamedTuple):
 
 
 class _Made:
-    """A run folder as it may be submitted."""
+    """A run folder as it may be submitted, `whole` or a defense of it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, whole: bool) -> None:
         self.folder = folder
         self.cells = {cell.name: cell for cell in recorded_cells(folder)}
         self.benchmark, lacks = benchmark_of(folder)
@@ -102,10 +110,12 @@ class _Made:
             raise UsageError(f"{folder} searched in {self.benchmark.dtype}; the leaderboard's searches are in float32")
         try:
             self.manifest = manifest_of(folder)
-            self.warnings: list[str] = self.manifest["warnings"]
+            self.warnings: list[str] = self.manifest["warnings"] if whole else self.manifest.get("warnings", [UNTRIED])
             self.table = table_of(folder)
         except (OSError, KeyError) as problem:
-            raise UsageError(f"{folder} is not finished; the same run command goes on where it stopped") from problem
+            raise UsageError(
+                f"{folder} is not finished; the same run command goes on where it stopped, and --defense takes one that is"
+            ) from problem
         self.grid: Grid = grid_of(self.benchmark.attacks, cascade=self.benchmark.cascade)
 
     def defenses(self, defense: str | None) -> list[str]:
