@@ -21,8 +21,9 @@ from robustbench_nlp.attack import Attack
 from robustbench_nlp.data import Dataset
 from robustbench_nlp.data.example import Example, content_hash
 from robustbench_nlp.defense import shown
+from robustbench_nlp.differing import differing
 from robustbench_nlp.engine import Engine
-from robustbench_nlp.errors import UsageError, VictimError, apart
+from robustbench_nlp.errors import UsageError, VictimError
 from robustbench_nlp.grid import Member
 from robustbench_nlp.recorded import cell_in, no_run
 from robustbench_nlp.records import SCHEMA, CellRecords, Record
@@ -170,12 +171,11 @@ class Check:
 
     def _header(self, file: CellRecords[Record], victim: Victim, defense: str, member: Member) -> Iterator[str]:
         """The settings that are recorded are those of the run, and the fingerprint is theirs."""
-        told, wanted = file.header["spec"], self.runner.header(victim, defense, member)["spec"]
-        for key in sorted({*told, *wanted}):
-            if key not in self.ignored and told.get(key) != wanted.get(key):
-                here, there = apart(wanted.get(key), told.get(key))
-                yield f"{key} is {here} here and {there} on record"
-        if file.header["fingerprint"] != content_hash(SCHEMA, told)[:16]:
+        wanted = self.runner.header(victim, defense, member)
+        mine, told = ({"n": header.get("n"), **header["spec"]} for header in (wanted, file.header))
+        for name, here, there in differing(mine, told, self.ignored):
+            yield f"{name} is {here} here and {there} on record"
+        if file.header["fingerprint"] != content_hash(SCHEMA, file.header["spec"])[:16]:
             yield f"the fingerprint {file.header['fingerprint']} is not that of the recorded settings"
 
     def _examples(self, records: Mapping[str, Record]) -> Iterator[str]:

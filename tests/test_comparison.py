@@ -92,8 +92,8 @@ def test_two_defenses_of_one_run(tmp_path: Path) -> None:
     ("settings", "key"),
     [
         ({"seed": 1}, "seed: 0 and 1"),
-        ({"max_queries": 9}, "threat: "),
-        ({"limit": 7}, "examples: "),
+        ({"max_queries": 9}, "threat max_queries: none and 9"),
+        ({"limit": 7}, "differ in n: 20 and 7"),
         ({"draws": 3, "victim": KeywordVictim(random=True)}, "draws: 1 and 3"),
     ],
 )

@@ -107,8 +107,8 @@ def test_rates_of_what_was_attempted_hold_the_truth() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"max_queries": 9}, "threat: "),
-        ({"limit": 7}, "examples: "),
+        ({"max_queries": 9}, "threat max_queries: "),
+        ({"limit": 7}, "differ in n: "),
         ({"victim": KeywordVictim(keywords=(("bad",), ("fine",)))}, "victim: "),
         ({"attacks": ["random_typos"]}, "has no cell none × deepwordbug"),
     ],

@@ -122,8 +122,9 @@ def test_another_victim_or_setting_is_named(tmp_path: Path) -> None:
     assert any(line.startswith("none × deepwordbug: victim is ") for line in lines)
     assert any("without an attack" in line for line in lines)
     run = folder / "run.yaml"
-    run.write_text(run.read_text().replace("seed: 0", "seed: 1"))
+    run.write_text(run.read_text().replace("seed: 0", "seed: 1").replace("max_queries: null", "max_queries: 99"))
     assert "none × deepwordbug: seed is 1 here and 0 on record" in check(folder).differences
+    assert "none × deepwordbug: threat max_queries is 99 here and none on record" in check(folder).differences
 
 
 def test_a_sample_checks_fewer_texts(tmp_path: Path) -> None:
