@@ -22,7 +22,7 @@ from robustbench_nlp.report.web import web
 from robustbench_nlp.run_files import manifest_of, table_of
 from robustbench_nlp.validity import rechecked
 
-__all__ = ["DEFAULTS", "FORMATS", "tabled", "written"]
+__all__ = ["DEFAULTS", "FORMATS", "completed", "tabled", "written"]
 
 Cells = Sequence[Cell]
 
@@ -117,15 +117,19 @@ def tabled(folder: Path) -> tuple[pd.DataFrame, list[Cell]]:
     """A run folder's table and the cells that it is computed from; its `attrs` hold floors, notes, the run's warnings (`flags`),
     ties and versions. Raises `UsageError` where there is no run."""
     cells = recorded_cells(folder)
-    frame = table([row(cell.header, cell.records.values()) for cell in cells])
-    frame = _completed(frame, folder)
+    return completed(cells, folder), cells
+
+
+def completed(cells: Cells, folder: Path) -> pd.DataFrame:
+    """The table of these cells of the folder, as `tabled` has it."""
+    frame = _with_further(table([row(cell.header, cell.records.values()) for cell in cells]), folder)
     if (folder / "manifest.json").exists():
         frame.attrs["flags"] = manifest_of(folder).get("warnings", [])
     frame.attrs |= ties(cells) | {"versions": _versions(cells)}
-    return frame, cells
+    return frame
 
 
-def _completed(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
+def _with_further(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """The frame with the further columns of the table that the run wrote, row by row."""
     if not (folder / "table.csv").exists():
         return frame
