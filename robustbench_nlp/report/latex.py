@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,7 +11,7 @@ import pandas as pd
 from robustbench_nlp.console import printable
 from robustbench_nlp.report.shown import caption, headline, marked
 
-__all__ = ["latex"]
+__all__ = ["PREAMBLE", "floated", "latex"]
 
 PREAMBLE = "% In the preamble: \\usepackage{booktabs, graphicx, siunitx}"
 TIE = r"$^{\approx}$"
@@ -25,6 +25,7 @@ _SPECIAL = {
     "≥": r"$\geq$",
     "≈": r"$\approx$",
     "×": r"$\times$",
+    "±": r"$\pm$",
     "†": r"$\dagger$",
     "–": "--",
     "−": "$-$",
@@ -48,22 +49,36 @@ def _table(part: pd.DataFrame) -> str:
     rows = []
     for defense in defenses:
         numbers = [_number(clean[defense]), *(_marked(cells.get((defense, attack))) for attack in attacks)]
-        rows.append(" & ".join([_escaped(defense), *numbers]) + r" \\")
+        rows.append([defense, *numbers])
+    names = (str(part.iloc[0]["victim"]), str(part.iloc[0]["dataset"]))
+    return floated(names, _told(part), attacks, rows, column=_COLUMN)
+
+
+def floated(
+    names: tuple[str, str],
+    told: Sequence[str],
+    attacks: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    column: str,
+    label: str = "robust",
+) -> str:
+    """A floating table of robust accuracies: `names` are the victim's and the data set's, `told` the caption's further sentences;
+    a row is a defense, then LaTeX: its clean accuracy and that under each of the attacks, in columns of the type `column`."""
     heads = ["defense", "{clean}", *(f"{{\\rotatebox{{90}}{{{_escaped(headline(attack))}}}}}" for attack in attacks)]
-    victim, dataset = (str(part.iloc[0][name]) for name in ("victim", "dataset"))
-    title = _escaped(f"Robust accuracy of {victim} on {dataset} in percent.")
+    title = _escaped(f"Robust accuracy of {names[0]} on {names[1]} in percent.")
     return "\n".join(
         [
             r"\begin{table}",
             r"  \centering",
             r"  \sisetup{detect-weight}",
-            f"  \\caption[{{{title}}}]{{{title} {_escaped(' '.join(_told(part)))}}}",
-            f"  \\label{{tab:robust-{_LABEL.sub('-', victim)}-{_LABEL.sub('-', dataset)}}}",
-            f"  \\begin{{tabular}}{{l*{{{len(attacks) + 1}}}{{{_COLUMN}}}}}",
+            f"  \\caption[{{{title}}}]{{{title} {_escaped(' '.join(told))}}}",
+            f"  \\label{{tab:{label}-{'-'.join(_LABEL.sub('-', name) for name in names)}}}",
+            f"  \\begin{{tabular}}{{l*{{{len(attacks) + 1}}}{{{column}}}}}",
             r"    \toprule",
             f"    {' & '.join(heads)} \\\\",
             r"    \midrule",
-            *(f"    {row}" for row in rows),
+            *(f"    {' & '.join([_escaped(defense), *numbers])} \\\\" for defense, *numbers in rows),
             r"    \bottomrule",
             r"  \end{tabular}",
             r"\end{table}",
