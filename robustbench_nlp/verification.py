@@ -88,12 +88,12 @@ def verify(
     except OSError as problem:
         lacks = Path(str(problem.filename)).name
         raise no_run(place, lacks, "; nor a leaderboard: it holds no entries") from problem
+    if victim is None and not trust:
+        refuse_code(benchmark.victim, place)
     if not any((place / "records").glob("*.jsonl")):
         raise UsageError(
             f"{place} holds no records, so that there is nothing to check; robustbench-nlp run {place / 'run.yaml'} --output DIR makes them"
         )
-    if victim is None and not trust:
-        refuse_code(benchmark.victim, place)
     if lacks and victim is dataset is attacks is None:
         raise UsageError(f"{place} was made {lacks}; hand them to robustbench_nlp.verify")
     runner = opened(

@@ -246,4 +246,8 @@ def test_the_command_prints_what_differs(tmp_path: Path, capsys: pytest.CaptureF
     table.write_text(table.read_text().replace("tfidf_mr", "tfidf_mx", 1))
     assert main(["verify", str(tmp_path / "run")]) == 1
     assert "victim is tfidf_mx" in capsys.readouterr().out
+    records = tmp_path / "run" / "records" / "none__deepwordbug.jsonl"
+    rewrite(records, lambda r: r.update(outcome="error", error="out of memory"), "success")
+    assert main(["verify", str(tmp_path / "run")]) == 1
+    assert "2 examples predicted again, 1 on record as errors, which can't be checked; " in capsys.readouterr().out
     assert main(["verify", str(tmp_path / "nowhere")]) == 2
