@@ -8,7 +8,8 @@ from functools import cached_property
 from math import isnan, nan
 from pathlib import Path
 
-from robustbench_nlp.errors import UsageError, apart
+from robustbench_nlp.differing import differing
+from robustbench_nlp.errors import UsageError
 from robustbench_nlp.power import detectable
 from robustbench_nlp.recorded import Cell, recorded_cells
 from robustbench_nlp.resampling import Resampled, bootstrap_difference, success_rate_difference
@@ -149,10 +150,9 @@ def _cells(folder: Path, defense: str | None) -> list[Cell]:
 
 def refuse_others(first: Cell, second: Cell, may_differ: Sequence[str]) -> None:
     """Raises `UsageError` where two cells differ in a setting that they may not differ in, or in their examples."""
-    one, two = first.header["spec"], second.header["spec"]
-    differs = [key for key in sorted({*one, *two}) if key not in may_differ and one.get(key) != two.get(key)]
-    if first.records.keys() != second.records.keys() and not differs:
-        differs = ["examples on record"]
-    if differs:
-        shown = "; ".join(f"{key}: {' and '.join(apart(one.get(key), two.get(key)))}" for key in differs)
-        raise UsageError(f"{' × '.join(first.name)}: the cells can't be compared, they differ in {shown}")
+    one, two = ({"n": len(cell.records), **cell.header["spec"]} for cell in (first, second))
+    found = [f"{name}: {mine} and {other}" for name, mine, other in differing(one, two, may_differ)]
+    if first.records.keys() != second.records.keys() and not found:
+        found = ["examples on record"]
+    if found:
+        raise UsageError(f"{' × '.join(first.name)}: the cells can't be compared, they differ in {'; '.join(found)}")

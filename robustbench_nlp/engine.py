@@ -22,7 +22,7 @@ from robustbench_nlp.plugins import selector_of
 from robustbench_nlp.predictor import Predictor
 from robustbench_nlp.preparation import prepare, prepares
 from robustbench_nlp.records import Record
-from robustbench_nlp.referee import Referee
+from robustbench_nlp.referee import Referee, similarities
 from robustbench_nlp.tasks.classification import goal_of, judge
 from robustbench_nlp.victim import Placed, Victim
 
@@ -217,9 +217,9 @@ class Engine:
         if self.similarity is None or not successes:
             return
         originals = [live.example.fields[live.field] for live in successes]
-        vectors = self.helpers.exact(Encode, self.similarity)([*originals, *(live.final for live in successes)])
-        for live, before, after in zip(successes, vectors, vectors[len(successes) :], strict=False):
-            live.similarity = round(float(before @ after), 6)
+        found = similarities(self.helpers.exact(Encode, self.similarity), originals, [live.final for live in successes])
+        for live, value in zip(successes, found, strict=True):
+            live.similarity = round(value, 6)
 
 
 def attack_examples(

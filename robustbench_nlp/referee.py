@@ -14,16 +14,18 @@ from robustbench_nlp.tasks.classification import UNTARGETED, Goal, judge
 from robustbench_nlp.threat import Threat, violations
 from robustbench_nlp.victim import Probabilities
 
-__all__ = ["Encoder", "Referee", "Verdict", "similarity"]
+__all__ = ["Encoder", "Referee", "Verdict", "similarities"]
 
 Encoder = Callable[[Sequence[str]], NDArray[np.float32]]
 """Texts to sentence vectors (n, dimensions) of unit length."""
 
 
-def similarity(encoder: Encoder, original: str, adversarial: str) -> float:
-    """The cosine of two whole texts."""
-    first, second = encoder([original, adversarial])
-    return float(first @ second)
+def similarities(encoder: Encoder, originals: Sequence[str], adversarials: Sequence[str]) -> list[float]:
+    """The cosine of each pair of whole texts, encoded in one call."""
+    if not originals:
+        return []
+    vectors = encoder([*originals, *adversarials])
+    return [float(before @ after) for before, after in zip(vectors, vectors[len(originals) :], strict=False)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Referee:
         original = example.fields[field]
         broken = violations(self.threat, original, string)
         if not broken and self.threat.min_similarity is not None and self._encoder is not None:
-            close = similarity(self._encoder, original, string)
+            (close,) = similarities(self._encoder, [original], [string])
             if close < self.threat.min_similarity:
                 broken = [f"similarity {close:.3f} is below {self.threat.min_similarity}"]
         if broken:

@@ -6,56 +6,49 @@ from the records. What can't be checked without running the attacks again is tha
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from robustbench_nlp import progress
 from robustbench_nlp.api import Pairs, opened
 from robustbench_nlp.attack import Attack
 from robustbench_nlp.data import Dataset
-from robustbench_nlp.data.example import Example, content_hash
+from robustbench_nlp.data.example import content_hash
 from robustbench_nlp.defense import shown
+from robustbench_nlp.differing import differing
 from robustbench_nlp.engine import Engine
-from robustbench_nlp.errors import UsageError, VictimError, apart
+from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import Member
-from robustbench_nlp.recorded import cell_in, no_run
-from robustbench_nlp.records import SCHEMA, CellRecords, Record
-from robustbench_nlp.report.table import COLUMNS, row, table
+from robustbench_nlp.recorded import Cell, cell_in, no_run
+from robustbench_nlp.records import SCHEMA, Record
+from robustbench_nlp.report.table import WORST_CASE
 from robustbench_nlp.report.worst_case import worst_case_row
 from robustbench_nlp.run_files import benchmark_of, table_of
 from robustbench_nlp.runner import Runner, replayed
-from robustbench_nlp.tasks.classification import judge, right
-from robustbench_nlp.threat import measure
+from robustbench_nlp.verification_records import rechecked
+from robustbench_nlp.verification_tables import published
 from robustbench_nlp.victim import Victim, refuse_code
 
-__all__ = ["COSTS", "Check", "Verification", "same", "verify"]
+__all__ = ["Check", "Verification", "verify"]
 
-COSTS = ("seconds",)
-"""Columns that may differ from machine to machine."""
-TOLERANCE = 0.01
-"""By how much a probability may differ from the recorded one: more than another machine's rounding makes of it."""
-
-Cells = dict[str, tuple[dict[str, Any], Mapping[str, Record]]]
-Source = Callable[[str, Member], CellRecords[Record] | None]
-"""What is on record of a defense, as tables print it, under a member; None where nothing is. May raise `UsageError`."""
+NAMES = ("split", "defense", "attack", "mode", "threat")
+"""Of a header beside its `spec`: what tables print."""
+Source = Callable[[str, Member], Cell]
+"""What is on record of a defense, as tables print it, under a member. Raises `UsageError` where nothing is to be had."""
 
 
 @dataclass(frozen=True)
 class Verification:
     """What was checked: `texts` that were predicted again, examples `attacked` again, and the `differences`, a line each; none:
-    the run holds."""
+    the run holds. Recorded `errors` can't be checked."""
 
     folder: Path
     cells: int
     texts: int
     differences: tuple[str, ...]
     attacked: int = 0
+    errors: int = 0
 
     @property
     def holds(self) -> bool:
@@ -97,6 +90,10 @@ def verify(
         raise no_run(place, lacks, "; nor a leaderboard: it holds no entries") from problem
     if victim is None and not trust:
         refuse_code(benchmark.victim, place)
+    if not any((place / "records").glob("*.jsonl")):
+        raise UsageError(
+            f"{place} holds no records, so that there is nothing to check; robustbench-nlp run {place / 'run.yaml'} --output DIR makes them"
+        )
     if lacks and victim is dataset is attacks is None:
         raise UsageError(f"{place} was made {lacks}; hand them to robustbench_nlp.verify")
     runner = opened(
@@ -107,76 +104,107 @@ def verify(
         device=device,
         folder=place,
     )
-    check = Check(runner, sample, lambda defense, member: _from_folder(runner.file(defense, member)))
-    differences = [*check.differences(), *_table(recorded, table(check.rows))]
-    return Verification(place, check.cells, check.texts, tuple(differences))
+    told = [name for name, given in (("victim", victim), ("dataset", dataset)) if given is None]
+    check = Check(
+        runner, sample, lambda defense, member: _on_record(runner.file(defense, member)), names=(*NAMES, *told)
+    )
+    differences = [*check.differences(), *published(place, recorded, check.found, check.lost)]
+    return Verification(place, check.cells, check.texts, tuple(differences), errors=check.errors)
 
 
-def _from_folder(path: Path) -> CellRecords[Record] | None:
-    cell = cell_in(path) if path.exists() else None
-    return None if cell is None else CellRecords(dict(cell.header), cell.records, 0)
+def _on_record(path: Path) -> Cell:
+    if (cell := cell_in(path) if path.exists() else None) is None:
+        raise UsageError(f"no records in {path.name}")
+    return cell
 
 
 @dataclass
 class Check:
-    """The check of what `source` has on record of a run; counts what it looked at, and keeps the table's `rows`."""
+    """The check of what `source` has on record of a run; counts what it looked at, and keeps the cells that it `found`."""
 
     runner: Runner
     sample: int | None
     source: Source
     ignored: tuple[str, ...] = ()
     """Settings that may differ from the recorded ones."""
-    cells: int = 0
+    names: tuple[str, ...] = NAMES
+    """What else of a header may not."""
     texts: int = 0
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    errors: int = 0
+    found: list[Cell] = field(default_factory=list)
+    """With the worst cases, in the table's order."""
     victims: dict[str, Victim] = field(default_factory=dict)
     """What each defense made, by its selector."""
 
+    @property
+    def cells(self) -> int:
+        """How many cells were found, worst cases aside."""
+        return sum(not cell.members for cell in self.found)
+
+    @property
+    def lost(self) -> set[tuple[str, str]]:
+        """The cells and worst cases that aren't to be had; each has one line that says why, and what follows from it has none."""
+        grid = self.runner.grid
+        attacks = [*(member.name for member in grid.members), *(f"{WORST_CASE}{name}" for name in grid.worst_cases)]
+        wanted = {(shown(defense), attack) for defense in self.runner.benchmark.defenses for attack in attacks}
+        return wanted - {cell.name for cell in self.found}
+
     def differences(self) -> Iterator[str]:
         """A line for each header, text, threat and outcome that isn't as it should be, as it is found."""
-        direct: Cells = {}
+        direct: dict[str, tuple[dict[str, Any], Mapping[str, Record]]] = {}  # what a transfer replays
+        replays = False
         for defense in self.runner.benchmark.defenses:
             defended = self.victims[defense] = self.runner.defend(defense)
-            found: Cells = {}
+            own: dict[str, Cell] = {}
             for attack in self.runner.grid.members:
+                if replays and attack.name not in direct:
+                    continue
+                where = f"{shown(defense)} × {attack.name}"
                 try:
-                    member = replayed(attack, direct)
-                    file = self.source(shown(defense), member)
-                except (UsageError, KeyError) as problem:
-                    yield str(problem)
-                    continue
-                where = f"{shown(defense)} × {member.name}"
-                if file is None:
-                    yield f"{where}: no records in {self.runner.file(shown(defense), member).name}"
-                    continue
-                self.cells += 1
-                yield from (f"{where}: {line}" for line in self._header(file, defended, defense, member))
-                yield from (f"{where}: {line}" for line in self._examples(file.records))
-                yield from (f"{where}: {line}" for line in self._texts(defended, member, file.records.values(), found))
-                found[member.name] = file.header, file.records
-                self.rows.append(row(file.header, file.records.values()))
-            if self.runner.benchmark.mode == "transfer":
-                direct = direct or found
-            for name, names in self.runner.grid.worst_cases.items():
-                where = f"{shown(defense)} × worst case {name}"
-                if lacks := [each for each in names if each not in found]:
-                    yield f"{where}: no records of {', '.join(lacks)}"
-                    continue
-                try:
-                    header, worst = worst_case_row([found[each] for each in names], name)
-                    self.rows.append(row(header, worst.values()))
+                    cell = self.source(shown(defense), attack)
                 except UsageError as problem:
                     yield f"{where}: {problem}"
+                    continue
+                member = replayed(attack, direct)
+                yield from (f"{where}: {line}" for line in self._cell(cell, defended, defense, member, own))
+                own[attack.name] = cell
+            self.found += own.values()
+            yield from self._worst_cases(own)
+            if self.runner.benchmark.mode == "transfer" and not replays:
+                direct, replays = {name: (dict(cell.header), cell.records) for name, cell in own.items()}, True
 
-    def _header(self, file: CellRecords[Record], victim: Victim, defense: str, member: Member) -> Iterator[str]:
+    def _worst_cases(self, own: Mapping[str, Cell]) -> Iterator[str]:
+        """Put one defense's worst cases together, where their members are there."""
+        for name, names in self.runner.grid.worst_cases.items():
+            members = [own[each] for each in names if each in own]
+            if len(members) < len(names):
+                continue
+            try:
+                header, worst = worst_case_row([(cell.header, cell.records) for cell in members], name)
+                self.found.append(Cell(header, worst, tuple(members)))
+            except UsageError as problem:
+                yield f"{members[0].name[0]} × worst case {name}: {problem}"
+
+    def _cell(
+        self, cell: Cell, victim: Victim, defense: str, member: Member, before: Mapping[str, Cell]
+    ) -> Iterator[str]:
+        yield from self._header(cell.header, self.runner.header(victim, defense, member))
+        yield from self._examples(cell.records)
+        yield from self._records(cell.records.values(), self.runner.engine(victim, member))
+        names = [each.name for each in self.runner.grid.members]
+        if [*before] == names[: names.index(member.name)]:
+            yield from _settled(cell.records, before.values())
+
+    def _header(self, told: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
         """The settings that are recorded are those of the run, and the fingerprint is theirs."""
-        told, wanted = file.header["spec"], self.runner.header(victim, defense, member)["spec"]
-        for key in sorted({*told, *wanted}):
-            if key not in self.ignored and told.get(key) != wanted.get(key):
-                here, there = apart(wanted.get(key), told.get(key))
-                yield f"{key} is {here} here and {there} on record"
-        if file.header["fingerprint"] != content_hash(SCHEMA, told)[:16]:
-            yield f"the fingerprint {file.header['fingerprint']} is not that of the recorded settings"
+        here, there = (
+            {"n": header.get("n"), **{f"the {name} by name": header.get(name) for name in self.names}, **header["spec"]}
+            for header in (wanted, told)
+        )
+        for name, mine, recorded in differing(here, there, self.ignored):
+            yield f"{name} is {mine} here and {recorded} on record"
+        if told["fingerprint"] != content_hash(SCHEMA, told["spec"])[:16]:
+            yield f"the fingerprint {told['fingerprint']} is not that of the recorded settings"
 
     def _examples(self, records: Mapping[str, Record]) -> Iterator[str]:
         """Every example of the benchmark is on record, as it is in the data set."""
@@ -190,93 +218,24 @@ class Check:
             elif record.original != example.input or record.label != example.label:
                 yield f"example {identity} has another text or label in the data set"
 
-    def _texts(self, victim: Victim, member: Member, records: Iterable[Record], before: Cells) -> Iterator[str]:
-        """Clean and attacked texts predicted again, threats rechecked, outcomes told from both."""
-        engine = self.runner.engine(victim, member)
-        exact = not victim.random and self.runner.benchmark.dtype == "float32"
+    def _records(self, records: Collection[Record], engine: Engine) -> Iterator[str]:
+        """The records that tell of a prediction, `sample` of them, checked again."""
         examples = {example.id: example for example in self.runner.examples}
-        known = [record for record in records if record.example_id in examples]
-        judged = [record for record in known if record.outcome in ("success", "failed", "skipped")][: self.sample]
-        answers = engine.predictor.predict([examples[record.example_id].input for record in judged])
-        with progress.task(f"verify {member.name}", len(judged)) as step:
-            for record, output in zip(judged, answers.outputs, strict=True):
-                example = examples[record.example_id]
-                yield from (f"example {record.example_id} {line}" for line in _clean(record, output))
-                if record.outcome != "skipped":
-                    yield from (
-                        f"example {record.example_id} {line}"
-                        for line in _attacked(engine, example, record, exact=exact)
-                    )
-                self.texts += 1
-                step(1, "")
-        broken = {r.example_id for _, cell in before.values() for r in cell.values() if r.outcome == "success"}
-        for record in known:
-            if record.outcome == "settled" and record.example_id not in broken:
-                yield f"example {record.example_id} is settled, and no attack before broke it"
+        judged = [
+            record
+            for record in records
+            if record.example_id in examples
+            and (record.outcome in ("success", "failed", "skipped") or record.clean_prediction is not None)
+        ][: self.sample]
+        self.texts += len(judged)
+        self.errors += sum(record.outcome == "error" for record in records)
+        exact = not engine.predictor.victim.random and self.runner.benchmark.dtype == "float32"
+        yield from rechecked(engine, examples, judged, exact=exact, measured="similarity" not in self.ignored)
 
 
-def _clean(record: Record, output: Any) -> Iterator[str]:
-    prediction = int(np.argmax(output))
-    if prediction != record.clean_prediction:
-        yield f"is predicted {prediction} without an attack, {record.clean_prediction} on record"
-    elif record.clean_output is None or not np.allclose(output, record.clean_output, atol=TOLERANCE):
-        yield f"has the clean output {np.round(output, 3).tolist()}, {record.clean_output} on record"
-    if record.clean_output is not None:
-        margin = float(judge(np.array([record.clean_output], np.float32), [record.label]).margin[0])
-        if (record.outcome == "skipped") == right(margin):
-            yield f"is recorded as {record.outcome} with the prediction {record.clean_prediction} and the label {record.label}"
-
-
-def _attacked(engine: Engine, example: Example, record: Record, *, exact: bool) -> Iterator[str]:
-    """What differs of an attempted example; a search that isn't `exact`, in low precision or by random draws, may miss what the
-    referee would have credited."""
-    name = engine.field or next(iter(example.fields))
-    adversarial = record.adversarial
-    if adversarial is None:
-        yield f"is recorded as {record.outcome} without a text"
-        return
-    string = adversarial if isinstance(adversarial, str) else adversarial[list(example.fields).index(name)]
-    if example.with_field(name, string) != adversarial:
-        yield f"has a text that differs outside its field {name}"
-    try:
-        verdict = engine.referee.judge(example, name, string)
-    except VictimError as problem:
-        yield f"cannot be predicted again: {problem}"
-        return
-    if exact and verdict.success and record.outcome == "failed":
-        yield "is recorded as failed, and its text is a success"
-    if not verdict.success and record.outcome == "success":
-        yield f"is recorded as a success: {verdict.reason}"
-    if record.outcome == "success" and abs((verdict.margin or 0.0) - (record.margin or 0.0)) > 2 * TOLERANCE:
-        yield f"has the margin {verdict.margin}, {record.margin} on record"
-    changes = measure(example.fields[name], string)
-    for count in ("words_changed", "words_total", "edits_chars"):
-        if getattr(changes, count) != getattr(record, count):
-            yield f"has {count} {getattr(changes, count)}, {getattr(record, count)} on record"
-    most = engine.threat.max_queries
-    if most is not None and record.queries > most:
-        yield f"spent {record.queries} queries, at most {most} were allowed"
-
-
-def _table(recorded: pd.DataFrame, computed: pd.DataFrame) -> Iterator[str]:
-    """The rows and cells in which the published table isn't the one that the records give."""
-    keys = ["defense", "attack"]
-    told = {tuple(row[key] for key in keys): row for row in recorded.to_dict("records")}
-    made = {tuple(row[key] for key in keys): row for row in computed.to_dict("records")}
-    for key in dict.fromkeys([*told, *made]):
-        where = f"table.csv, {key[0]} × {key[1]}"
-        if key not in told or key not in made:
-            yield f"{where}: {'no such row' if key not in told else 'no records give this row'}"
-            continue
-        for name in COLUMNS:
-            if name not in COSTS and not same(told[key].get(name), made[key][name]):
-                yield f"{where}: {name} is {told[key].get(name)}, the records give {made[key][name]}"
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two values of a table are equal, numbers but for the last digits; what is missing equals what is missing."""
-    if pd.isna(one) or pd.isna(other):
-        return bool(pd.isna(one) and pd.isna(other))
-    if isinstance(one, float | int) and isinstance(other, float | int):
-        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
-    return str(one) == str(other)
+def _settled(records: Mapping[str, Record], before: Iterable[Cell]) -> Iterator[str]:
+    """In a cascade, what an earlier member broke is settled, and nothing else."""
+    broken = {r.example_id for cell in before for r in cell.records.values() if r.outcome == "success"}
+    for identity, record in records.items():
+        if record.outcome == "settled" and identity not in broken:
+            yield f"example {identity} is settled, and no attack before broke it"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from math import isnan
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from rich.console import Console
 from texts import complaint
 
 from robustbench_nlp.api import evaluate
@@ -17,6 +19,7 @@ from robustbench_nlp.comparison import compare
 from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.recorded import recorded_cells
 from robustbench_nlp.report.ranks import ranking
+from robustbench_nlp.report.stacked import stacked
 from robustbench_nlp.seeds import over_seeds
 from robustbench_nlp.stats import holm
 
@@ -92,8 +95,8 @@ def test_two_defenses_of_one_run(tmp_path: Path) -> None:
     ("settings", "key"),
     [
         ({"seed": 1}, "seed: 0 and 1"),
-        ({"max_queries": 9}, "threat: "),
-        ({"limit": 7}, "examples: "),
+        ({"max_queries": 9}, "threat max_queries: none and 9"),
+        ({"limit": 7}, "differ in n: 20 and 7"),
         ({"draws": 3, "victim": KeywordVictim(random=True)}, "draws: 1 and 3"),
     ],
 )
@@ -122,14 +125,22 @@ def test_what_cannot_be_paired_is_told(tmp_path: Path) -> None:
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weak, strong = made(tmp_path / "a"), made(tmp_path / "b", STRONG)
+    flipped = compare(weak, strong).pairs[0].flips()[1][0]
     assert main(["compare", weak, strong, "--flips", "1"]) == 0
     out = capsys.readouterr().out
     assert "keywords, none" in out
     assert "→ 100.0" in out
     assert "A constant answer scores 100.0 %" in out
-    assert "none × deepwordbug: success" in out
-    assert main(["compare", weak, strong, "--json"]) == 0
+    assert (
+        f"deepwordbug, example {flipped}: withstood by strong, none alone\n  label positive, predicted positive → negative\n    - 'a "
+        in out
+    )
+    assert "worst case by deepwordbug, example " in out
+    assert main(["compare", weak, strong, "--json", "--flips", "2"]) == 0
     first, *_ = json.loads(capsys.readouterr().out)
+    assert [flip["example_id"] for flip in first["flips"]][:1] == [flipped]
+    assert len(first["flips"]) == 2
+    assert (first["flips"][0]["withstood_by"], first["flips"][0]["adversarial_prediction"]) == ("second", 0)
     assert (first["n"], first["lost"]) == (20, 0)
     assert first["success_rate"] == pytest.approx([1 - first["robust"][0], 0])
     assert first["success_rate_difference"][1] < 0
@@ -137,6 +148,28 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert first["won"] == 9
     assert first["difference_bootstrap"] == pytest.approx(first["difference"], abs=0.15)
     assert first["won"] >= 8
+
+
+def test_runs_of_one_victim_and_defense_are_told_apart_by_their_folders(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = made(tmp_path / "a"), made(tmp_path / "b")
+    assert main(["compare", f"{one}::none", two]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"{one}: keywords, none → {two}: keywords, none, n = 20" in told
+
+
+@pytest.mark.parametrize(("width", "tables"), [(46, 3), (60, 2), (100, 1)])
+def test_a_narrow_terminal_has_more_tables_and_no_broken_number(width: int, tables: int) -> None:
+    console = Console(width=width, file=StringIO())
+    row = ["a long name", "76.7 → 75.0", "+46.7 [+32.6, +58.8]", "-62.4 [-76.1, -47.7]", "0.0002"]
+    found = stacked(console, ["attack"], [["clean %"], ["difference"], ["ASR", "p"]], [row])
+    assert len(found) == tables
+    for table in found:
+        console.print(table)
+    told = console.file.getvalue()  # type: ignore[attr-defined]
+    assert max(map(len, told.splitlines())) <= width
+    assert all(cell in told for cell in row[1:])
 
 
 def test_holm_by_hand() -> None:

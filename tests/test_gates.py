@@ -193,7 +193,7 @@ def test_a_changed_threat_and_version_are_named_as_such(tmp_path):
 
     old, new = made(**{"threat max_queries": 300, "attack version": 1}), made(**{"attack version": 2})
     assert differences(old, new) == [
-        "none × pwws: threat max_queries: 300 then, now None",
+        "none × pwws: threat max_queries: 300 then, now none",
         "none × pwws: attack version: 1 then, now 2",
     ]
     assert differences(old, old) == []
@@ -206,7 +206,7 @@ def test_fewer_examples_of_the_same_data_are_compared_and_more_are_not(gates):
     )
     result = gates(check=", limit=61")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*other settings (examples: * then, now *"])
+    result.stdout.fnmatch_lines(["*other settings (n: 60 then, now 61)*"])
 
 
 def test_a_missing_baseline_fails_and_new_only_writes_it_and_nothing_else(gates, pytester):
@@ -220,7 +220,7 @@ def test_a_missing_baseline_fails_and_new_only_writes_it_and_nothing_else(gates,
     another = ", attack=['random-typos', 'leetspeak']"
     gates("--robust-update-new-only", check=another, share=0.2).assert_outcomes(failed=1)
     result = gates("--robust-update-new-only", check=another + ", limit=40")
-    result.stdout.fnmatch_lines(["*was made with other settings (examples: *"])
+    result.stdout.fnmatch_lines(["*was made with other settings (n: 80 then, now 40)*"])
     assert content(pytester) == before
     result = gates(check=another)
     result.assert_outcomes(failed=1)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.predictor import Predictor
-from robustbench_nlp.referee import Referee, Verdict, similarity
+from robustbench_nlp.referee import Referee, Verdict, similarities
 from robustbench_nlp.tasks.classification import KEPT, MARGIN, UNTARGETED, Goal
 from robustbench_nlp.threat import Threat
 
@@ -73,7 +73,7 @@ def test_similarity_is_a_limit_that_its_edge_keeps(least: float, reason: str) ->
 def test_similarity_without_an_encoder_or_a_limit_is_no_limit() -> None:
     assert referee(Threat(name="t", min_similarity=0.9)).judge(EXAMPLE, "text", "a bad film").success
     assert referee(encoder=share_of_good).judge(EXAMPLE, "text", "a bad film").success
-    assert similarity(share_of_good, "a good film", "a bad film") == 0.5
+    assert similarities(share_of_good, ["a good film"], ["a bad film"]) == [0.5]
 
 
 def test_only_the_named_field_is_changed() -> None:

@@ -208,7 +208,7 @@ def test_markdown_shows_hostile_names_and_does_nothing(hostile: Run) -> None:
 def unescaped(text: str) -> str:
     """What is left of LaTeX without what `report/latex.py` writes itself."""
     return re.sub(
-        r"\\text(backslash|asciitilde|asciicircum)\{\}|\\,(?=\\%)|\\[&%$#_{}]|\$\\(geq|times|dagger|approx)\$|\$-\$",
+        r"\\text(backslash|asciitilde|asciicircum)\{\}|\\,(?=\\%)|\\[&%$#_{}]|\$\\(geq|times|dagger|approx|pm)\$|\$-\$",
         "",
         text,
     )

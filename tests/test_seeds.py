@@ -107,8 +107,8 @@ def test_rates_of_what_was_attempted_hold_the_truth() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"max_queries": 9}, "threat: "),
-        ({"limit": 7}, "examples: "),
+        ({"max_queries": 9}, "threat max_queries: "),
+        ({"limit": 7}, "differ in n: "),
         ({"victim": KeywordVictim(keywords=(("bad",), ("fine",)))}, "victim: "),
         ({"attacks": ["random_typos"]}, "has no cell none × deepwordbug"),
     ],
@@ -138,4 +138,15 @@ def test_the_command(runs: list[Path], capsys: pytest.CaptureFixture[str]) -> No
     assert list(told[0]) == [*COLUMNS]
     assert main(["seeds", *folders, "--csv"]) == 0
     assert capsys.readouterr().out.splitlines()[0].split(",") == [*COLUMNS]
+    assert main(["seeds", *folders, "--md"]) == 0
+    out = capsys.readouterr().out
+    assert "| defense | attack | clean % | ± sd |" in out
+    assert out.count("| none |") == len(told)
+    assert "- Victim keywords on pairs, all split, n = 24, 3 seeds." in out
+    assert main(["seeds", *folders, "--latex"]) == 0
+    out = capsys.readouterr().out
+    robust = next(row for row in told if row["attack"] == "random_typos")
+    shares = [100 * robust[name] for name in ("robust_accuracy", "robust_accuracy_sd")]
+    assert r"\begin{tabular}{l*{3}{r}}" in out
+    assert r"& {:.1f} $\pm$ {:.1f} &".format(*shares) in out
     assert main(["seeds", folders[0]]) == 2

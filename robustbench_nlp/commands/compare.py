@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from math import isnan
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,11 @@ ALPHA = 0.05
 @click.argument("first", metavar="RUN[::DEFENSE]")
 @click.argument("second", metavar="RUN[::DEFENSE]")
 @click.option(
-    "--flips", type=click.IntRange(min=0), default=0, help="Print up to N texts that only one side withstands."
+    "--flips",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Also show, of each line, N examples that only one side withstands.",
 )
 @click.option("--json", "as_json", is_flag=True, help="As a JSON list, for programs.")
 def command(first: str, second: str, flips: int, as_json: bool) -> None:
@@ -30,17 +35,40 @@ def command(first: str, second: str, flips: int, as_json: bool) -> None:
 
     Cells that differ in more than the victim or the defense are refused, with the setting named. The difference of the robust
     accuracies is paired: its 95 % interval, McNemar's exact test, and Holm's correction over all pairs. Attack success rates,
-    whose denominators differ, are compared by the bootstrap over examples.
+    whose denominators differ, are compared by the bootstrap over examples. The table has Newcombe's closed form; --json also has the
+    paired bootstrap interval of the difference.
     """
     from robustbench_nlp.comparison import compare
-    from robustbench_nlp.report.collapse import Answers, no_better_than_constant
-    from robustbench_nlp.screen import screen
 
     found = compare(first, second)
     if as_json:
-        say(json.dumps([_row(pair) for pair in found.pairs], indent=1))
+        say(json.dumps([_row(pair, flips) for pair in found.pairs], indent=1))
         return
-    screen().print(_table(found))
+    folders = (first.partition("::")[0], second.partition("::")[0])
+    _show(found, folders)
+    for pair in found.pairs:
+        for line in _flips(pair, _sides(pair, folders), flips):
+            say(line)
+
+
+def _show(found: Comparison, folders: tuple[str, str]) -> None:
+    """A table for each two sides, what they need to be read, and what no line is about."""
+    from rich.text import Text
+
+    from robustbench_nlp.report.collapse import Answers, no_better_than_constant
+    from robustbench_nlp.report.stacked import stacked
+    from robustbench_nlp.screen import screen
+
+    console = screen()
+    parts: dict[tuple[str, str], list[Pair]] = {}
+    for pair in found.pairs:
+        parts.setdefault(_sides(pair, folders), []).append(pair)
+    for sides, pairs in parts.items():
+        n = ", ".join(dict.fromkeys(str(len(pair.first.records)) for pair in pairs))
+        console.print(Text(f"{' → '.join(sides)}, n = {n}", "table.title"))
+        for table in stacked(console, ("attack",), HEADS, [_cells(pair) for pair in pairs]):
+            console.print(table)
+    console.print(Text(_caption(found), "table.caption"))
     for cell in {
         cell.header["spec"]["victim"]: cell for pair in found.pairs for cell in (pair.first, pair.second)
     }.values():
@@ -48,14 +76,33 @@ def command(first: str, second: str, flips: int, as_json: bool) -> None:
             say(f"Warning: {cell.header['victim']}, {cell.name[0]}: {evidence}")
     for alone in found.unpaired:
         say(f"only in one run: {alone}")
-    for pair in found.pairs if flips else ():
-        for identity in [i for side in pair.flips() for i in side][:flips]:
-            for cell in (pair.first, pair.second):
-                record = cell.records[identity]
-                say(f"{' × '.join(cell.name)}: {record.outcome} {record.adversarial or record.original!r}")
 
 
-def _row(pair: Pair) -> dict[str, object]:
+def _sides(pair: Pair, folders: tuple[str, str]) -> tuple[str, str]:
+    """Victim and defense of either side, with the run's folder where these are the same."""
+    one, two = (f"{cell.header['victim']}, {cell.name[0]}" for cell in (pair.first, pair.second))
+    return (f"{folders[0]}: {one}", f"{folders[1]}: {two}") if one == two else (one, two)
+
+
+def _flips(pair: Pair, sides: tuple[str, str], most: int) -> Iterator[str]:
+    """Lines about the first so many examples that only one side withstands: what the other side made of them."""
+    from robustbench_nlp.report.flips import flip
+    from robustbench_nlp.report.shown import headline
+
+    attack = pair.first.name[1]
+    for identity, withstood in _flipped(pair, most):
+        record = (pair.second, pair.first)[withstood].records[identity]
+        by = f" by {record.winner}" if pair.first.members and record.winner else ""
+        yield f"{headline(attack)}{by}, example {identity}: withstood by {sides[withstood]} alone"
+        yield from flip(record, pair.first.header["label_names"])
+
+
+def _flipped(pair: Pair, most: int) -> list[tuple[str, int]]:
+    """The first so many examples that only one side withstands, and which: 0 for the first, 1 for the second."""
+    return [(identity, side) for side, found in enumerate(pair.flips()) for identity in found][:most]
+
+
+def _row(pair: Pair, flips: int) -> dict[str, object]:
     lost, won = pair.flips()
     values = {
         "first": pair.first.name,
@@ -77,8 +124,19 @@ def _row(pair: Pair) -> dict[str, object]:
         "detectable": pair.detectable(),
         "lost": len(lost),
         "won": len(won),
+        "flips": [_flip(pair, identity, withstood) for identity, withstood in _flipped(pair, flips)],
     }
     return {name: _plain(value) for name, value in values.items()}
+
+
+def _flip(pair: Pair, identity: str, withstood: int) -> dict[str, object]:
+    """What the side that doesn't withstand an example made of it; labels by their numbers."""
+    record = (pair.second, pair.first)[withstood].records[identity]
+    shown = (
+        *("example_id", "label", "outcome", "winner", "clean_prediction", "adversarial_prediction"),
+        *("original", "adversarial"),
+    )
+    return {"withstood_by": ("first", "second")[withstood], **{name: getattr(record, name) for name in shown}}
 
 
 def _plain(value: object) -> object:
@@ -88,42 +146,27 @@ def _plain(value: object) -> object:
     return None if isinstance(value, float) and isnan(value) else value
 
 
-def _table(found: Comparison) -> object:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+HEADS = (
+    ("clean %",),
+    ("robust %", "difference", "p"),
+    ("flips", "finds ≥"),
+    ("ASR %", "difference", "p"),
+)
 
+
+def _caption(found: Comparison) -> str:
     from robustbench_nlp.report.shown import CASCADE
 
-    table = Table(
-        box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left", caption_justify="left"
-    )
-    sides = [[f"{cell.header['victim']}, {cell.name[0]}" for cell in (pair.first, pair.second)] for pair in found.pairs]
-    alike = all(side == sides[0] for side in sides)
-    if alike:
-        table.title = Text(" → ".join(sides[0]))
-    heads = [*(() if alike else ("first", "second")), *HEADS]
-    for head in heads:
-        table.add_column(head, justify="left" if head in ("first", "second", "attack") else "right", overflow="fold")
-    for pair, side in zip(found.pairs, sides, strict=True):
-        table.add_row(*map(Text, [*(() if alike else side), *_cells(pair)]))
     constants = ", ".join(dict.fromkeys(f"{100 * pair.first.floor():.1f} %" for pair in found.pairs))
-    table.caption = (
+    caption = (
         f"A constant answer scores {constants}, clean and under attack. Differences of robust accuracy: 95 % by Newcombe's method "
         "10, p by McNemar's exact test; of attack success rates (ASR, successes / attempted): by the bootstrap over examples, "
         "without p where fewer than ten differ. p after Holm's correction over the lines; ≈: not distinguishable at 5 %. −: withstood "
         "by the first alone, +: by the second alone; finds ≥: the difference in points that so many examples find four times in "
         "five, with as many flips."
     )
-    if any(pair.first.header["mode"] == "cascade" for pair in found.pairs):
-        table.caption += f" {CASCADE}"
-    return table
-
-
-HEADS = (
-    *("attack", "n", "clean %", "robust %", "difference", "p", "flips", "finds ≥"),
-    *("ASR %", "difference", "p"),
-)
+    cascade = any(pair.first.header["mode"] == "cascade" for pair in found.pairs)
+    return f"{caption} {CASCADE}" if cascade else caption
 
 
 def _cells(pair: Pair) -> tuple[str, ...]:
@@ -133,7 +176,6 @@ def _cells(pair: Pair) -> tuple[str, ...]:
     one, two = pair.accuracies()
     return (
         headline(pair.first.name[1]),
-        str(len(pair.first.records)),
         _change(pair.first.clean(), pair.second.clean()),
         _change(one, two),
         _difference(two - one, pair.difference),

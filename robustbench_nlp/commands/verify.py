@@ -42,8 +42,9 @@ SHOWN = 50
 def command(places: Sequence[Path], texts: Path | None, **settings: Any) -> int:
     """Check runs and leaderboard entries: texts, threats, outcomes, values.
 
-    Predicts every recorded text again, holds it against the threat from the original text, and computes the table, or the entry's values, again
-    from the records; says line by line what differs. That failed attacks fail here too is checked with --attack alone. An entry's victim and
+    Predicts every recorded text again, holds it against the threat from the original text, measures its similarity again, and computes the
+    tables, or the entry's values, again from the records; says line by line what differs. Errors on record can't be checked, and are counted.
+    That failed attacks fail here too is checked with --attack alone. An entry's victim and
     defense are made by its selectors: python: and http: ones run what they name, and only with --trust.
     """
     codes = []
@@ -91,6 +92,7 @@ def _one(place: Path, settings: dict[str, Any]) -> int:
         say(f"… and {len(result.differences) - SHOWN} more")
     checked = f"{result.cells} cells, {result.texts} examples predicted again"
     checked += f", {result.attacked} attacked again" if result.attacked else ""
+    checked += f", {result.errors} on record as errors, which can't be checked" if result.errors else ""
     found = len(result.differences)
     told = f"{found} difference{'s' * (found > 1)}" if found else "it holds"
     say(f"{place}: {checked}; {told}")

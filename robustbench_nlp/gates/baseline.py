@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from robustbench_nlp.errors import UsageError, apart
+from robustbench_nlp.differing import EXAMPLES, differing, flat
+from robustbench_nlp.errors import UsageError
 from robustbench_nlp.recorded import Cell
 from robustbench_nlp.records import Record, file_name, write_whole
 from robustbench_nlp.report.table import WORST_CASE
@@ -33,9 +33,6 @@ SHARED = ("dataset", "examples", "labels", "seed", "task", "dtype", "similarity"
 """Of a cell's `spec`: what all cells of a check have in common. The victim may change: it is what a gate is for."""
 HELD = {"failed": "robust", "success": "broken", "skipped": "wrong", "error": "error"}
 """Verdicts by outcome: right also under attack, right until attacked, wrong without an attack."""
-THREAT = re.compile(r"threat=Threat\((?:[^()]|\([^()]*\))*\)(?:, )?")
-"""What an attack says of its threat, whose settings stand by themselves."""
-EXAMPLES = ("examples", "labels of the examples")
 
 
 @dataclass(frozen=True)
@@ -86,30 +83,15 @@ def _cell(cell: Cell) -> BaselineCell:
 
 
 def _shared(header: Mapping[str, Any]) -> dict[str, Any]:
-    return _flat({key: header["spec"][key] for key in SHARED})
+    return flat({key: header["spec"][key] for key in SHARED})
 
 
 def _own(header: Mapping[str, Any]) -> dict[str, Any]:
-    return _flat({key: value for key, value in header["spec"].items() if key not in (*SHARED, "victim", "defense")})
+    return flat({key: value for key, value in header["spec"].items() if key not in (*SHARED, "victim", "defense")})
 
 
 def _word(record: Record) -> str:
     return HELD.get(record.outcome, "error")
-
-
-def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """One level, a setting a line; what is not set is left out."""
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        if key == "labels":
-            flat["label names"], flat[EXAMPLES[1]] = ", ".join(value[0]), value[1]
-        elif key in ("attack", "task"):
-            flat[key], flat[f"{key} version"] = THREAT.sub("", str(value[-2])), value[-1]
-        elif isinstance(value, Mapping):
-            flat |= {f"{key} {inner}": setting for inner, setting in value.items()}
-        else:
-            flat[key] = value
-    return {key: value for key, value in flat.items() if value not in (None, [], ())}
 
 
 def load(path: Path) -> Baseline | None:
@@ -165,7 +147,7 @@ def differences(old: Baseline, new: Baseline, *, exact: bool = False) -> list[st
     """What forbids to compare, a phrase each. Fewer examples of the same dataset may be compared with a baseline of more, unless
     they are to stand in one file (`exact`)."""
     fewer = not exact and old.settings.get("dataset") == new.settings.get("dataset") and new.examples() < old.examples()
-    found = _apart("", old.settings, new.settings, EXAMPLES if fewer else ())
+    found = _apart("", _counted(old), _counted(new), fewer=fewer)
     added = [name for name in new.cells if name not in old.cells]
     for name, cell in old.cells.items():
         if name not in new.cells:
@@ -177,15 +159,19 @@ def differences(old: Baseline, new: Baseline, *, exact: bool = False) -> list[st
 
 def differences_before(old: Baseline, header: Mapping[str, Any]) -> list[str]:
     """What of `differences` a cell's header tells, before there are records."""
-    shared, name = _shared(header), f"{header['defense']} × {header['attack']}"
+    shared, name = _shared(header) | {"n": header["n"]}, f"{header['defense']} × {header['attack']}"
     fewer = old.settings.get("dataset") == shared["dataset"] and header["n"] < len(old.examples())
-    found = _apart("", old.settings, shared, EXAMPLES if fewer else ())
+    found = _apart("", _counted(old), shared, fewer=fewer)
     return found + (_apart(f"{name}: ", old.cells[name].settings, _own(header)) if name in old.cells else [])
 
 
-def _apart(place: str, old: Mapping[str, Any], new: Mapping[str, Any], allowed: tuple[str, ...] = ()) -> list[str]:
-    keys = [key for key in {**old, **new} if key not in allowed and old.get(key) != new.get(key)]
-    return [f"{place}{key}: {' then, now '.join(apart(old.get(key), new.get(key)))}" for key in keys]
+def _counted(baseline: Baseline) -> dict[str, Any]:
+    return {**baseline.settings, "n": len(baseline.examples())}
+
+
+def _apart(place: str, old: Mapping[str, Any], new: Mapping[str, Any], *, fewer: bool = False) -> list[str]:
+    allowed = ("n", *EXAMPLES) if fewer else ()
+    return [f"{place}{name}: {then} then, now {now}" for name, then, now in differing(old, new, allowed)]
 
 
 def _mend() -> str:

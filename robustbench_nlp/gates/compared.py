@@ -18,10 +18,10 @@ from robustbench_nlp.gates.baseline import (
     near,
     save,
 )
-from robustbench_nlp.gates.flips import flips
 from robustbench_nlp.gates.options import GateOptions
 from robustbench_nlp.gates.verdict import Outcome, Verdict, judged
 from robustbench_nlp.recorded import Cell
+from robustbench_nlp.report.flips import flips
 
 __all__ = ["Comparison", "compared", "foreseen"]
 

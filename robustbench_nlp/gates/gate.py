@@ -208,8 +208,8 @@ def _cells(run: Run, asked: _Asked) -> list[Cell]:
 
 def _flipped(run: Run, defense: str, attack: str) -> list[str]:
     """The flips of one row; those of every member for a worst case."""
-    from robustbench_nlp.gates.flips import flips
     from robustbench_nlp.records import read
+    from robustbench_nlp.report.flips import flips
 
     cells = run.records
     chosen = [(defense, attack)] if (defense, attack) in cells else [key for key in cells if key[0] == defense]

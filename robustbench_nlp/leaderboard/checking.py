@@ -14,6 +14,7 @@ from typing import Any
 from robustbench_nlp.api import Pairs, opened
 from robustbench_nlp.data import Dataset, load_dataset
 from robustbench_nlp.detection import Detecting
+from robustbench_nlp.encoder import EMBEDDED, embedded_folder
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import DRAWS, Benchmark, Member
 from robustbench_nlp.leaderboard.attacking import attacked_again
@@ -22,15 +23,15 @@ from robustbench_nlp.leaderboard.entry import Entry, read_entry
 from robustbench_nlp.leaderboard.summary import described, ensemble_digest, summarised
 from robustbench_nlp.leaderboard.texts import digest, uncompressed, unpacked
 from robustbench_nlp.recorded import Cell
-from robustbench_nlp.records import CellRecords, Record
 from robustbench_nlp.report.table import WORST_CASE
 from robustbench_nlp.runner import Runner
-from robustbench_nlp.verification import Check, Verification, same
+from robustbench_nlp.verification import Check, Verification
+from robustbench_nlp.verification_tables import same
 from robustbench_nlp.victim import Victim, refuse_code
 
 __all__ = ["read_out", "verify_entry"]
 
-SEARCHED_WITH = ("similarity", "helper models")
+SEARCHED_WITH = ("helper models",)
 """Settings of the search that no text tells, unless a threat limits the similarity."""
 
 
@@ -64,7 +65,8 @@ def verify_entry(
     if digest(content) != entry.texts["sha256"]:
         differences.append(f"texts.sha256 is {entry.texts['sha256'][:16]}…, the file's is {digest(content)[:16]}…")
     limited = any(member.attack.threat.min_similarity is not None for member in runner.grid.members)
-    check = Check(runner, sample, _source(entry, found), () if limited else SEARCHED_WITH)
+    unmeasured = () if runner.benchmark.similarity == entry.benchmark.get("similarity") else ("similarity",)
+    check = Check(runner, sample, _source(found), () if limited else (*SEARCHED_WITH, *unmeasured))
     differences += check.differences()
     differences += _identity(entry, found)
     differences += _values(entry, runner, found)
@@ -82,7 +84,8 @@ def verify_entry(
         )
     again = None if attack is None else attacked_again(runner, found, attack, Random())
     differences += () if again is None else again.differences()
-    return Verification(place, check.cells, check.texts, tuple(differences), again.examples if again else 0)
+    attacked = again.examples if again else 0
+    return Verification(place, check.cells, check.texts, tuple(differences), attacked, check.errors)
 
 
 def read_out(path: str | Path, dataset: str | None = None) -> Iterator[dict[str, Any]]:
@@ -102,10 +105,12 @@ def read_out(path: str | Path, dataset: str | None = None) -> Iterator[dict[str,
 
 
 def _opened(entry: Entry, folder: Path, victim: Any, dataset: Any, device: str) -> Runner:
-    """The entry's benchmark with everything at hand; similarity is measured only where a threat limits it."""
+    """The entry's benchmark with everything at hand; similarity is measured where the embedded encoder did and is here."""
     settings = {**entry.benchmark, "defenses": [entry.defense["selector"]], "max_queries": None, "mode": "adaptive"}
     settings |= {"attacks": [f"{WORST_CASE}{entry.ensemble['name']}"], "victim": entry.victim["selector"]}
-    benchmark = Benchmark.of({**settings, "dataset": entry.dataset["selector"], "similarity": "none"})
+    measures = entry.benchmark.get("similarity") == EMBEDDED and embedded_folder() is not None
+    similarity = EMBEDDED if measures else "none"
+    benchmark = Benchmark.of({**settings, "dataset": entry.dataset["selector"], "similarity": similarity})
     runner = opened(
         benchmark,
         victim=benchmark.victim if victim is None else victim,
@@ -117,10 +122,11 @@ def _opened(entry: Entry, folder: Path, victim: Any, dataset: Any, device: str) 
     return replace(runner, grid=replace(runner.grid, cascade=entry.mode == "cascade"), searches=False)
 
 
-def _source(entry: Entry, found: Mapping[str, Cell]) -> Callable[[str, Any], CellRecords[Record] | None]:
-    def source(defense: str, member: Any) -> CellRecords[Record] | None:
-        cell = found.get(member.name)
-        return None if cell is None else CellRecords(dict(cell.header), cell.records, 0)
+def _source(found: Mapping[str, Cell]) -> Callable[[str, Member], Cell]:
+    def source(defense: str, member: Member) -> Cell:
+        if member.name not in found:
+            raise UsageError("no records of it")
+        return found[member.name]
 
     return source
 

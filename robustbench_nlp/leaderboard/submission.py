@@ -44,15 +44,10 @@ def submit(
     """Write an entry for each defense of a run, or for one, under each published ensemble that the run measured; their paths.
 
     `name` is what the leaderboard calls the victim, `claims` the authors' own values ("clean", "robust", in [0, 1]), `external`
-<<<<<<< HEAD
     says that the claim is an evaluation elsewhere. An entry that is measured again keeps its links where none are given, and its
     claims. Where another entry has the name that is refused; `replace` writes over either. Nothing is written unless every entry
-    can be. Raises `UsageError` for a run that is unfinished, no adaptive one, or not of the ensemble as it is here.
-=======
-    says that the claim is an evaluation elsewhere. Nothing is written unless every entry can be. Raises `UsageError` for a run, or
-    for one the cells of a defense, that are unfinished, no adaptive ones, or not of the ensemble as it is here, and where another
-    entry has the name unless `replace`.
->>>>>>> mend3
+    can be. Raises `UsageError` for a run, or for one the cells of a defense, that are unfinished, no adaptive ones, or not of the
+    ensemble as it is here.
     """
     said = _Said(name, list(links), dict(claims or {}), external, whole_texts)
     made = _Made(Path(folder), whole=defense is None)

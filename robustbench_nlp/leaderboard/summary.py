@@ -13,8 +13,9 @@ from typing import Any
 from robustbench_nlp import ensembles
 from robustbench_nlp.data.example import content_hash
 from robustbench_nlp.defense import compose, knows
+from robustbench_nlp.differing import differing
 from robustbench_nlp.ensembles import load_ensemble
-from robustbench_nlp.errors import UsageError, apart
+from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import Member
 from robustbench_nlp.on_disk import listed
 from robustbench_nlp.recorded import Cell
@@ -85,10 +86,8 @@ def changed(cell: Cell, member: Member) -> str:
         "attack": [member.name, repr(member.attack), getattr(member.attack, "version", 1)],
         "threat": json.loads(json.dumps(asdict(threat))),
     }
-    for name, wanted in here.items():
-        if spec[name] != wanted:
-            mine, recorded = apart(wanted, spec[name])
-            return f"the {name} is {mine} here and {recorded} on record"
+    for name, mine, recorded in differing(here, {name: spec[name] for name in here}):
+        return f"the {name} is {mine} here and {recorded} on record"
     return ""
 
 

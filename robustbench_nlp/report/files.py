@@ -23,7 +23,7 @@ from robustbench_nlp.report.web import web
 from robustbench_nlp.run_files import manifest_of, table_of
 from robustbench_nlp.validity import rechecked
 
-__all__ = ["DEFAULTS", "FORMATS", "tabled", "written"]
+__all__ = ["DEFAULTS", "FORMATS", "completed", "tabled", "written"]
 
 Cells = Sequence[Cell]
 
@@ -116,18 +116,23 @@ def written(folder: Path, formats: Sequence[str]) -> list[Path]:
 
 def tabled(folder: Path) -> tuple[pd.DataFrame, list[Cell]]:
     """A run folder's table and the cells that it is computed from; its `attrs` hold floors, notes, the run's warnings (`flags`),
-    ties, `versions` in words, and by column, attack and dataset, `versioned`: names with theirs, `name@version`. Raises `UsageError` where there is no run."""
+    ties, `versions` in words, and by column, attack and dataset, `versioned`: names with theirs, `name@version`. Raises
+    `UsageError` where there is no run."""
     cells = recorded_cells(folder)
-    frame = table([row(cell.header, cell.records.values()) for cell in cells])
-    frame = _completed(frame, folder)
+    return completed(cells, folder), cells
+
+
+def completed(cells: Cells, folder: Path) -> pd.DataFrame:
+    """The table of these cells of the folder, as `tabled` has it."""
+    frame = _with_further(table([row(cell.header, cell.records.values()) for cell in cells]), folder)
     manifest = manifest_of(folder) if (folder / "manifest.json").exists() else {}
     if manifest:
         frame.attrs["flags"] = manifest.get("warnings", [])
     frame.attrs |= ties(cells) | {"versions": _versions(cells), "versioned": _versioned(cells, manifest)}
-    return frame, cells
+    return frame
 
 
-def _completed(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
+def _with_further(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """The frame with the further columns of the table that the run wrote, row by row."""
     if not (folder / "table.csv").exists():
         return frame

@@ -6,7 +6,7 @@ The caption says what was measured, with every version; costs, marks and warning
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,7 +14,7 @@ import pandas as pd
 from robustbench_nlp.console import printable
 from robustbench_nlp.report.shown import conditions, headline, marked, percent, remarks
 
-__all__ = ["latex"]
+__all__ = ["PREAMBLE", "floated", "latex"]
 
 PREAMBLE = "% In the preamble: \\usepackage{booktabs, graphicx, siunitx}"
 TIE = r"$^{\approx}$"
@@ -29,6 +29,7 @@ _SPECIAL = {
     "≥": r"$\geq$",
     "≈": r"$\approx$",
     "×": r"$\times$",
+    "±": r"$\pm$",
     "†": r"$\dagger$",
     "–": "--",
     "−": "$-$",
@@ -52,27 +53,53 @@ def _table(part: pd.DataFrame) -> str:
     rows = []
     for defense in defenses:
         own = [cells.get((defense, attack)) for attack in attacks]
-        rows.append(" & ".join([_escaped(defense), _number(clean[defense]), *map(_marked, own)]) + r" \\")
-        rows += [" & ".join(["", "", *map(_interval, own)]) + r" \\", r"\addlinespace"]
-    heads = ["defense", "{clean}", *(f"{{\\rotatebox{{90}}{{{_escaped(headline(attack))}}}}}" for attack in attacks)]
+        rows += [[defense, _number(clean[defense]), *map(_marked, own)], ["", "", *map(_interval, own)]]
     victim, dataset = (str(part.iloc[0][name]) for name in ("victim", "dataset"))
-    title = _escaped(f"Robust accuracy of {victim} on {_versioned(part, 'dataset')[0]} in percent.")
+    return floated(
+        ("robust", victim, dataset),
+        [f"Robust accuracy of {victim} on {_versioned(part, 'dataset')[0]} in percent.", *_told(part)],
+        attacks,
+        rows,
+        column=_COLUMN,
+        notes=[INTERVALS, *remarks(part)],
+    )
+
+
+def floated(
+    label: Sequence[str],
+    told: Sequence[str],
+    attacks: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    column: str,
+    notes: Sequence[str] = (),
+) -> str:
+    """A floating table of robust accuracies: `told` are the caption's sentences, the first its short form, `notes` those below.
+
+    A row is a defense, then LaTeX: its clean accuracy and that under each of the attacks, in columns of the type `column`; a row
+    without a name goes on with the one above."""
+    heads = ["defense", "{clean}", *(f"{{\\rotatebox{{90}}{{{_escaped(headline(attack))}}}}}" for attack in attacks)]
+    lines = []
+    for number, (defense, *numbers) in enumerate(rows):
+        if defense and number and not rows[number - 1][0]:
+            lines.append(r"    \addlinespace")
+        lines.append(f"    {' & '.join([_escaped(defense), *numbers])} \\\\")
+    below = f"  \\parbox{{\\linewidth}}{{\\footnotesize {_escaped(' '.join(notes))}}}"
     return "\n".join(
         [
             r"\begin{table}",
             r"  \centering",
             r"  \sisetup{detect-weight}",
-            f"  \\caption[{{{title}}}]{{{title} {_escaped(' '.join(_told(part)))}}}",
-            f"  \\label{{tab:robust-{_LABEL.sub('-', victim)}-{_LABEL.sub('-', dataset)}}}",
-            f"  \\begin{{tabular}}{{l*{{{len(attacks) + 1}}}{{{_COLUMN}}}}}",
+            f"  \\caption[{{{_escaped(told[0])}}}]{{{_escaped(' '.join(told))}}}",
+            f"  \\label{{tab:{'-'.join(_LABEL.sub('-', name) for name in label)}}}",
+            f"  \\begin{{tabular}}{{l*{{{len(attacks) + 1}}}{{{column}}}}}",
             r"    \toprule",
             f"    {' & '.join(heads)} \\\\",
             r"    \midrule",
-            *(f"    {row}" for row in rows[:-1]),
+            *lines,
             r"    \bottomrule",
             r"  \end{tabular}",
-            r"  \par\smallskip",
-            f"  \\parbox{{\\linewidth}}{{\\footnotesize {_escaped(' '.join([INTERVALS, *remarks(part)]))}}}",
+            *([r"  \par\smallskip", below] if notes else []),
             r"\end{table}",
         ]
     )

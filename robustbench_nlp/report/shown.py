@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ __all__ = [
     "markdown",
     "marked",
     "percent",
+    "piped",
     "remarks",
     "render",
     "summary",
@@ -285,11 +286,15 @@ def markdown(frame: pd.DataFrame) -> str:
         if line.best:
             cells[_ROBUST] = f"**{cells[_ROBUST]}**"
         rows.append(cells)
-    marks = [":--" if i <= _ATTACK else "--:" for i in range(len(heads))]
-    flat = [head.replace("\n", " ") for head in heads]
-    body = "\n".join(f"| {' | '.join(cells)} |" for cells in [flat, marks, *rows])
+    body = piped([head.replace("\n", " ") for head in heads], rows, _ATTACK + 1)
     notes = "\n".join(f"- {escaped(line)}" for line in caption(frame))
     return f"{body}\n\n{notes}\n"
+
+
+def piped(heads: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> str:
+    """A table of Markdown whose first `left` columns are names, and the others numbers; what stands in the cells is Markdown."""
+    marks = [":--" if i < left else "--:" for i in range(len(heads))]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [heads, marks, *rows])
 
 
 def escaped(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The texts behind a gate's failure: those that fooled the victim most."""
+"""Flips as lines for a reader: label, predictions, original and adversarial text; of many, those that fooled the victim most."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from robustbench_nlp.console import printable
 if TYPE_CHECKING:
     from robustbench_nlp.records import Record
 
-__all__ = ["FLIPS", "flips"]
+__all__ = ["FLIPS", "flip", "flips"]
 
 FLIPS = 3
 
@@ -23,11 +23,12 @@ def flips(records: Iterable[Record], names: Sequence[str], title: str = "flips")
         worst.setdefault(record.example_id, record)
     lines = [f"the worst of {len(worst)} {title}:"] if worst else []
     for record in list(worst.values())[:FLIPS]:
-        lines += _shown(record, names)
+        lines += flip(record, names)
     return lines
 
 
-def _shown(record: Record, names: Sequence[str]) -> list[str]:
+def flip(record: Record, names: Sequence[str]) -> list[str]:
+    """One record's lines; `names` are those of the labels."""
     label, clean, attacked = (
         "nothing" if number is None else printable(names[number])
         for number in (record.label, record.clean_prediction, record.adversarial_prediction)
