@@ -48,6 +48,7 @@ def test_align_is_the_published_rule(before: list[str], after: list[str]) -> Non
         ("a b c", "x b y", [("a", "x"), ("c", "y")]),
         ("a b c d", "b c d e", [("a", ""), ("", "e")]),  # cheaper than four substitutions
         ("p a", "p b a c", [("", "b"), ("", "c")]),
+        ("p q r a", "p q r", [("a", "")]),  # a longer beginning in common
     ],
 )
 def test_align_by_hand(before: str, after: str, pairs: Pairs) -> None:
