@@ -12,22 +12,18 @@ from typing import ClassVar
 
 from robustbench_nlp.attack import Sample, Score, Scores, Steps
 from robustbench_nlp.constraints.words import inside
+from robustbench_nlp.edits.tautologies import TAUTOLOGIES
 from robustbench_nlp.errors import unknown
 from robustbench_nlp.text import words_of
 from robustbench_nlp.threat import Threat
 
 __all__ = ["StressTest"]
 
-ADDITIONS = {
-    "overlap": "and true is true",
-    "negation": "and false is not true",
-    "length": " ".join(["and true is true"] * 5),
-}
 TAUTOLOGY = Threat(
     name="tautology",
     unit="sentence",
-    max_words_changed=max(len(words_of(words)) for words in ADDITIONS.values()),
-    max_edits=1 + max(map(len, ADDITIONS.values())),
+    max_words_changed=max(len(words_of(words)) for words in TAUTOLOGIES.values()),
+    max_edits=1 + max(map(len, TAUTOLOGIES.values())),
 )
 
 
@@ -36,17 +32,17 @@ class StressTest:
     """`kinds` are the additions to try, in order. Deterministic: no randomness is drawn."""
 
     threat: Threat = TAUTOLOGY
-    kinds: tuple[str, ...] = tuple(ADDITIONS)
+    kinds: tuple[str, ...] = tuple(TAUTOLOGIES)
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         for kind in self.kinds:
-            if kind not in ADDITIONS:
-                raise unknown("kind of stress_test", kind, ADDITIONS)
+            if kind not in TAUTOLOGIES:
+                raise unknown("kind of stress_test", kind, TAUTOLOGIES)
 
     def run(self, sample: Sample, rng: Random) -> Steps:
         for kind in self.kinds:
-            text = sample.text.insert(len(sample.text), ADDITIONS[kind])
+            text = sample.text.insert(len(sample.text), TAUTOLOGIES[kind])
             if not inside(sample.threat, str(sample.text), [text]):
                 continue
             answer: Scores = yield Score([text])

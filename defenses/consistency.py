@@ -1,8 +1,8 @@
 """Consistency training (Zheng et al., 2016; for noisy text Vaibhav et al., 2019): the same answer to clean and noisy texts.
 
 Beside its loss on the clean text, the model pays for the divergence between its answers to the text and to a noisy copy of
-it. Differs from the papers: the divergence is symmetric, and the noise is one of typos, Unicode tricks, dropped words or
-random synonyms.
+it. Differs from the papers: the divergence is symmetric, and the noise is one of typos, Unicode tricks, dropped words,
+random synonyms or a tautology behind the text.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import ClassVar
 
-from robustbench_nlp.augmentation import NOISES, check_shares, noisy
+from robustbench_nlp.augmentation import KNOWN_FROM, NOISES, check_shares, noisy
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.perturbation import divergence
@@ -31,7 +30,6 @@ class Consistency:
     weight: float = 1.0
     epochs: int = 2
     learning_rate: float = 5e-5
-    known: ClassVar[tuple[str, ...]] = ("random_typos", "wordnet")
 
     def __post_init__(self) -> None:
         check_shares("consistency", share=self.share)
@@ -40,6 +38,11 @@ class Consistency:
                 raise unknown("noise of consistency", name, NOISES)
         if not self.noises or self.weight < 0:
             raise UsageError("consistency wants one noise or more, and a weight of 0 or more")
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """What the noises teach."""
+        return tuple(name for noise in self.noises for name in KNOWN_FROM[noise])
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
         return further(self, victim, train, rng, objective=self._objective)

@@ -8,13 +8,14 @@ from random import Random
 from robustbench_nlp.data.example import Input
 from robustbench_nlp.edits.characters import random_typos
 from robustbench_nlp.edits.noise import drop_words
+from robustbench_nlp.edits.tautologies import TAUTOLOGIES
 from robustbench_nlp.edits.visual import accented, homoglyphs
 from robustbench_nlp.edits.words import candidate_maker
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.text import Text
 from robustbench_nlp.training_loop import Augment
 
-__all__ = ["NOISES", "Noise", "check_shares", "noisy", "on_share"]
+__all__ = ["KNOWN_FROM", "NOISES", "Noise", "check_shares", "noisy", "on_share"]
 
 Noise = Callable[[Text, Random, float], Text]
 """Changes a share of a text's words, in [0, 1]."""
@@ -50,13 +51,30 @@ def unicode_tricks(text: Text, rng: Random, share: float) -> Text:
     return text
 
 
+def tautology(text: Text, rng: Random, share: float) -> Text:
+    """Whatever the share, where it isn't 0, one of the tautologies behind the text; a text without words stays."""
+    if not text or share == 0:
+        return text
+    return text.insert(len(text), rng.choice(tuple(TAUTOLOGIES.values())))
+
+
 NOISES: dict[str, Noise] = {
     "typos": random_typos,
     "unicode": unicode_tricks,
     "drop": drop_words,
     "wordnet": synonyms("wordnet"),
     "neighbours": synonyms("neighbours(8)"),
+    "tautology": tautology,
 }
+KNOWN_FROM = {
+    "typos": ("random_typos",),
+    "unicode": ("viper", "bad_characters"),
+    "drop": (),
+    "wordnet": ("wordnet",),
+    "neighbours": ("neighbours",),
+    "tautology": ("stress_test",),
+}
+"""What a defense knows that was trained on a noise: attacks, and sets of words (`defense.knows`)."""
 
 
 def noisy(item: Input, noise: Noise, rng: Random, share: float) -> Input:

@@ -10,10 +10,11 @@ import pytest
 import tiny_bert
 import torch
 
-from robustbench_nlp.augmentation import NOISES, on_share
+from robustbench_nlp.augmentation import KNOWN_FROM, NOISES, on_share
 from robustbench_nlp.defenses.freelb import accumulated
 from robustbench_nlp.defenses.hotflip_training import _swapped
 from robustbench_nlp.defenses.tavat import TAVAT
+from robustbench_nlp.edits.tautologies import TAUTOLOGIES
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.perturbation import Ascent, divergence, embedded, start, stepped, worst
 from robustbench_nlp.plugins import create
@@ -147,6 +148,15 @@ def test_noises_change_texts_and_nothing_at_no_share(name: str) -> None:
     assert str(NOISES[name](Text(""), rng, 0.9)) == ""
     if name not in ("typos", "drop"):  # these change one word at least
         assert str(NOISES[name](text, rng, 0.0)) == str(text)
+
+
+def test_a_tautology_goes_behind_any_text_and_every_kind_is_drawn() -> None:
+    drawn = {str(NOISES["tautology"](Text("a fine film ."), Random(seed), 0.1)) for seed in range(50)}
+    assert drawn == {f"a fine film {addition} ." for addition in TAUTOLOGIES.values()}
+
+
+def test_it_is_said_what_every_noise_teaches() -> None:
+    assert set(KNOWN_FROM) == set(NOISES)
 
 
 def test_on_share_changes_that_many_texts_and_both_fields() -> None:
