@@ -56,6 +56,7 @@ class Plan(NamedTuple):
 
     victim: str
     limit: int
+    dtype: str
     runs: Path
 
     def folder(self, defense: str, seed: int, part: str) -> Path:
@@ -67,6 +68,9 @@ class Plan(NamedTuple):
 @click.option("--defenses", help="Default: those of the table.")
 @click.option("--seeds", default="0", show_default=True, help="Of trainings and attacks; the table is of seed 0.")
 @click.option("--limit", default=500, show_default=True)
+@click.option(
+    "--dtype", default="bfloat16", show_default=True, help="Of the searches; successes are judged in float32."
+)
 @click.option("--runs", default="runs/defenses-mr", show_default=True, type=click.Path(path_type=Path))
 @click.option("--to", default="results/defenses-mr", show_default=True, type=click.Path(path_type=Path))
 def main(defenses: str | None, seeds: str, to: Path, **plan_of: Any) -> None:
@@ -90,6 +94,7 @@ def _attacked(plan: Plan, defense: str, seed: int) -> str:
                 defenses=[defense],
                 limit=plan.limit,
                 seed=seed,
+                dtype=plan.dtype,
                 output=plan.folder(defense, seed, part),
             )
         except UsageError as problem:
@@ -137,8 +142,9 @@ def _page(plan: Plan, tables: dict[str, pd.DataFrame]) -> Iterator[str]:
     yield f"# Defenses of {plan.victim} on mr, test split, n = {row['n']}"
     yield ""
     yield "`python scripts/defense_table.py`: robust accuracy in percent, of what stands before or trains the victim, under attacks on"
-    yield "the defended victim. *Beside none*: the paired difference of the worst case with its 95 % interval, in points; p: McNemar's,"
-    yield "by Holm over the table. †: the defense learned from this attack, or from the words that it draws on."
+    yield f"the defended victim, searched in {plan.dtype} and judged in float32. *Beside none*: the paired difference of the worst"
+    yield "case with its 95 % interval, in points; p: McNemar's, by Holm over the table. †: the defense learned from this attack, or from"
+    yield "the words that it draws on."
     yield ""
     yield f"| {' | '.join(HEADS)} |"
     yield f"| :-- {'| --: ' * (len(HEADS) - 1)}|"
