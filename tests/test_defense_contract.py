@@ -25,7 +25,7 @@ from robustbench_nlp.victim import Probabilities, Victim
 from robustbench_nlp.victims.hf import HFVictim
 
 LABELS = ("negative", "positive")
-QUICK: dict[str, Any] = {"epochs": 1, "sample": 8, "max_queries": 20, "model": "of the fixture below"}
+QUICK: dict[str, Any] = {"epochs": 1, "sample": 8, "max_queries": 20, "corpus": "", "model": "of the fixture below"}
 """What stands for these settings, where a defense has them, so that it trains in a moment."""
 
 
