@@ -32,6 +32,8 @@ NAMES = 0.001
 """The share of capitalised words from which on capitals are taken to mean something."""
 RARER = 0.05
 """A known word is taken for no other that is so much rarer."""
+COMMON = 1e-5
+"""Two words that are this likely are not read as one with a space by mistake."""
 _READINGS = 12
 _SLIPS = 6
 """The most readings of an unknown word, and of a known one."""
@@ -52,7 +54,7 @@ class NoisyChannel:
 
     edit: float = 5.0
     slip: float = 9.0
-    novelty: float = 10.0
+    novelty: float = 12.0
     per_letter: float = 1.2
     corpus: str = "imdb"
     min_count: int = 4
@@ -189,7 +191,7 @@ class Corrector:
         if at + 1 == len(words) or kept[at + 1] or len(gaps[at + 1]) != 1:
             return
         pair = words[at : at + 2]
-        if gaps[at + 1].isspace() and all(len(word) > 1 and word in self._known for word in pair):
+        if gaps[at + 1].isspace() and all(len(word) > 1 and self._language.chance(word) > COMMON for word in pair):
             return
         joined = "".join(pair)
         if joined in self._known:
