@@ -33,7 +33,7 @@ NAMES = 0.001
 RARER = 0.05
 """A known word is taken for no other that is so much rarer."""
 COMMON = 1e-5
-"""Two words that are this likely are not read as one with a space by mistake."""
+"""Two words that are this likely are not read as one with a space and a further edit."""
 _READINGS = 12
 _SLIPS = 6
 """The most readings of an unknown word, and of a known one."""
@@ -53,7 +53,7 @@ class NoisyChannel:
     version: ClassVar[int] = 1
 
     edit: float = 5.0
-    slip: float = 9.0
+    slip: float = 11.0
     novelty: float = 12.0
     per_letter: float = 1.2
     corpus: str = "imdb"
@@ -191,12 +191,11 @@ class Corrector:
         if at + 1 == len(words) or kept[at + 1] or len(gaps[at + 1]) != 1:
             return
         pair = words[at : at + 2]
-        if gaps[at + 1].isspace() and all(len(word) > 1 and self._language.chance(word) > COMMON for word in pair):
-            return
         joined = "".join(pair)
+        common = gaps[at + 1].isspace() and all(len(word) > 1 and self._language.chance(word) > COMMON for word in pair)
         if joined in self._known:
             yield 2, _Reading((joined,), self._settings.edit)
-        else:
+        elif not common:
             for word, _ in self._near(joined, 1):
                 yield 2, _Reading((word,), 2 * self._settings.edit)
 

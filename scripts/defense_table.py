@@ -29,7 +29,15 @@ BOTH = "unicode_normalize+spell"
 """What takes away most of what characters alone can do, before what was trained."""
 FAMILIES = {
     "none": ("none",),
-    "purify": ("unicode_normalize", "spell", "noisy_channel", "word_recognition", "robust_encodings", "mask_purify", BOTH),
+    "purify": (
+        "unicode_normalize",
+        "spell",
+        "noisy_channel",
+        "word_recognition",
+        "robust_encodings",
+        "mask_purify",
+        BOTH,
+    ),
     "train on noise": (
         "typo_augmentation",
         "unicode_augmentation",

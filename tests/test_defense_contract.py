@@ -30,9 +30,15 @@ QUICK: dict[str, Any] = {"epochs": 1, "sample": 8, "max_queries": 20, "corpus": 
 
 
 def quick(name: str) -> Defense:
-    made: Defense = create("defense", name)
-    fields = {field.name for field in dataclasses.fields(made)}  # type: ignore[arg-type]
-    return dataclasses.replace(made, **{key: value for key, value in QUICK.items() if key in fields})  # type: ignore[type-var]
+    return quickly(create("defense", name))
+
+
+def quickly(made: Any) -> Any:
+    """The defense with quick settings, its parts too."""
+    if isinstance(made, Composed):
+        return dataclasses.replace(made, parts=tuple(map(quickly, made.parts)))
+    fields = {field.name for field in dataclasses.fields(made)}
+    return dataclasses.replace(made, **{key: value for key, value in QUICK.items() if key in fields})
 
 
 every_defense = pytest.mark.parametrize("name", plugin_names("defense"))
