@@ -27,6 +27,9 @@ ATTACKS = ("random_typos", "deepwordbug", "textfooler", "pwws", "bert_attack")
 WORST = "worst-case:standard-1"
 BOTH = "unicode_normalize+spell"
 """What takes away most of what characters alone can do, before what was trained."""
+READ = "unicode_normalize+noisy_channel"
+CONSISTENT = "consistency(noises=('tautology','wordnet','neighbours','drop'),share=0.6,weight=5.0,epochs=4)"
+"""What `recommended` has besides deletion."""
 FAMILIES = {
     "none": ("none",),
     "purify": (
@@ -50,7 +53,7 @@ FAMILIES = {
     "train on perturbed embeddings": ("pgd", "freelb", "freelb_plus", "tavat", "vat", "infobert", "ascc", "dne"),
     "regularise, clean, balance": ("flooding", "class_balance", "label_cleaning", "group_robust"),
     "vote": ("ensemble", "vote", "safer(samples=1)", "ranmask(samples=1)", "random_deletion(samples=1)"),
-    "together": tuple(f"{BOTH}+{name}" for name in ("freelb_plus", "pgd", "ascc", "vat")),
+    "together": (READ, f"{READ}+freelb_plus", f"{READ}+{CONSISTENT}", "recommended"),
 }
 """Smoothed victims answer from one copy, of which 20 draws are averaged: 25 copies each would be read 500 times a query. Detectors
 have a track of their own."""
