@@ -32,6 +32,8 @@ SHORTER: Sequence[tuple[str, str]] = (
     (r"(--limit[ =]|\blimit ?= ?)\d+", r"\g<1>8"),
     (r"--workers \d+", "--workers 2"),
     (r"\btypo-augmentation\b", "unicode-normalize"),
+    (r"\brecommended\b", "noisy-channel"),
+    (r"\bstandard-1\b", "fast-1"),
     (r"(robust_victim) = \S+", r"\1 = python:my_module:predict"),
     (r"(robust_data) = \S+", r"\1 = csv:reviews.csv"),
 )
