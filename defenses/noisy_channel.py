@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.metadata import version as installed
 from importlib.util import find_spec
-from math import exp, log
+from math import exp, isinf, log
 from random import Random
 from typing import Any, ClassVar, NamedTuple
 
@@ -43,7 +43,7 @@ _OPENERS = frozenset(".!?\n")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NoisyChannel:
     """Costs are negative logarithms of chances: `edit` of an edit in a word that nobody knows, `slip` of one that makes a known
-    word of another (infinite: known words stay), `novelty` + `per_letter` of a word that is new.
+    word of another (infinite: known words stay), `novelty` + `per_letter` × letters of one that is new.
 
     A word is known that the training split has, or `corpus` (a data set, "" for none) at least `min_count` times; the training
     split counts `weight` times. Where that split has capitals, capitalised words inside a sentence stay, as do words with two
@@ -73,6 +73,8 @@ class NoisyChannel:
         for name in ("edit", "slip", "novelty", "per_letter", "smoothing"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"noisy_channel's {name} is {getattr(self, name)}; give a number above 0")
+        if isinf(self.smoothing):
+            raise UsageError("noisy_channel's smoothing is infinite; give a finite number")
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
         """Raises `UsageError` without training examples, whose words are the first that are known."""
@@ -112,13 +114,15 @@ class Corrector:
         own = frozenset(words)
         capitals = sum(word[0].isupper() for string in strings for word in pieces(string)[1::2])
         self._names = capitals > NAMES * sum(words.values())
-        words, pairs = (Counter({key: settings.weight * n for key, n in count.items()}) for count in (words, pairs))
+        words = Counter({word: settings.weight * n for word, n in words.items()})
+        pairs = Counter({pair: settings.weight * n for pair, n in pairs.items()})
         if settings.corpus:
             more, neighbours = counts_of(settings.corpus)
             words.update({word: n for word, n in more.items() if n >= settings.min_count or word in own})
             pairs.update(neighbours)
         self._settings = settings
         self._known = frozenset(words) - {MARK}
+        self._longest = max(map(len, self._known), default=0)
         self._language = Bigrams((words, pairs), smoothing=settings.smoothing, unseen=self._new)
         self._speller: Any = SymSpell(max_dictionary_edit_distance=2)
         for word in sorted(self._known):
@@ -202,7 +206,7 @@ class Corrector:
     def _all_readings(self, word: str) -> list[_Reading]:
         """What may have been meant by a word alone, itself first."""
         itself = _Reading((word,), 0.0)
-        if sum(map(str.isdigit, word)) > 1 or not any("a" <= letter <= "z" for letter in word):
+        if _stays(word):
             return [itself]
         chance = self._language.chance
         cost = self._settings.edit
@@ -213,7 +217,8 @@ class Corrector:
             return [itself, *(_Reading((other,), self._settings.slip) for other in others[:_SLIPS])]
         near = [_Reading((other,), cost * edits) for other, edits in self._near(word, 2 if len(word) >= 5 else 1)]
         near.sort(key=lambda reading: (reading.cost - log(chance(reading.words[0])), reading.words))
-        halves = ((word[:i], word[i:]) for i in range(1, len(word)))
+        cuts = range(max(1, len(word) - self._longest), min(len(word), self._longest + 1))
+        halves = ((word[:i], word[i:]) for i in cuts)
         return [
             itself,
             *near[:_READINGS],
@@ -233,6 +238,11 @@ class Corrector:
 
         fresh = exp(-self._settings.novelty - self._settings.per_letter * len(word))
         return max(fresh, float(word_frequency(word, "en")))
+
+
+def _stays(word: str) -> bool:
+    """Whether a word is no matter of spelling: two digits or more, or no letter a-z."""
+    return sum(map(str.isdigit, word)) > 1 or not any("a" <= letter <= "z" for letter in word)
 
 
 def _stands(word: str) -> bool:

@@ -6,6 +6,7 @@ Words are lower case and end at hyphens; where a mark stands between two words, 
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
@@ -98,6 +99,6 @@ class Bigrams:
         return count / self._total if count else self._unseen(word)
 
     def after(self, before: str, word: str) -> float:
-        """The logarithm of the chance of a word after another."""
-        pair = self._pairs.get((before, word), 0)
-        return log((pair + self._smoothing * self.chance(word)) / (self.words[before] + self._smoothing))
+        """The logarithm of the chance of a word after another, finite even where the chance is too small for a float."""
+        weight = self._pairs.get((before, word), 0) + self._smoothing * self.chance(word)
+        return log(max(weight, sys.float_info.min) / (self.words[before] + self._smoothing))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from math import exp, inf, log
@@ -57,10 +57,51 @@ def test_what_was_meant_is_read(typed: str, meant: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "string", [*SENTENCES[:7], "", "...", "as all bets are off", "B2B 1999 1st 東京", "a  film ,  the\tplot\n"]
+    "string",
+    [
+        *SENTENCES[:7],
+        "",
+        "...",
+        "as all bets are off",
+        "B2B 1999 1st 東京",
+        "19 99 films",
+        "2.5 : 10,000",
+        "a  film ,  the\tplot\n",
+    ],
 )
 def test_what_can_stand_so_stays(string: str) -> None:
     assert MEANT(string) == string
+
+
+@pytest.mark.parametrize("settings", [ALONE, replace(ALONE, novelty=inf), replace(ALONE, per_letter=inf)])
+@pytest.mark.parametrize("letters", [600, 700, 200_000])
+def test_words_too_unlikely_for_a_float_stay(settings: NoisyChannel, letters: int) -> None:
+    unheard = "z" * letters
+    assert Corrector(settings, SENTENCES)(f"the {unheard} story is beutiful") == f"the {unheard} story is beautiful"
+
+
+def test_long_texts_are_read_as_short_ones_are() -> None:
+    assert MEANT("the plot is ull .\n" * 3_000) == "the plot is dull .\n" * 3_000
+
+
+@pytest.mark.parametrize("typed", ["a lightcomedy", "bets film", "well-wth us", "o f . All", "th, e plt", "u"])
+def test_no_other_reading_is_likelier(typed: str) -> None:
+    parts = pieces(typed)
+    words, gaps, kept = [word.lower() for word in parts[1::2]], parts[::2], [False] * (len(parts) // 2)
+
+    def scored(at: int, last: str) -> Iterator[tuple[float, list[tuple[int, tuple[str, ...]]]]]:
+        after = MEANT._language.after
+        if at == len(words):
+            yield after(last, MARK), []
+            return
+        marked = at > 0 and has_mark(gaps[at])
+        for count, reading in MEANT._steps(at, words, gaps, kept):
+            line = [last, *[MARK] * marked, *reading.words]
+            here = sum(after(one, other) for one, other in pairwise(line)) - reading.cost
+            for score, path in scored(at + count, line[-1]):
+                yield here + score, [(count, reading.words), *path]
+
+    assert MEANT._best(words, gaps, kept) == max(scored(0, MARK))[1]
 
 
 def test_known_words_stay_where_slips_are_impossible() -> None:
@@ -155,7 +196,9 @@ def test_it_stands_before_a_victim() -> None:
         ALONE(KeywordVictim(), [], Random(0))
 
 
-@pytest.mark.parametrize("setting", ["edit=0", "slip=-1", "smoothing=0", "min_count=0", "weight=0", "corpus='mine'"])
+@pytest.mark.parametrize(
+    "setting", ["edit=0", "slip=-1", "smoothing=0", "min_count=0", "weight=0", "corpus='mine'", "smoothing=1e999"]
+)
 def test_bad_settings_are_told_in_one_line(setting: str) -> None:
     with pytest.raises(UsageError) as told:
         create("defense", f"noisy_channel({setting})")(
