@@ -47,7 +47,7 @@ class NoisyChannel:
 
     A word is known that the training split has, or `corpus` (a data set, "" for none) at least `min_count` times; the training
     split counts `weight` times. Where that split has capitals, capitalised words inside a sentence stay, as do words with two
-    digits or no letter a-z. `smoothing` is that of `Bigrams`.
+    digits or no letter a-z, which are joined with no others either. `smoothing` is that of `Bigrams`.
     """
 
     version: ClassVar[int] = 1
@@ -195,6 +195,8 @@ class Corrector:
         if at + 1 == len(words) or kept[at + 1] or len(gaps[at + 1]) != 1:
             return
         pair = words[at : at + 2]
+        if any(map(_stays, pair)):
+            return
         joined = "".join(pair)
         common = gaps[at + 1].isspace() and all(len(word) > 1 and self._language.chance(word) > COMMON for word in pair)
         if joined in self._known:

@@ -73,6 +73,11 @@ def test_what_can_stand_so_stays(string: str) -> None:
     assert MEANT(string) == string
 
 
+def test_numbers_and_other_scripts_are_not_joined() -> None:
+    typed = "19 99 films of 東 京 , 2.5 : 10,000 in 東 and 8"
+    assert Corrector(ALONE, [*SENTENCES, "1999 films of 東京 , 25 : 10000"] * 10)(typed) == typed
+
+
 @pytest.mark.parametrize("settings", [ALONE, replace(ALONE, novelty=inf), replace(ALONE, per_letter=inf)])
 @pytest.mark.parametrize("letters", [600, 700, 200_000])
 def test_words_too_unlikely_for_a_float_stay(settings: NoisyChannel, letters: int) -> None:
