@@ -17,7 +17,7 @@ from math import exp, isinf, log
 from random import Random
 from typing import Any, ClassVar, NamedTuple
 
-from robustbench_nlp.bigrams import MARK, Bigrams, counted, counts_of, has_mark, pieces
+from robustbench_nlp.bigrams import MARK, Bigrams, counted, counts_of, has_mark, pieces, recipe_of
 from robustbench_nlp.data.example import Example, content_hash
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.lexicon.case import in_case_of
@@ -77,7 +77,9 @@ class NoisyChannel:
             raise UsageError("noisy_channel's smoothing is infinite; give a finite number")
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
-        """Raises `UsageError` without training examples, whose words are the first that are known."""
+        """Raises `UsageError` without training examples, whose words are the first that are known, or for a corpus that cannot
+        be read: that one before any example is, so that a rehearsal tells."""
+        language = recipe_of(self.corpus) if self.corpus else []
         strings = [string for example in train for string in example.fields.values()]
         if not strings:
             raise UsageError(
@@ -85,7 +87,7 @@ class NoisyChannel:
             )
         corrector = Corrector(self, strings)
         libraries = [installed("symspellpy"), installed("wordfreq")]
-        parts = ["noisy_channel", self.version, asdict(self), libraries, content_hash(sorted(strings))]
+        parts = ["noisy_channel", self.version, asdict(self), libraries, language, content_hash(sorted(strings))]
         return Rewritten(victim, lru_cache(CACHE)(corrector), parts)
 
 

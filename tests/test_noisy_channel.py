@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from math import exp, inf, log
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -18,6 +19,7 @@ from robustbench_nlp import bigrams, cache
 from robustbench_nlp.bigrams import KEPT_PAIRS, MARK, Bigrams, counted, counts_of, has_mark, pieces
 from robustbench_nlp.data import load_dataset
 from robustbench_nlp.data.example import Example
+from robustbench_nlp.defense import rehearse
 from robustbench_nlp.defenses.noisy_channel import Corrector, NoisyChannel
 from robustbench_nlp.edits.characters import one_typo
 from robustbench_nlp.errors import UsageError
@@ -199,6 +201,25 @@ def test_it_stands_before_a_victim() -> None:
     assert seen == ["a beautiful film"]
     with pytest.raises(UsageError, match="there is none"):
         ALONE(KeywordVictim(), [], Random(0))
+
+
+def test_the_fingerprint_tells_what_the_corpus_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROBUSTBENCH_NLP_CACHE", str(tmp_path / "cache"))
+    file = tmp_path / "texts.csv"
+    made = NoisyChannel(corpus=f"csv:{file}", min_count=1)
+    train = [Example(fields={"text": "a film"}, label=0)]
+    prints = set()
+    for word in ("good", "good", "bad"):
+        file.write_text(f"text,label\na {word} film,0\nthe plot,1\n", "utf-8")
+        prints.add(made(KeywordVictim(), train, Random(0)).fingerprint)
+    assert len(prints) == 2
+
+
+@pytest.mark.parametrize(("corpus", "told"), [("imbd", "no dataset 'imbd'"), ("csv:none.csv", "no file 'none.csv'")])
+def test_a_corpus_that_is_not_there_is_told_before_anything_is_learned(corpus: str, told: str) -> None:
+    train = [Example(fields={"text": "a film"}, label=0)]
+    with pytest.raises(UsageError, match=told):
+        rehearse(NoisyChannel(corpus=corpus), KeywordVictim(), train)
 
 
 @pytest.mark.parametrize(
