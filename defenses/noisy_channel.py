@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.metadata import version as installed
 from importlib.util import find_spec
-from math import exp, log
+from math import exp, isinf, log
 from random import Random
 from typing import Any, ClassVar, NamedTuple
 
-from robustbench_nlp.bigrams import MARK, Bigrams, counted, counts_of, has_mark, pieces
+from robustbench_nlp.bigrams import MARK, Bigrams, counted, counts_of, has_mark, pieces, recipe_of
 from robustbench_nlp.data.example import Example, content_hash
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.lexicon.case import in_case_of
@@ -43,11 +43,11 @@ _OPENERS = frozenset(".!?\n")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NoisyChannel:
     """Costs are negative logarithms of chances: `edit` of an edit in a word that nobody knows, `slip` of one that makes a known
-    word of another (infinite: known words stay), `novelty` + `per_letter` of a word that is new.
+    word of another (infinite: known words stay), `novelty` + `per_letter` × letters of one that is new.
 
     A word is known that the training split has, or `corpus` (a data set, "" for none) at least `min_count` times; the training
     split counts `weight` times. Where that split has capitals, capitalised words inside a sentence stay, as do words with two
-    digits or no letter a-z. `smoothing` is that of `Bigrams`.
+    digits or no letter a-z, which are joined with no others either. `smoothing` is that of `Bigrams`.
     """
 
     version: ClassVar[int] = 1
@@ -73,9 +73,13 @@ class NoisyChannel:
         for name in ("edit", "slip", "novelty", "per_letter", "smoothing"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"noisy_channel's {name} is {getattr(self, name)}; give a number above 0")
+        if isinf(self.smoothing):
+            raise UsageError("noisy_channel's smoothing is infinite; give a finite number")
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
-        """Raises `UsageError` without training examples, whose words are the first that are known."""
+        """Raises `UsageError` without training examples, whose words are the first that are known, or for a corpus that cannot
+        be read: that one before any example is, so that a rehearsal tells."""
+        language = recipe_of(self.corpus) if self.corpus else []
         strings = [string for example in train for string in example.fields.values()]
         if not strings:
             raise UsageError(
@@ -83,7 +87,7 @@ class NoisyChannel:
             )
         corrector = Corrector(self, strings)
         libraries = [installed("symspellpy"), installed("wordfreq")]
-        parts = ["noisy_channel", self.version, asdict(self), libraries, content_hash(sorted(strings))]
+        parts = ["noisy_channel", self.version, asdict(self), libraries, language, content_hash(sorted(strings))]
         return Rewritten(victim, lru_cache(CACHE)(corrector), parts)
 
 
@@ -112,13 +116,15 @@ class Corrector:
         own = frozenset(words)
         capitals = sum(word[0].isupper() for string in strings for word in pieces(string)[1::2])
         self._names = capitals > NAMES * sum(words.values())
-        words, pairs = (Counter({key: settings.weight * n for key, n in count.items()}) for count in (words, pairs))
+        words = Counter({word: settings.weight * n for word, n in words.items()})
+        pairs = Counter({pair: settings.weight * n for pair, n in pairs.items()})
         if settings.corpus:
             more, neighbours = counts_of(settings.corpus)
             words.update({word: n for word, n in more.items() if n >= settings.min_count or word in own})
             pairs.update(neighbours)
         self._settings = settings
         self._known = frozenset(words) - {MARK}
+        self._longest = max(map(len, self._known), default=0)
         self._language = Bigrams((words, pairs), smoothing=settings.smoothing, unseen=self._new)
         self._speller: Any = SymSpell(max_dictionary_edit_distance=2)
         for word in sorted(self._known):
@@ -191,6 +197,8 @@ class Corrector:
         if at + 1 == len(words) or kept[at + 1] or len(gaps[at + 1]) != 1:
             return
         pair = words[at : at + 2]
+        if any(map(_stays, pair)):
+            return
         joined = "".join(pair)
         common = gaps[at + 1].isspace() and all(len(word) > 1 and self._language.chance(word) > COMMON for word in pair)
         if joined in self._known:
@@ -202,7 +210,7 @@ class Corrector:
     def _all_readings(self, word: str) -> list[_Reading]:
         """What may have been meant by a word alone, itself first."""
         itself = _Reading((word,), 0.0)
-        if sum(map(str.isdigit, word)) > 1 or not any("a" <= letter <= "z" for letter in word):
+        if _stays(word):
             return [itself]
         chance = self._language.chance
         cost = self._settings.edit
@@ -213,7 +221,8 @@ class Corrector:
             return [itself, *(_Reading((other,), self._settings.slip) for other in others[:_SLIPS])]
         near = [_Reading((other,), cost * edits) for other, edits in self._near(word, 2 if len(word) >= 5 else 1)]
         near.sort(key=lambda reading: (reading.cost - log(chance(reading.words[0])), reading.words))
-        halves = ((word[:i], word[i:]) for i in range(1, len(word)))
+        cuts = range(max(1, len(word) - self._longest), min(len(word), self._longest + 1))
+        halves = ((word[:i], word[i:]) for i in cuts)
         return [
             itself,
             *near[:_READINGS],
@@ -233,6 +242,11 @@ class Corrector:
 
         fresh = exp(-self._settings.novelty - self._settings.per_letter * len(word))
         return max(fresh, float(word_frequency(word, "en")))
+
+
+def _stays(word: str) -> bool:
+    """Whether a word is no matter of spelling: two digits or more, or no letter a-z."""
+    return sum(map(str.isdigit, word)) > 1 or not any("a" <= letter <= "z" for letter in word)
 
 
 def _stands(word: str) -> bool:

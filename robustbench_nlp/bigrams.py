@@ -6,6 +6,7 @@ Words are lower case and end at hyphens; where a mark stands between two words, 
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
@@ -16,9 +17,9 @@ from pathlib import Path
 import regex
 
 from robustbench_nlp import cache
-from robustbench_nlp.data import load_dataset
+from robustbench_nlp.data import Dataset, load_dataset
 
-__all__ = ["MARK", "Bigrams", "Counts", "counted", "counts_of", "has_mark", "pieces"]
+__all__ = ["MARK", "Bigrams", "Counts", "counted", "counts_of", "has_mark", "pieces", "recipe_of"]
 
 MARK = "."
 """Stands for any mark."""
@@ -66,9 +67,18 @@ def counts_of(dataset: str) -> Counts:
         often = {f"{a} {b}": count for (a, b), count in pairs.items() if count >= KEPT_PAIRS}
         (target / "counts.json").write_text(json.dumps([words, often], ensure_ascii=False), "utf-8")
 
-    folder = cache.built("word-pairs", [VERSION, KEPT_PAIRS, data.fingerprint], build)
+    folder = cache.built("word-pairs", _recipe(data), build)
     words, often = json.loads((folder / "counts.json").read_text("utf-8"))
     return Counter(words), Counter({(a, b): count for key, count in often.items() for a, _, b in [key.partition(" ")]})
+
+
+def recipe_of(dataset: str) -> list[object]:
+    """All that decides the counts of a data set, its content too, JSON-able. Raises `UsageError` as `counts_of` does."""
+    return _recipe(load_dataset(dataset, "train"))
+
+
+def _recipe(data: Dataset) -> list[object]:
+    return [VERSION, KEPT_PAIRS, data.fingerprint]
 
 
 def _sequence(string: str) -> Iterator[str]:
@@ -98,6 +108,6 @@ class Bigrams:
         return count / self._total if count else self._unseen(word)
 
     def after(self, before: str, word: str) -> float:
-        """The logarithm of the chance of a word after another."""
-        pair = self._pairs.get((before, word), 0)
-        return log((pair + self._smoothing * self.chance(word)) / (self.words[before] + self._smoothing))
+        """The logarithm of the chance of a word after another, finite even where the chance is too small for a float."""
+        weight = self._pairs.get((before, word), 0) + self._smoothing * self.chance(word)
+        return log(max(weight, sys.float_info.min) / (self.words[before] + self._smoothing))

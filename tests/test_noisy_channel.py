@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from math import exp, inf, log
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -18,6 +19,7 @@ from robustbench_nlp import bigrams, cache
 from robustbench_nlp.bigrams import KEPT_PAIRS, MARK, Bigrams, counted, counts_of, has_mark, pieces
 from robustbench_nlp.data import load_dataset
 from robustbench_nlp.data.example import Example
+from robustbench_nlp.defense import rehearse
 from robustbench_nlp.defenses.noisy_channel import Corrector, NoisyChannel
 from robustbench_nlp.edits.characters import one_typo
 from robustbench_nlp.errors import UsageError
@@ -57,10 +59,56 @@ def test_what_was_meant_is_read(typed: str, meant: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "string", [*SENTENCES[:7], "", "...", "as all bets are off", "B2B 1999 1st 東京", "a  film ,  the\tplot\n"]
+    "string",
+    [
+        *SENTENCES[:7],
+        "",
+        "...",
+        "as all bets are off",
+        "B2B 1999 1st 東京",
+        "19 99 films",
+        "2.5 : 10,000",
+        "a  film ,  the\tplot\n",
+    ],
 )
 def test_what_can_stand_so_stays(string: str) -> None:
     assert MEANT(string) == string
+
+
+def test_numbers_and_other_scripts_are_not_joined() -> None:
+    typed = "19 99 films of 東 京 , 2.5 : 10,000 in 東 and 8"
+    assert Corrector(ALONE, [*SENTENCES, "1999 films of 東京 , 25 : 10000"] * 10)(typed) == typed
+
+
+@pytest.mark.parametrize("settings", [ALONE, replace(ALONE, novelty=inf), replace(ALONE, per_letter=inf)])
+@pytest.mark.parametrize("letters", [600, 700, 200_000])
+def test_words_too_unlikely_for_a_float_stay(settings: NoisyChannel, letters: int) -> None:
+    unheard = "z" * letters
+    assert Corrector(settings, SENTENCES)(f"the {unheard} story is beutiful") == f"the {unheard} story is beautiful"
+
+
+def test_long_texts_are_read_as_short_ones_are() -> None:
+    assert MEANT("the plot is ull .\n" * 3_000) == "the plot is dull .\n" * 3_000
+
+
+@pytest.mark.parametrize("typed", ["a lightcomedy", "bets film", "well-wth us", "o f . All", "th, e plt", "u"])
+def test_no_other_reading_is_likelier(typed: str) -> None:
+    parts = pieces(typed)
+    words, gaps, kept = [word.lower() for word in parts[1::2]], parts[::2], [False] * (len(parts) // 2)
+
+    def scored(at: int, last: str) -> Iterator[tuple[float, list[tuple[int, tuple[str, ...]]]]]:
+        after = MEANT._language.after
+        if at == len(words):
+            yield after(last, MARK), []
+            return
+        marked = at > 0 and has_mark(gaps[at])
+        for count, reading in MEANT._steps(at, words, gaps, kept):
+            line = [last, *[MARK] * marked, *reading.words]
+            here = sum(after(one, other) for one, other in pairwise(line)) - reading.cost
+            for score, path in scored(at + count, line[-1]):
+                yield here + score, [(count, reading.words), *path]
+
+    assert MEANT._best(words, gaps, kept) == max(scored(0, MARK))[1]
 
 
 def test_known_words_stay_where_slips_are_impossible() -> None:
@@ -155,7 +203,28 @@ def test_it_stands_before_a_victim() -> None:
         ALONE(KeywordVictim(), [], Random(0))
 
 
-@pytest.mark.parametrize("setting", ["edit=0", "slip=-1", "smoothing=0", "min_count=0", "weight=0", "corpus='mine'"])
+def test_the_fingerprint_tells_what_the_corpus_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROBUSTBENCH_NLP_CACHE", str(tmp_path / "cache"))
+    file = tmp_path / "texts.csv"
+    made = NoisyChannel(corpus=f"csv:{file}", min_count=1)
+    train = [Example(fields={"text": "a film"}, label=0)]
+    prints = set()
+    for word in ("good", "good", "bad"):
+        file.write_text(f"text,label\na {word} film,0\nthe plot,1\n", "utf-8")
+        prints.add(made(KeywordVictim(), train, Random(0)).fingerprint)
+    assert len(prints) == 2
+
+
+@pytest.mark.parametrize(("corpus", "told"), [("imbd", "no dataset 'imbd'"), ("csv:none.csv", "no file 'none.csv'")])
+def test_a_corpus_that_is_not_there_is_told_before_anything_is_learned(corpus: str, told: str) -> None:
+    train = [Example(fields={"text": "a film"}, label=0)]
+    with pytest.raises(UsageError, match=told):
+        rehearse(NoisyChannel(corpus=corpus), KeywordVictim(), train)
+
+
+@pytest.mark.parametrize(
+    "setting", ["edit=0", "slip=-1", "smoothing=0", "min_count=0", "weight=0", "corpus='mine'", "smoothing=1e999"]
+)
 def test_bad_settings_are_told_in_one_line(setting: str) -> None:
     with pytest.raises(UsageError) as told:
         create("defense", f"noisy_channel({setting})")(
