@@ -1,7 +1,7 @@
 """Choose how strongly the defenses perturb in training, on the dev split of mr; writes results/tuning/README.md.
 
 Of a defense's settings that cost at most `COST` points of clean accuracy the most robust is chosen, where there is none the
-one that costs least. The chosen settings are the defaults. Trainings are cached and runs resumable; `--defenses` chooses some.
+one that costs least; the defaults follow. Trainings are cached and runs resumable.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ import click
 import robustbench_nlp as rb
 from robustbench_nlp.data import load_dataset
 from robustbench_nlp.defense import defend, shown
-from robustbench_nlp.errors import UsageError
-from robustbench_nlp.plugins import split_list
 from robustbench_nlp.records import file_name
 from robustbench_nlp.report.shown import percent
 from robustbench_nlp.stats import wilson
+from robustbench_nlp.training import TrainingCollapsed
 
 VICTIM = "minilm-mr"
 WORST = "worst-case:fast-1"
@@ -49,19 +48,18 @@ class Row(NamedTuple):
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--defenses", default=",".join(SETTINGS), show_default=True)
 @click.option("--runs", default="runs/tuning", show_default=True, type=click.Path(path_type=Path))
 @click.option("--to", default="results/tuning", show_default=True, type=click.Path(path_type=Path))
-def main(defenses: str, runs: Path, to: Path) -> None:
+def main(runs: Path, to: Path) -> None:
     """Train and attack what isn't yet, and write the page."""
     plain = _row("none", runs)
     tables = []
-    for name in split_list(defenses):
+    for selectors in SETTINGS.values():
         rows = []
-        for selector in SETTINGS[name]:
+        for selector in selectors:
             try:
                 rows.append(_row(selector, runs))
-            except UsageError as problem:
+            except TrainingCollapsed as problem:
                 click.echo(f"{selector}: {problem}")
                 rows.append(Row(selector, 0.0, 0.0))
             click.echo(f"{selector}: clean {percent(rows[-1].clean)} %, robust {percent(rows[-1].robust)} %")
@@ -97,7 +95,7 @@ def _page(plain: Row, tables: list[list[Row]]) -> Iterator[str]:
     yield ""
     yield f"`python scripts/tune_defenses.py`: {VICTIM} on the dev split of mr; clean accuracy of all of it, robust accuracy under"
     yield f"`{WORST}` of its first {LIMIT} examples. Chosen (**bold**): of what costs at most {COST:.0f} points of clean accuracy the most robust,"
-    yield "where nothing does the cheapest. The chosen settings are the defaults; a setting that collapsed has 0."
+    yield "where nothing does the cheapest. A setting that collapsed has 0."
     yield ""
     yield "| settings | clean % | robust % [95 %] |"
     yield "| :-- | --: | --: |"
