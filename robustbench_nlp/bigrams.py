@@ -47,6 +47,7 @@ def has_mark(gap: str) -> bool:
 
 
 def counted(strings: Iterable[str]) -> Counts:
+    """How often each word, and each pair of neighbours, occurs."""
     words: Counter[str] = Counter()
     pairs: Counter[tuple[str, str]] = Counter()
     for string in strings:

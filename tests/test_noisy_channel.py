@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 
 from robustbench_nlp import bigrams, cache
 from robustbench_nlp.bigrams import KEPT_PAIRS, MARK, Bigrams, counted, counts_of, has_mark, pieces
+from robustbench_nlp.correction import Corrector
 from robustbench_nlp.data import load_dataset
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.defense import rehearse
-from robustbench_nlp.defenses.noisy_channel import Corrector, NoisyChannel
+from robustbench_nlp.defenses.noisy_channel import NoisyChannel
 from robustbench_nlp.edits.characters import one_typo
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.fakes import KeywordVictim
