@@ -1,4 +1,4 @@
-"""Recommended: what stood best on dev at no more than two points of clean accuracy (docs/defenses.md says how it was found).
+"""Recommended: the recipe that stood best on dev, for two or three points of clean accuracy (docs/defenses.md: how it was found).
 
 Unusual characters are folded, typos are taken back by the noisy channel, and the mean is taken over copies without a fifth of
 the words, of a victim that learned to answer alike to a text with a tautology, other words or fewer. It is random: 20 draws
