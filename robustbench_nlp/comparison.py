@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import isnan, nan
 from pathlib import Path
+from typing import Any
 
 from robustbench_nlp.differing import differing
 from robustbench_nlp.errors import UsageError
@@ -148,9 +149,20 @@ def _cells(folder: Path, defense: str | None) -> list[Cell]:
     return chosen
 
 
+def _per_draw(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings without the number of draws, the budget divided by it."""
+    draws, threat = settings["draws"], settings["threat"]
+    most = threat["max_queries"]
+    budget = {} if most is None else {"max_queries per draw": most / draws}
+    return {**settings, "draws": None, "threat": threat | {"max_queries": None}, **budget}
+
+
 def refuse_others(first: Cell, second: Cell, may_differ: Sequence[str]) -> None:
-    """Raises `UsageError` where two cells differ in a setting that they may not differ in, or in their examples."""
+    """Raises `UsageError` where two cells differ in a setting that they may not differ in, or in their examples. A random victim,
+    each of whose draws is a query, stands beside one that isn't by the budget per draw."""
     one, two = ({"n": len(cell.records), **cell.header["spec"]} for cell in (first, second))
+    if one["draws"] != two["draws"] and 1 in (one["draws"], two["draws"]):
+        one, two = map(_per_draw, (one, two))
     found = [f"{name}: {mine} and {other}" for name, mine, other in differing(one, two, may_differ)]
     if first.records.keys() != second.records.keys() and not found:
         found = ["examples on record"]

@@ -97,7 +97,7 @@ def test_two_defenses_of_one_run(tmp_path: Path) -> None:
         ({"seed": 1}, "seed: 0 and 1"),
         ({"max_queries": 9}, "threat max_queries: none and 9"),
         ({"limit": 7}, "differ in n: 20 and 7"),
-        ({"draws": 3, "victim": KeywordVictim(random=True)}, "draws: 1 and 3"),
+        ({"draws": 3, "max_queries": 9, "victim": KeywordVictim(random=True)}, "max_queries per draw: none and 3"),
     ],
 )
 def test_other_settings_are_refused_by_name(tmp_path: Path, settings: dict[str, Any], key: str) -> None:
@@ -105,6 +105,19 @@ def test_other_settings_are_refused_by_name(tmp_path: Path, settings: dict[str, 
     line = complaint(lambda: compare(one, two))
     assert "can't be compared" in line
     assert key in line
+
+
+def test_a_random_victim_stands_beside_another_by_the_budget_per_draw(tmp_path: Path) -> None:
+    """A published ensemble gives a victim of three draws three times the queries, so as many texts."""
+    attacks, random = ["worst-case:fast-1"], KeywordVictim(random=True)
+    plain, three, four = (
+        made(tmp_path / str(draws), victim, attacks=attacks, draws=draws)
+        for draws, victim in ((1, KeywordVictim()), (3, random), (4, random))
+    )
+    budgets = [pd.read_csv(Path(run) / "table.csv")["max_queries"].iloc[1] for run in (plain, three)]
+    assert budgets[1] == 3 * budgets[0]
+    assert compare(plain, three).pairs[-1].second.name == ("none", "worst_case:fast-1")
+    assert "draws: 3 and 4" in complaint(lambda: compare(three, four))
 
 
 def test_what_cannot_be_paired_is_told(tmp_path: Path) -> None:
