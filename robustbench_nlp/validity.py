@@ -8,19 +8,23 @@ successes a lower one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import nan
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from robustbench_nlp.data.example import Input
-from robustbench_nlp.on_disk import View
+from robustbench_nlp.errors import UsageError
+from robustbench_nlp.on_disk import key_of
 from robustbench_nlp.recorded import Cell, recorded_cells
-from robustbench_nlp.records import Record
-from robustbench_nlp.report.table import average, rate
-from robustbench_nlp.report.worst_case import worst_case_row
+from robustbench_nlp.records import Outcome, Record
+from robustbench_nlp.report.table import average, floor, rate
 from robustbench_nlp.threat import Changes, Threat, measure
 
 __all__ = ["COLUMNS", "LIMITS", "Limit", "changes", "recheck", "rechecked"]
@@ -32,6 +36,11 @@ COLUMNS = (
     *("similarity_mean", "words_share_mean", "edits_chars_mean"),
 )
 """The columns of valid.csv, in order; means are over the `valid` successes."""
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+SUCCESS, FAILED, SETTLED, ERROR, SKIPPED = map(OUTCOMES.index, ("success", "failed", "settled", "error", "skipped"))
+YES, NO, UNKNOWN = 1, 0, -1
+Verdicts = NDArray[np.int8]
+"""Whether a success keeps a limit: YES, NO or UNKNOWN."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,18 +56,20 @@ class Limit:
         parts += [] if self.max_words_share is None else [f"words ≤ {100 * self.max_words_share:g} % or one word"]
         return ", ".join(parts) or "raw"
 
-    def allows(self, record: Record) -> bool | None:
-        """Whether a success keeps it; None where its similarity isn't on record and the words alone don't break it."""
-        if record.adversarial is None:
-            return None
+    def verdicts(self, successes: _Successes) -> Verdicts:
+        """What is known of each success: UNKNOWN without a text, and where its similarity isn't on record and the words alone don't
+        break the limit."""
+        found = np.full(len(successes.places), YES, np.int8)
+        if self.min_similarity is not None:
+            found[successes.similarity < self.min_similarity] = NO
+            found[np.isnan(successes.similarity)] = UNKNOWN
         if self.max_words_share is not None:
-            moved = changes(record.original, record.adversarial)
-            most = Threat(name="", max_words_share=self.max_words_share).most_words(moved.words_total)
-            if most is not None and moved.words_changed > most:
-                return False
-        if self.min_similarity is None:
-            return True
-        return None if record.similarity is None else record.similarity >= self.min_similarity
+            threat = Threat(name="", max_words_share=self.max_words_share)
+            totals, which = np.unique(successes.words_total, return_inverse=True)
+            most = np.array([threat.most_words(int(total)) for total in totals], np.int64)
+            found[successes.words_changed > most[which]] = NO
+        found[successes.words_total < 0] = UNKNOWN
+        return found
 
 
 LIMITS = (
@@ -84,8 +95,11 @@ def rechecked(cells: Iterable[Cell], limits: Sequence[Limit] = LIMITS) -> pd.Dat
     what is valid of each member; in a cascade, what an earlier member broke by an invalid success counts as right.
     """
     found = [cell for cell in cells if cell.measures]
-    known = {cell.name: cell for cell in found}
-    rows = [_row(cell, limit, known) for cell in found for limit in limits]
+    looked = {cell.name: _looked_at(cell) for cell in found if not cell.members}
+    rows = []
+    for cell in found:
+        parts = [looked.get(member.name) or _looked_at(member) for member in cell.members] or [looked[cell.name]]
+        rows += [_row(cell, limit, parts, looked) for limit in limits]
     return pd.DataFrame(rows, columns=[*COLUMNS])
 
 
@@ -97,49 +111,116 @@ def changes(original: Input, adversarial: Input) -> Changes:
     return Changes(*map(sum, zip(*moved, strict=True))) if moved else Changes(0, 0, 0)
 
 
-def _row(cell: Cell, limit: Limit, known: Mapping[tuple[str, str], Cell]) -> dict[str, Any]:
-    raw = [record for record in cell.records.values() if record.outcome == "success"]
-    unknown = sum(limit.allows(record) is None for record in raw)
-    left, spared, valid = 0, 0, []
-    for record in _held(cell, limit).values():  # once: each is read, and held to the limit, as it is looked at
-        left += record.outcome == "failed"
-        spared += record.outcome == "settled" and _spared(cell, record, limit, known)
-        if record.outcome == "success":
-            valid.append(record)
-    n, attempted = len(cell.records), left + len(valid)
-    told = bool(unknown < len(raw) or not raw)
-    moved = [changes(r.original, r.adversarial) for r in valid if r.adversarial is not None]
+@dataclass(frozen=True, slots=True)
+class _Successes:
+    """A cell's successes: their places in it, similarities (NaN: not on record), and changes, with a total of -1 without a text."""
+
+    places: NDArray[np.int64]
+    similarity: NDArray[np.float64]
+    words_changed: NDArray[np.int32]
+    words_total: NDArray[np.int32]
+    edits_chars: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """All that limits ask of a cell: its examples by key, rising, the outcome of each (a place in `OUTCOMES`), which examples each
+    earlier member had broken, the floor, and the successes."""
+
+    keys: NDArray[np.uint64]
+    outcomes: NDArray[np.int8]
+    broken_by: Mapping[str, NDArray[np.uint64]]
+    floor: float
+    successes: _Successes
+
+    def verdicts(self, limit: Limit) -> Verdicts:
+        """Of each example; NO where it is no success."""
+        found = np.full(len(self.keys), NO, np.int8)
+        found[self.successes.places] = limit.verdicts(self.successes)
+        return found
+
+
+def _looked_at(cell: Cell) -> _Looked:
+    """One pass over the records, which may lie on a disk; 9 bytes an example and 28 a success stay in memory."""
+    keys, outcomes = array("Q"), array("b")
+    places, similarity, moved = array("q"), array("d"), array("i")
+    broken_by: dict[str, array[int]] = {}
+
+    def passed() -> Iterator[Record]:
+        for record in cell.records.values():
+            if record.outcome == "success":
+                places.append(len(keys))
+                similarity.append(nan if record.similarity is None else record.similarity)
+                text = record.adversarial
+                moved.extend((0, -1, 0) if text is None else changes(record.original, text))
+            key = key_of(record.example_id)
+            if record.outcome == "settled":
+                broken_by.setdefault(record.winner or "", array("Q")).append(key)
+            keys.append(key)
+            outcomes.append(OUTCOMES.index(record.outcome))
+            yield record
+
+    share = floor(passed())
+    order = np.argsort(np.array(keys, np.uint64))
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    changed, total, edits = np.array(moved, np.int32).reshape(-1, 3).T
+    return _Looked(
+        np.array(keys, np.uint64)[order],
+        np.array(outcomes, np.int8)[order],
+        {name: np.array(broken, np.uint64) for name, broken in broken_by.items()},
+        share,
+        _Successes(rank[np.array(places, np.int64)], np.array(similarity), changed, total, edits),
+    )
+
+
+def _row(
+    cell: Cell, limit: Limit, parts: Sequence[_Looked], looked: Mapping[tuple[str, str], _Looked]
+) -> dict[str, Any]:
+    """`parts` are the cell alone, or a worst case's members: an example is broken if any of them broke it validly, the first first."""
+    outcomes = np.stack([part.outcomes for part in parts])
+    verdicts = np.stack([part.verdicts(limit) for part in parts])
+    settled = (outcomes == SETTLED).all(axis=0)
+    if cell.members and settled.any():
+        raise UsageError(f"{cell.name[1]} has a settled example that no member met; a cascade has one worst case")
+    raw, valid = outcomes == SUCCESS, verdicts == YES
+    successes, broken = raw.any(axis=0), valid.any(axis=0)
+    unknown = int((verdicts[raw.argmax(axis=0), np.arange(len(broken))] == UNKNOWN)[successes].sum())
+    left = int((~broken & ~np.isin(outcomes, (ERROR, SKIPPED)).any(axis=0) & ~settled).sum())
+    spared = sum(_spared(cell, name, keys, limit, looked) for name, keys in parts[0].broken_by.items())
+    first = valid.argmax(axis=0)
+    deciding = [valid[i, part.successes.places] & (first[part.successes.places] == i) for i, part in enumerate(parts)]
+    similarity, changed, total, edits = (
+        np.concatenate([getattr(part.successes, name)[own] for part, own in zip(parts, deciding, strict=True)])
+        for name in ("similarity", "words_changed", "words_total", "edits_chars")
+    )
+    n, count = len(broken), int(broken.sum())
+    told = bool(unknown < successes.sum() or not successes.any())
     return {
         **{name: cell.header[name] for name in COLUMNS[:6]},
         "limit": str(limit),
         "n": n,
-        "floor": cell.floor(),
-        "attempted": attempted,
-        "successes": len(raw),
+        "floor": parts[0].floor,
+        "attempted": left + count,
+        "successes": int(successes.sum()),
         "unknown": unknown,
-        "valid": len(valid),
-        **rate(("valid_rate", "valid_low", "valid_high"), len(valid), attempted if told else 0),
+        "valid": count,
+        **rate(("valid_rate", "valid_low", "valid_high"), count, left + count if told else 0),
         **rate(("robust_accuracy", "robust_low", "robust_high"), left + spared, n if told else 0),
-        "similarity_mean": average(r.similarity for r in valid),
-        "words_share_mean": average(m.words_changed / m.words_total for m in moved if m.words_total),
-        "edits_chars_mean": average(m.edits_chars for m in moved),
+        "similarity_mean": average(similarity),
+        "words_share_mean": average(changed[total > 0] / total[total > 0]),
+        "edits_chars_mean": average(edits),
     }
 
 
-def _spared(cell: Cell, record: Record, limit: Limit, known: Mapping[tuple[str, str], Cell]) -> bool:
-    """Whether an example that an earlier member of the cascade broke is right after all, since that success isn't valid."""
-    breaker = known.get((cell.name[0], record.winner or ""))
-    broken = breaker.records.get(record.example_id) if breaker else None
-    return broken is not None and not limit.allows(broken)
-
-
-def _held(cell: Cell, limit: Limit) -> Mapping[str, Record]:
-    """The records as they would be were an invalid success a failure; a worst case from its members' such records."""
-    if cell.members:
-        return worst_case_row([(member.header, _held(member, limit)) for member in cell.members])[1]
-
-    def held(identity: str) -> Record:
-        record = cell.records[identity]
-        return replace(record, outcome="failed") if record.outcome == "success" and not limit.allows(record) else record
-
-    return View.of(cell.records, held)
+def _spared(
+    cell: Cell, breaker: str, keys: NDArray[np.uint64], limit: Limit, looked: Mapping[tuple[str, str], _Looked]
+) -> int:
+    """How many examples that an earlier member of the cascade broke are right after all, since that success isn't valid."""
+    other = looked.get((cell.name[0], breaker))
+    if other is None:
+        return 0
+    places = np.searchsorted(other.keys, keys)
+    there = places < len(other.keys)
+    there[there] = other.keys[places[there]] == keys[there]
+    return int((other.verdicts(limit)[places[there]] != YES).sum())

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from math import isnan
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from texts import complaint
 
 import robustbench_nlp as rb
@@ -95,7 +101,7 @@ def test_recorded_numbers_are_not_believed() -> None:
 
 def test_a_short_text_may_lose_one_word_as_under_a_threat() -> None:
     short = Record(example_id="e", label=0, original="fine film", adversarial="poor film", outcome="success")
-    assert Limit(max_words_share=0.1).allows(short)
+    assert rechecked([cell("a", short)], [Limit(max_words_share=0.1)])["valid"].tolist() == [1]
 
 
 def test_what_was_not_measured_is_unknown_and_no_success() -> None:
@@ -117,6 +123,64 @@ def test_a_worst_case_asks_every_member_for_a_valid_success() -> None:
     assert merged.adversarial == changed(9)
     worst = Cell(header, {"e": merged}, (first, second))
     assert (rechecked([worst])["valid"] == 1).all()
+
+
+def allowed(limit: Limit, found: Record) -> bool:
+    """Of one success, whether it is known to keep a limit."""
+    if found.adversarial is None:
+        return False
+    moved = changes(found.original, found.adversarial)
+    share = 1 if limit.max_words_share is None else limit.max_words_share
+    if moved.words_changed > max(1, share * moved.words_total):
+        return False
+    return limit.min_similarity is None or (found.similarity or 0) >= limit.min_similarity
+
+
+def held(records: Mapping[str, Record], limit: Limit) -> dict[str, Record]:
+    """The records, were an invalid success a failure."""
+    return {
+        name: replace(found, outcome="failed") if found.outcome == "success" and not allowed(limit, found) else found
+        for name, found in records.items()
+    }
+
+
+RECORDS = st.builds(
+    Record,
+    example_id=st.just(""),
+    label=st.integers(0, 1),
+    original=st.just(TEN),
+    adversarial=st.none() | st.integers(0, 10).map(changed),
+    outcome=st.sampled_from(["success", "success", "failed", "skipped", "error"]),
+    similarity=st.none() | st.sampled_from([0.5, 0.75, 0.95]),
+)
+
+
+@given(st.lists(st.tuples(RECORDS, RECORDS), min_size=1, max_size=8))
+def test_every_row_is_what_one_record_after_another_says(pairs: list[tuple[Record, Record]]) -> None:
+    """Worst cases too, put together from held records."""
+    sides: tuple[dict[str, Record], ...] = ({}, {})
+    for i, pair in enumerate(pairs):
+        for side, found in zip(sides, pair, strict=True):
+            side[f"{(7 * i) % 16:016x}"] = replace(found, example_id=f"{(7 * i) % 16:016x}", label=pair[0].label)
+    one, two = (Cell(HEADER | {"attack": name}, side) for name, side in zip("ab", sides, strict=True))
+    worst = Cell(*worst_case_row([(c.header, c.records) for c in (one, two)]), (one, two))
+    told = {(row["attack"], row["limit"]): row for row in rechecked([one, two, worst]).to_dict("records")}
+    for limit in LIMITS:
+        left = [held(side, limit) for side in sides]
+        merged = worst_case_row([(c.header, side) for c, side in zip((one, two), left, strict=True)])[1]
+        for attack, records in zip(("a", "b", worst.name[1]), (*left, merged), strict=True):
+            row = told[attack, str(limit)]
+            outcomes = Counter(found.outcome for found in records.values())
+            assert (row["n"], row["valid"]) == (len(pairs), outcomes["success"])
+            assert row["attempted"] == outcomes["success"] + outcomes["failed"]
+            assert row["floor"] == pytest.approx(one.floor())
+            valid = [found for found in records.values() if found.outcome == "success"]
+            known = [found.similarity for found in valid if found.similarity is not None]
+            assert isnan(row["similarity_mean"]) if not known else row["similarity_mean"] == pytest.approx(fmean(known))
+            edits = [changes(found.original, found.adversarial or "").edits_chars for found in valid]
+            assert (
+                isnan(row["edits_chars_mean"]) if not edits else row["edits_chars_mean"] == pytest.approx(fmean(edits))
+            )
 
 
 def test_fields_are_measured_where_they_change() -> None:

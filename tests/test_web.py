@@ -129,7 +129,7 @@ def test_curves_and_heat_map_hold_the_tables_numbers(cells: list[Cell]) -> None:
 
 
 def test_valid_successes_stand_beside_the_raw_ones(cells: list[Cell]) -> None:
-    content = web(of(cells), cells)
+    content = web(of(cells), cells, rechecked(cells))
     told = rechecked(cells).set_index(["defense", "attack", "limit"])
     for name, share in ((n, told[n]["none", "deepwordbug", "raw"]) for n in ("valid_rate", "robust_accuracy")):
         table = content.partition(f'id="{name.replace("_", "-")}"')[2].partition("</table>")[0]
@@ -193,11 +193,11 @@ def test_errors_stand_in_the_table_and_among_the_warnings(cells: list[Cell]) -> 
         else cell
         for cell in cells
     ]
-    made = web(of(broken), broken)
+    made = web(of(broken), broken, rechecked(broken))
     assert "Incomplete (!): none × deepwordbug: 24 of 24 examples ended in an error" in made.partition("<table")[0]
     assert "24 (!)" in made
     assert "<boom>" not in made
-    assert "robust % if errors right" not in web(of(cells), cells)
+    assert "robust % if errors right" not in web(of(cells), cells, rechecked(cells))
 
 
 def test_a_run_that_only_reduces_has_a_page_without_curves(tmp_path: Path) -> None:

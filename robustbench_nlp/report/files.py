@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,66 +30,83 @@ __all__ = ["DEFAULTS", "FORMATS", "completed", "tabled", "written"]
 Cells = Sequence[Cell]
 
 
-def _csv(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
-    write_whole(folder / "table.csv", frame.to_csv(index=False, lineterminator="\n"))
-    return folder / "table.csv"
+@dataclass(frozen=True)
+class Report:
+    """What every format is made of: a run folder, its cells and their table (see `tabled`)."""
+
+    folder: Path
+    frame: pd.DataFrame
+    cells: Cells
+
+    @cached_property
+    def valid(self) -> pd.DataFrame:
+        """What stricter limits leave (`rechecked`), with the run's warnings."""
+        found = rechecked(self.cells)
+        found.attrs["flags"] = self.frame.attrs.get("flags", [])
+        return found
 
 
-def _md(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
-    write_whole(folder / "table.md", markdown(frame))
-    return folder / "table.md"
+def _csv(report: Report) -> Path:
+    write_whole(report.folder / "table.csv", report.frame.to_csv(index=False, lineterminator="\n"))
+    return report.folder / "table.csv"
 
 
-def _latex(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
-    write_whole(folder / "table.tex", latex(frame))
-    return folder / "table.tex"
+def _md(report: Report) -> Path:
+    write_whole(report.folder / "table.md", markdown(report.frame))
+    return report.folder / "table.md"
 
 
-def _parquet(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
+def _latex(report: Report) -> Path:
+    write_whole(report.folder / "table.tex", latex(report.frame))
+    return report.folder / "table.tex"
+
+
+def _parquet(report: Report) -> Path:
     try:
-        frame.to_parquet(folder / "table.parquet", index=False)
+        report.frame.to_parquet(report.folder / "table.parquet", index=False)
     except ImportError as problem:
         raise UsageError("Parquet needs a package; pip install pyarrow") from problem
-    return folder / "table.parquet"
+    return report.folder / "table.parquet"
 
 
-def _ranking(frame: pd.DataFrame, cells: Cells, folder: Path) -> tuple[Path, Path]:
-    found = ranking(cells)
-    found.attrs["flags"] = frame.attrs.get("flags", [])
-    write_whole(folder / "ranking.csv", found.to_csv(index=False, lineterminator="\n"))
-    write_whole(folder / "ranking.md", ranking_markdown(found))
-    return folder / "ranking.csv", folder / "ranking.md"
+def _ranking(report: Report) -> tuple[Path, Path]:
+    found = ranking(report.cells)
+    found.attrs["flags"] = report.frame.attrs.get("flags", [])
+    write_whole(report.folder / "ranking.csv", found.to_csv(index=False, lineterminator="\n"))
+    write_whole(report.folder / "ranking.md", ranking_markdown(found))
+    return report.folder / "ranking.csv", report.folder / "ranking.md"
 
 
-def _valid(frame: pd.DataFrame, cells: Cells, folder: Path) -> tuple[Path, Path]:
-    found = rechecked(cells)
-    found.attrs["flags"] = frame.attrs.get("flags", [])
-    write_whole(folder / "valid.csv", found.to_csv(index=False, lineterminator="\n"))
-    write_whole(folder / "valid.md", valid_markdown(found))
-    return folder / "valid.csv", folder / "valid.md"
+def _valid(report: Report) -> tuple[Path, Path]:
+    found = report.valid
+    write_whole(report.folder / "valid.csv", found.to_csv(index=False, lineterminator="\n"))
+    write_whole(report.folder / "valid.md", valid_markdown(found))
+    return report.folder / "valid.csv", report.folder / "valid.md"
 
 
-def _curves(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
-    write_whole(folder / "curves.csv", curves(cells).to_csv(index=False, lineterminator="\n"))
-    return folder / "curves.csv"
+def _curves(report: Report) -> Path:
+    write_whole(report.folder / "curves.csv", curves(report.cells).to_csv(index=False, lineterminator="\n"))
+    return report.folder / "curves.csv"
 
 
-def _sheet(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
-    write_whole(folder / "examples.csv", "\ufeff" + sheet(cells))  # the mark tells spreadsheets that it is UTF-8
-    return folder / "examples.csv"
+def _sheet(report: Report) -> Path:
+    write_whole(
+        report.folder / "examples.csv", "\ufeff" + sheet(report.cells)
+    )  # the mark tells spreadsheets that it is UTF-8
+    return report.folder / "examples.csv"
 
 
-def _html(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
-    write_whole(folder / "report.html", web(frame, cells))
-    return folder / "report.html"
+def _html(report: Report) -> Path:
+    write_whole(report.folder / "report.html", web(report.frame, report.cells, report.valid))
+    return report.folder / "report.html"
 
 
-def _model_index(frame: pd.DataFrame, cells: Cells, folder: Path) -> Path:
-    write_whole(folder / "model-index.yaml", model_index(frame))
-    return folder / "model-index.yaml"
+def _model_index(report: Report) -> Path:
+    write_whole(report.folder / "model-index.yaml", model_index(report.frame))
+    return report.folder / "model-index.yaml"
 
 
-FORMATS: dict[str, Callable[[pd.DataFrame, Cells, Path], Path | tuple[Path, ...]]] = {
+FORMATS: dict[str, Callable[[Report], Path | tuple[Path, ...]]] = {
     "csv": _csv,
     "md": _md,
     "latex": _latex,
@@ -109,8 +128,8 @@ def written(folder: Path, formats: Sequence[str]) -> list[Path]:
     for name in formats:
         if name not in FORMATS:
             raise unknown("format", name, FORMATS)
-    frame, cells = tabled(folder)
-    made = [FORMATS[name](frame, cells, folder) for name in formats]
+    report = Report(folder, *tabled(folder))
+    made = [FORMATS[name](report) for name in formats]
     return [path for paths in made for path in (paths if isinstance(paths, tuple) else (paths,))]
 
 

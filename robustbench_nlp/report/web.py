@@ -24,7 +24,6 @@ from robustbench_nlp.report.shown import caption, headline, marked, percent
 from robustbench_nlp.report.svg import chart, interval, legend, numbers
 from robustbench_nlp.report.table import REDUCTION, WORST_CASE, is_incomplete, robust_if_errors_right
 from robustbench_nlp.report.valid import valid_tables
-from robustbench_nlp.validity import rechecked
 
 __all__ = ["web"]
 
@@ -45,11 +44,12 @@ _ERRORS = 2
 """The last columns, which only a table with errors has."""
 
 
-def web(frame: pd.DataFrame, cells: Sequence[Cell]) -> str:
-    """The page. `frame` is the table of `cells`, whose `attrs` hold the run's warnings (`flags`; absent: not known)."""
+def web(frame: pd.DataFrame, cells: Sequence[Cell], valid: pd.DataFrame) -> str:
+    """The page. `frame` is the table of `cells`, whose `attrs` hold the run's warnings (`flags`; absent: not known); `valid` is what
+    `rechecked` says of them."""
     first = frame.iloc[0]
     parts: dict[str, tuple[str, str]] = {"summary": ("Results", _summary(frame))}
-    if not (valid := rechecked(cells)).empty:
+    if not valid.empty:
         parts["valid"] = ("Valid successes", valid_tables(valid))
     searched, worded, noisy = query_charts(frame, cells), word_charts(frame, cells), noise_charts(frame)
     if searched:
