@@ -56,8 +56,11 @@ def compose(selector: str) -> Defense:
 
 
 def defend(victim: Victim, selector: str, train: Sequence[Example], seed: int) -> Victim:
-    """The victim behind a selector's defense, the same one for the same seed in every command."""
-    return compose(selector)(victim, train, Random(int(content_hash(seed, shown(selector))[:16], 16)))
+    """The victim behind a selector's defense, the same one for the same seed in every command. Each part draws by its own name, so
+    that what b learns in a+b is what it learns by itself."""
+    for part in reversed(_split(selector)):
+        victim = compose(part)(victim, train, Random(int(content_hash(seed, shown(part))[:16], 16)))
+    return victim
 
 
 class Learns(Exception):  # noqa: N818

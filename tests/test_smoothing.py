@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from robustbench_nlp.averaging import Averaged
 from robustbench_nlp.certificates import Certified, Sampling
 from robustbench_nlp.data.example import Example, Input
-from robustbench_nlp.defense import compose
+from robustbench_nlp.defense import compose, defend
 from robustbench_nlp.defenses import safer
 from robustbench_nlp.defenses.random_deletion import Deletion
 from robustbench_nlp.defenses.ranmask import Masking, RanMask
@@ -312,3 +312,15 @@ def test_an_ensemble_has_as_many_trainings_as_members(tiny: HFVictim, monkeypatc
     assert one.fingerprint != two.fingerprint
     assert hasattr(victim, "gradients")  # frozen embeddings stay common
     assert compose("ensemble(members=2)")(tiny, TRAIN, Random(1)).fingerprint != victim.fingerprint
+
+
+def test_a_part_learns_the_same_in_any_composition(tiny: HFVictim, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr("robustbench_nlp.training._check", lambda *_: 1.0)
+    alone = defend(tiny, "ensemble(members=1)", TRAIN, 0)
+    monkeypatch.setattr("robustbench_nlp.training.fine_tune", None)  # it is trained once
+    both = defend(tiny, "unicode-normalize+ensemble(members=1)", TRAIN, 0)
+    assert np.array_equal(both.predict(["a fine film"]), alone.predict(["a fine film"]))
+    assert both.fingerprint != alone.fingerprint
+    monkeypatch.undo()
+    monkeypatch.setattr("robustbench_nlp.training._check", lambda *_: 1.0)
+    assert defend(tiny, "ensemble(members=1)", TRAIN, 1).fingerprint != alone.fingerprint
