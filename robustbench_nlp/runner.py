@@ -120,11 +120,12 @@ class Runner:
                 header, records = self._cell(defended, defense, member, list(members.values()), label)
                 members[member.name] = header, records
                 cells.append((header, Counter(record.outcome for record in records.values())))
-                done.append(row(header, records.values()) | told(attack) | self._rejected(defended, records))
+                done.append(row(header, records.values()) | told([attack]) | self._rejected(defended, records))
                 frame = self._publish(done, cells)
             for name, names in self.grid.worst_cases.items():
                 header, records = worst_case_row([members[member] for member in names], name)
-                done.append(row(header, records.values()) | told(None))
+                own = [member for member in self.grid.members if member.name in names]
+                done.append(row(header, records.values()) | told(own))
             if self.benchmark.mode == "transfer":
                 direct = direct or members
             frame = self._publish(done, cells)
@@ -200,16 +201,16 @@ class Runner:
         """What a detecting victim's rejections give; nothing where no defense of the run detects."""
         return rejection(defended, listed(records)) if isinstance(defended, Detecting) else {}
 
-    def _told(self, defense: str, defended: Victim) -> Callable[[Member | None], dict[str, Any]]:
-        """What a table of defenses says besides: costs, and whether the defense learned from a row's attack or its words."""
+    def _told(self, defense: str, defended: Victim) -> Callable[[Sequence[Member]], dict[str, Any]]:
+        """What a table of defenses says besides: costs, and whether the defense learned from any of a row's attacks or its words."""
         if self.benchmark.defenses == ("none",):
-            return lambda member: {}
+            return lambda members: {}
         spent = costs(defended, self.victim, [example.input for example in self.examples[:READ]])._asdict()
         spent["draws"] = self.benchmark.draws if defended.random else 1
         made = compose(defense)
 
-        def told(member: Member | None) -> dict[str, Any]:
-            return spent | {"known": member is not None and knows(made, member.name, member.attack.threat)}
+        def told(members: Sequence[Member]) -> dict[str, Any]:
+            return spent | {"known": any(knows(made, member.name, member.attack.threat) for member in members)}
 
         return told
 
