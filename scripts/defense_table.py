@@ -154,8 +154,8 @@ def _page(plan: Plan, tables: dict[str, pd.DataFrame]) -> Iterator[str]:
     yield ""
     yield "`python scripts/defense_table.py`: robust accuracy in percent, of what stands before or trains the victim, under attacks on"
     yield f"the defended victim, searched in {plan.dtype} and judged in float32. *Beside none*: the paired difference of the worst"
-    yield "case with its 95 % interval, in points; p: McNemar's, by Holm over the table. †: the defense learned from this attack, or from"
-    yield "the words that it draws on."
+    yield "case with its 95 % interval, in points; p: McNemar's, by Holm over the table. †: the defense learned from this attack or, of"
+    yield "standard-1, from one of its own, or from the words that it draws on."
     yield ""
     yield f"| {' | '.join(HEADS)} |"
     yield f"| :-- {'| --: ' * (len(HEADS) - 1)}|"
@@ -172,7 +172,8 @@ def _cells(table: pd.DataFrame, difference: tuple[float, float] | None, p: float
     yield percent(worst["clean_accuracy"])
     for row in attacks:
         yield percent(row["robust_accuracy"]) + " †" * bool(row["known"])
-    yield f"{percent(worst['robust_accuracy'])} [{percent(worst['robust_low'])}–{percent(worst['robust_high'])}]"
+    interval = f"[{percent(worst['robust_low'])}–{percent(worst['robust_high'])}]"
+    yield f"{percent(worst['robust_accuracy'])} {interval}" + " †" * bool(worst["known"])
     if difference is None or p is None:
         yield from ("", "")
     else:
