@@ -1,7 +1,8 @@
 """Deep ensemble (Lakshminarayanan et al., 2017): the mean probabilities of several trainings that differ in their seed.
 
 Differs from the paper: the members go on from one victim's weights, each in its own order and with its own dropout, instead
-of starting from different ones, and see no adversarial examples.
+of starting from different ones, and see no adversarial examples unless the defense that trains them makes some. In turns they
+are a randomised ensemble (Pinot et al., 2020): one member, the next, answers a draw.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from random import Random
 
 from robustbench_nlp.averaging import Averaged
 from robustbench_nlp.data.example import Example
+from robustbench_nlp.defense import Composed, compose
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.training import Recipe, continue_training
 from robustbench_nlp.victim import Victim
@@ -21,20 +23,32 @@ __all__ = ["Ensemble"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ensemble:
-    """`members` trainings of the victim. Their embeddings stay, so that attacks find gradients to them all at one place."""
+    """`members` trainings of the victim, each by the defense `of` (a selector; none: plainly, for `epochs` at `learning_rate`). Their
+    embeddings stay, so that attacks find gradients to them all at one place. `in_turns` each draw asks one member."""
 
     members: int = 3
+    of: str = "none"
+    in_turns: bool = False
     epochs: int = 1
     learning_rate: float = 8e-5
 
     def __post_init__(self) -> None:
         if self.members < 1:
             raise UsageError(f"an ensemble of {self.members} members answers nothing; give at least 1")
+        compose(self.of)
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """What the members learn from."""
+        return Composed(parts=(compose(self.of),)).known
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
         """Raises `UsageError` for a victim without weights to train, `TrainingCollapsed` where nothing was learned."""
-        recipe = Recipe(epochs=self.epochs, learning_rate=self.learning_rate)
         seeds = [rng.getrandbits(32) for _ in range(self.members)]
-        return Averaged(
-            [continue_training(victim, train, seed, kind="ensemble", settings={}, recipe=recipe) for seed in seeds]
-        )
+        return Averaged([self._member(victim, train, seed) for seed in seeds], in_turns=self.in_turns)
+
+    def _member(self, victim: Victim, train: Sequence[Example], seed: int) -> Victim:
+        if self.of != "none":
+            return compose(self.of)(victim, train, Random(seed))
+        recipe = Recipe(epochs=self.epochs, learning_rate=self.learning_rate)
+        return continue_training(victim, train, seed, kind="ensemble", settings={}, recipe=recipe)

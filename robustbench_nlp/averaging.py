@@ -18,28 +18,31 @@ __all__ = ["Averaged"]
 
 
 class Averaged:
-    """The mean of the members' probabilities, all of the same classes.
+    """The mean of the members' probabilities, all of the same classes; `in_turns` each draw asks the next member alone, which makes a
+    random victim whose draws have that mean, for the price of one member a draw.
 
     Of the optional capabilities it has those that all members have: `predict_exact`; `batch_size`, the smallest;
     `truncate`, the longest part; `mask_token`, where they agree; `gradients` and `vocabulary`, where the members share their
-    tokens and embeddings, and then the loss is the mean of the members' losses.
+    tokens and embeddings, and then the loss is the mean of the members' losses. In turns it has no `predict_exact`.
     """
 
-    def __init__(self, members: Sequence[Victim]) -> None:
+    def __init__(self, members: Sequence[Victim], *, in_turns: bool = False) -> None:
         """Raises `UsageError` where there is no member, or where they differ in their classes."""
         if not members or len({member.label_names for member in members}) > 1:
             raise UsageError("an ensemble needs members, all with the same label names; give at least one")
         self.name = members[0].name
         self.label_names = members[0].label_names
-        self.random = any(member.random for member in members)
-        self.forwards_per_prediction: int = sum(getattr(member, "forwards_per_prediction", 1) for member in members)
+        self.random = in_turns or any(member.random for member in members)
+        forwards = [getattr(member, "forwards_per_prediction", 1) for member in members]
+        self.forwards_per_prediction: int = max(forwards) if in_turns else sum(forwards)
         self.training_seconds: float = sum(getattr(member, "training_seconds", nan) for member in members)
         self._members = list(members)
+        self._in_turns = in_turns
         if sizes := self._all("batch_size"):
             self.batch_size: int = min(sizes)
         if len(set(masks := self._all("mask_token"))) == 1:
             self.mask_token: str | None = masks[0]
-        if exact := self._all("predict_exact"):
+        if not in_turns and (exact := self._all("predict_exact")):
             self.predict_exact: Callable[[Sequence[Input]], Probabilities] = lambda inputs: _mean(
                 [ask(inputs) for ask in exact]
             )
@@ -51,10 +54,13 @@ class Averaged:
 
     @property
     def fingerprint(self) -> str:
-        return content_hash("averaged", *(member.fingerprint for member in self._members))[:16]
+        kind = "in turns" if self._in_turns else "averaged"
+        return content_hash(kind, *(member.fingerprint for member in self._members))[:16]
 
     def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
-        """Mean probabilities, float32 (n, classes)."""
+        """Mean probabilities, float32 (n, classes); in turns, those of the draw's member."""
+        if self._in_turns:
+            return self._members[draw % len(self._members)].predict(inputs, draw)
         return _mean([member.predict(inputs, draw) for member in self._members])
 
     def _gradients(

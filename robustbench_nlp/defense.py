@@ -37,6 +37,11 @@ class Composed:
 
     parts: tuple[Defense, ...]
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """What any part learned from; see `knows`."""
+        return tuple(name for part in self.parts for name in getattr(part, "known", ()))
+
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
         for part in reversed(self.parts):
             victim = part(victim, train, copy(rng))
@@ -95,8 +100,6 @@ def knows(defense: Defense, attack: str, threat: Threat) -> bool:
 
     A defense that did names them in its attribute `known`: attacks, and the first words of `Threat.candidates`.
     """
-    if isinstance(defense, Composed):
-        return any(knows(part, attack, threat) for part in defense.parts)
     known: Sequence[str] = getattr(defense, "known", ())
     name = attack.rpartition("/")[2].partition("(")[0].partition(":")[0].partition("@")[0]
     return name in known or (threat.candidates or "").startswith(tuple(known) or ("\0",))
