@@ -314,6 +314,31 @@ def test_an_ensemble_has_as_many_trainings_as_members(tiny: HFVictim, monkeypatc
     assert compose("ensemble(members=2)")(tiny, TRAIN, Random(1)).fingerprint != victim.fingerprint
 
 
+def test_members_in_turns_have_the_mean_of_all_over_their_draws() -> None:
+    one, other = KeywordVictim(), KeywordVictim(keywords=(("great",), ("bad",)))
+    both, turns = Averaged([one, other]), Averaged([one, other], in_turns=True)
+    texts = ["a great film", "a bad film", "a film"]
+    drawn = [turns.predict(texts, draw) for draw in (0, 1)]
+    assert np.array_equal(drawn[0], one.predict(texts))
+    assert np.array_equal(drawn[1], other.predict(texts))
+    assert np.allclose(np.mean(drawn, axis=0), both.predict(texts))
+    assert (both.random, turns.random) == (False, True)
+    assert (both.forwards_per_prediction, turns.forwards_per_prediction) == (2, 1)
+    assert both.fingerprint != turns.fingerprint
+    assert not hasattr(turns, "predict_exact")
+
+
+def test_an_ensemble_of_a_defense_has_members_trained_by_it(tiny: HFVictim, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr("robustbench_nlp.training._check", lambda *_: 1.0)
+    victim = defend(tiny, "ensemble(members=2,of='word_dropout(epochs=1)')", TRAIN, 0)
+    assert len({member.fingerprint for member in victim._members}) == 2  # type: ignore[attr-defined]
+    assert hasattr(victim, "gradients")
+    made = compose("spell+ensemble(of='consistency(noises=(\"tautology\",))+typo-augmentation')")
+    assert set(made.known) == {"stress_test", "random_typos"}  # type: ignore[attr-defined]
+    with pytest.raises(UsageError, match="no defense 'consistancy'"):
+        compose("ensemble(of='consistancy')")
+
+
 def test_a_part_learns_the_same_in_any_composition(tiny: HFVictim, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr("robustbench_nlp.training._check", lambda *_: 1.0)
     alone = defend(tiny, "ensemble(members=1)", TRAIN, 0)
