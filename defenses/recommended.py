@@ -1,8 +1,8 @@
-"""Recommended: the recipe that stood best on dev, for about a point of clean accuracy (docs/defenses.md: how it was found).
+"""Recommended: the recipe that stood best on dev, for two or three points of clean accuracy (docs/defenses.md: how it was found).
 
-Unusual characters are folded, typos are taken back by the noisy channel, and each draw leaves out three words in ten and asks
-the next of three victims that learned to answer alike to a text with a tautology, other words or fewer. It is random: 20
-draws make an answer that is worth something.
+Unusual characters are folded, typos are taken back by the noisy channel, and the mean is taken over copies without a fifth of
+the words, of a victim that learned to answer alike to a text with a tautology, other words or fewer. It is random: 20 draws
+make an answer that is worth something.
 """
 
 from __future__ import annotations
@@ -10,15 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from robustbench_nlp.defense import Composed, Defense
-from robustbench_nlp.defenses.ensemble import Ensemble
+from robustbench_nlp.defenses.consistency import Consistency
 from robustbench_nlp.defenses.noisy_channel import NoisyChannel
 from robustbench_nlp.defenses.random_deletion import RandomDeletion
 from robustbench_nlp.defenses.unicode_normalize import UnicodeNormalize
 
-__all__ = ["Recommended", "CONSISTENT"]  # noqa: RUF022 (the factory first)
-
-CONSISTENT = "consistency(noises=('tautology','wordnet','neighbours','drop'),share=0.6,weight=5.0,epochs=4)"
-"""What each of the three victims is trained by."""
+__all__ = ["Recommended"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +25,6 @@ class Recommended(Composed):
     parts: tuple[Defense, ...] = (
         UnicodeNormalize(),
         NoisyChannel(),
-        RandomDeletion(rate=0.3, samples=1, votes=False, train=False),
-        Ensemble(members=3, of=CONSISTENT, in_turns=True),
+        RandomDeletion(rate=0.2, samples=1, votes=False, train=False),
+        Consistency(noises=("tautology", "wordnet", "neighbours", "drop"), share=0.6, weight=5.0, epochs=4),
     )

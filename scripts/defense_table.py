@@ -16,7 +16,6 @@ import pandas as pd
 import robustbench_nlp as rb
 from robustbench_nlp.comparison import compare
 from robustbench_nlp.defense import shown
-from robustbench_nlp.defenses.recommended import CONSISTENT
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.plugins import split_list
 from robustbench_nlp.records import file_name
@@ -29,6 +28,8 @@ WORST = "worst-case:standard-1"
 BOTH = "unicode_normalize+spell"
 """What takes away most of what characters alone can do, before what was trained."""
 READ = "unicode_normalize+noisy_channel"
+CONSISTENT = "consistency(noises=('tautology','wordnet','neighbours','drop'),share=0.6,weight=5.0,epochs=4)"
+"""What `recommended` has besides deletion."""
 FAMILIES = {
     "none": ("none",),
     "purify": (
