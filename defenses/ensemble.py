@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from random import Random
+from typing import Any
 
 from robustbench_nlp.averaging import Averaged
 from robustbench_nlp.data.example import Example
-from robustbench_nlp.defense import Composed, compose
+from robustbench_nlp.defense import Composed, compose, defend
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.training import Recipe, continue_training
 from robustbench_nlp.victim import Victim
@@ -23,11 +25,12 @@ __all__ = ["Ensemble"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ensemble:
-    """`members` trainings of the victim, each by the defense `of` (a selector; none: plainly, for `epochs` at `learning_rate`). Their
-    embeddings stay, so that attacks find gradients to them all at one place. `in_turns` each draw asks one member."""
+    """`members` trainings of the victim by the defenses of `of` (selectors), one after the other and again from the first; without any,
+    plainly, for `epochs` at `learning_rate`. Their embeddings stay, so that attacks find gradients to them all at one place. `in_turns`
+    each draw asks one member."""
 
     members: int = 3
-    of: str = "none"
+    of: tuple[str, ...] = ()
     in_turns: bool = False
     epochs: int = 1
     learning_rate: float = 8e-5
@@ -35,20 +38,21 @@ class Ensemble:
     def __post_init__(self) -> None:
         if self.members < 1:
             raise UsageError(f"an ensemble of {self.members} members answers nothing; give at least 1")
-        compose(self.of)
+        for selector in self.of:
+            compose(selector)
 
     @property
     def known(self) -> tuple[str, ...]:
         """What the members learn from."""
-        return Composed(parts=(compose(self.of),)).known
+        return Composed(parts=tuple(map(compose, self.of))).known
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
         """Raises `UsageError` for a victim without weights to train, `TrainingCollapsed` where nothing was learned."""
         seeds = [rng.getrandbits(32) for _ in range(self.members)]
-        return Averaged([self._member(victim, train, seed) for seed in seeds], in_turns=self.in_turns)
-
-    def _member(self, victim: Victim, train: Sequence[Example], seed: int) -> Victim:
-        if self.of != "none":
-            return compose(self.of)(victim, train, Random(seed))
-        recipe = Recipe(epochs=self.epochs, learning_rate=self.learning_rate)
-        return continue_training(victim, train, seed, kind="ensemble", settings={}, recipe=recipe)
+        if self.of:
+            trained = [defend(victim, of, train, seed) for of, seed in zip(cycle(self.of), seeds, strict=False)]
+        else:
+            recipe = Recipe(epochs=self.epochs, learning_rate=self.learning_rate)
+            how: dict[str, Any] = {"kind": "ensemble", "settings": {}, "recipe": recipe}
+            trained = [continue_training(victim, train, seed, **how) for seed in seeds]
+        return Averaged(trained, in_turns=self.in_turns)

@@ -25,6 +25,7 @@ from robustbench_nlp.defenses.safer import Synonyms
 from robustbench_nlp.defenses.vote import Variants, Vote
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.fakes import KeywordVictim
+from robustbench_nlp.rewriting import Rewritten
 from robustbench_nlp.smoothing import Noise, Smoothed, replaced_words
 from robustbench_nlp.text import words_of
 from robustbench_nlp.victims.hf import HFVictim
@@ -330,13 +331,14 @@ def test_members_in_turns_have_the_mean_of_all_over_their_draws() -> None:
 
 def test_an_ensemble_of_a_defense_has_members_trained_by_it(tiny: HFVictim, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr("robustbench_nlp.training._check", lambda *_: 1.0)
-    victim = defend(tiny, "ensemble(members=2,of='word_dropout(epochs=1)')", TRAIN, 0)
-    assert len({member.fingerprint for member in victim._members}) == 2  # type: ignore[attr-defined]
-    assert hasattr(victim, "gradients")
-    made = compose("spell+ensemble(of='consistency(noises=(\"tautology\",))+typo-augmentation')")
+    victim = defend(tiny, "ensemble(of=('word_dropout(epochs=1)','unicode-normalize'))", TRAIN, 0)
+    one, plain, other = victim._members  # type: ignore[attr-defined]
+    assert one.fingerprint != other.fingerprint
+    assert isinstance(plain, Rewritten)
+    made = compose("spell+ensemble(of=('consistency(noises=(\"tautology\",))','spell+typo-augmentation'))")
     assert set(made.known) == {"stress_test", "random_typos"}  # type: ignore[attr-defined]
     with pytest.raises(UsageError, match="no defense 'consistancy'"):
-        compose("ensemble(of='consistancy')")
+        compose("ensemble(of=('consistancy',))")
 
 
 def test_a_part_learns_the_same_in_any_composition(tiny: HFVictim, monkeypatch) -> None:  # type: ignore[no-untyped-def]
