@@ -2,7 +2,7 @@
 
 Beside its loss on the clean text, the model pays for the divergence between its answers to the text and to a noisy copy of
 it. Differs from the papers: the divergence is symmetric, and the noise is one of typos, Unicode tricks, dropped words,
-random synonyms or a tautology behind the text.
+random synonyms, a masked language model's words or a tautology behind the text.
 """
 
 from __future__ import annotations

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from random import Random
 
 from robustbench_nlp.data.example import Input
+from robustbench_nlp.edits.blanks import Blanks, substitutes
 from robustbench_nlp.edits.characters import random_typos
 from robustbench_nlp.edits.noise import drop_words
 from robustbench_nlp.edits.tautologies import TAUTOLOGIES
 from robustbench_nlp.edits.visual import accented, homoglyphs
 from robustbench_nlp.edits.words import candidate_maker
+from robustbench_nlp.encoder import EMBEDDED
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.text import Text
 from robustbench_nlp.training_loop import Augment
@@ -20,6 +22,8 @@ __all__ = ["KNOWN_FROM", "NOISES", "Noise", "check_shares", "noisy", "on_share"]
 Noise = Callable[[Text, Random, float], Text]
 """Changes a share of a text's words, in [0, 1]."""
 
+FILLS = 20
+"""Words that are drawn from in place of a hidden one."""
 INVISIBLE = "\u200b\u200c\u200d\u2060"
 
 
@@ -58,6 +62,19 @@ def tautology(text: Text, rng: Random, share: float) -> Text:
     return text.insert(len(text), rng.choice(tuple(TAUTOLOGIES.values())))
 
 
+def refilled(text: Text, rng: Random, share: float) -> Text:
+    """A share of the words, hidden all at once, becomes others that the embedded masked language model finds likely there."""
+    from robustbench_nlp.language_model import masked
+
+    numbers = [number for number in range(len(text)) if rng.random() < share]
+    fills = masked(EMBEDDED)(Blanks(text).together(numbers), FILLS) if numbers else []
+    changes = {}
+    for number, words in zip(numbers, fills, strict=True):
+        if choices := substitutes(words, text.word(number)):
+            changes[number] = rng.choice(choices)
+    return text.replace(changes) if changes else text
+
+
 NOISES: dict[str, Noise] = {
     "typos": random_typos,
     "unicode": unicode_tricks,
@@ -65,6 +82,7 @@ NOISES: dict[str, Noise] = {
     "wordnet": synonyms("wordnet"),
     "neighbours": synonyms("neighbours(8)"),
     "tautology": tautology,
+    "refill": refilled,
 }
 KNOWN_FROM = {
     "typos": ("random_typos",),
@@ -73,6 +91,7 @@ KNOWN_FROM = {
     "wordnet": ("wordnet",),
     "neighbours": ("neighbours",),
     "tautology": ("stress_test",),
+    "refill": ("masked-lm",),
 }
 """What a defense knows that was trained on a noise: attacks, and sets of words (`defense.knows`)."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 import tiny_bert
 import torch
 
+from robustbench_nlp.attack import Blank
 from robustbench_nlp.augmentation import KNOWN_FROM, NOISES, on_share
 from robustbench_nlp.defenses.freelb import accumulated
 from robustbench_nlp.defenses.hotflip_training import _swapped
@@ -140,14 +142,26 @@ def test_divergence_is_zero_alone_and_symmetric() -> None:
     assert float(divergence(a, b)) > 0
 
 
+def filling(blanks: Sequence[Blank], k: int) -> list[list[tuple[str, float]]]:
+    """A masked language model that knows two words."""
+    return [[("word", 0.5), ("great", 0.4)] for _ in blanks]
+
+
 @pytest.mark.parametrize("name", NOISES)
-def test_noises_change_texts_and_nothing_at_no_share(name: str) -> None:
+def test_noises_change_texts_and_nothing_at_no_share(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("robustbench_nlp.language_model.masked", lambda model: filling)
     text = Text("a really great movie with good actors and one wonderful story")
     rng = Random(0)
     assert str(NOISES[name](text, rng, 0.9)) != str(text)
     assert str(NOISES[name](Text(""), rng, 0.9)) == ""
     if name not in ("typos", "drop"):  # these change one word at least
         assert str(NOISES[name](text, rng, 0.0)) == str(text)
+
+
+def test_refilled_words_are_others_in_the_case_of_the_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("robustbench_nlp.language_model.masked", lambda model: filling)
+    made = {str(NOISES["refill"](Text("a GREAT Film ."), Random(seed), 1.0)) for seed in range(50)}
+    assert made == {f"{a} WORD {film} ." for a in ("word", "great") for film in ("Word", "Great")}
 
 
 def test_a_tautology_goes_behind_any_text_and_every_kind_is_drawn() -> None:
