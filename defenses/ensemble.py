@@ -38,6 +38,10 @@ class Ensemble:
     def __post_init__(self) -> None:
         if self.members < 1:
             raise UsageError(f"an ensemble of {self.members} members answers nothing; give at least 1")
+        if len(self.of) > self.members:
+            raise UsageError(
+                f"an ensemble of {self.members} members has no place for {len(self.of)} defenses; give more members"
+            )
         for selector in self.of:
             compose(selector)
 

@@ -153,13 +153,17 @@ def _settings(text: str) -> dict[str, Any] | None:
 
 def create(kind: Literal["attack", "defense"], selector: str) -> Any:
     """An attack or defense from its selector; an argument after ':' fills the first field of its dataclass, and
-    `threat={'max_words_share': 0.2}` gives an attack's own threat other limits."""
+    `threat={'max_words_share': 0.2}` gives an attack's own threat other limits. A lone string where several may stand is one of them."""
     name, argument, settings = parse(selector)
     limits = settings.get("threat", {}) if kind == "attack" else {}
     settings = {key: value for key, value in settings.items() if value is not limits}
     make = factory(kind, name)
     declared = dataclasses.fields(make) if dataclasses.is_dataclass(make) else ()
     fields = [f.name for f in declared]
+    several = {f.name for f in declared if str(f.type).startswith("tuple[str, ...]")}
+    settings = {
+        key: (value,) if key in several and isinstance(value, str) else value for key, value in settings.items()
+    }
     for setting in settings:
         if fields and setting not in fields:
             raise unknown(f"setting of {kind} {name}", setting, fields)

@@ -169,6 +169,10 @@ def test_a_tautology_goes_behind_any_text_and_every_kind_is_drawn() -> None:
     assert drawn == {f"a fine film {addition} ." for addition in TAUTOLOGIES.values()}
 
 
+def test_a_lone_name_is_one_of_several() -> None:
+    assert create("defense", "consistency(noises='typos')") == create("defense", "consistency(noises=('typos',))")
+
+
 def test_it_is_said_what_every_noise_teaches() -> None:
     assert set(KNOWN_FROM) == set(NOISES)
 

@@ -133,6 +133,7 @@ def test_capabilities_and_fingerprints() -> None:
         ("vote(samples=0)", "at least 1"),
         ("vote(kinds=('accent',))", "no kind of copy 'accent'"),
         ("ensemble(members=0)", "at least 1"),
+        ("ensemble(members=1,of=('spell','vote'))", "no place for 2 defenses"),
         ("ensemble", "no(ne| weights) to train"),
     ],
 )
