@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 import pandas as pd
@@ -9,11 +10,13 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from robustbench_nlp.commands.review import command
 from robustbench_nlp.grid import Benchmark
 from robustbench_nlp.leaderboard.board import frame, rankings
 from robustbench_nlp.leaderboard.entry import entries
 from robustbench_nlp.leaderboard.shown import markdown
 from robustbench_nlp.plugins import plugin_names
+from robustbench_nlp.report.shown import percent
 from robustbench_nlp.report.table import COLUMNS
 from robustbench_nlp.verification import verify
 
@@ -144,3 +147,31 @@ def test_an_entry_of_the_leaderboard_holds(defense: str) -> None:
     result = verify(path, sample=20)
     assert result.differences == ()
     assert (result.cells, result.texts) == (3, 60)
+
+
+def test_the_page_of_defenses_has_what_readers_of_the_recipes_broken_examples_said() -> None:
+    read = ROOT / "results" / "recommended-read"
+    sheets = [str(read / f"reader-{number}.csv") for number in (1, 2)]
+    told = CliRunner().invoke(command, ["--read", *sheets, "--key", str(read / "review.key.csv"), "--csv"])
+    groups = pd.read_csv(StringIO(told.output)).set_index("group")
+    page = (ROOT / "docs" / "defenses.md").read_text("utf-8")
+    named = {
+        "controls (originals)": "none (controls)",
+        **{
+            f"recommended × standard-1/{attack}": name
+            for attack, name in (
+                ("bae", "BAE"),
+                ("pwws", "PWWS"),
+                ("deepwordbug", "DeepWordBug"),
+                ("charmer", "Charmer"),
+                ("stress_test", "stress test"),
+            )
+        },
+    }
+    assert set(groups.index) == {"all successes", *named}
+    for group, name in named.items():
+        row = groups.loc[group]
+        kept = " ".join(
+            (percent(row["label_kept"]), f"[{percent(row['label_kept_low'])}–{percent(row['label_kept_high'])}]")
+        )
+        assert f"| {name} | {row['rows']:.0f} | {kept} |" in page
