@@ -242,3 +242,10 @@ def test_a_cascades_last_member_leaves_what_its_worst_case_does(tmp_path: Path) 
 
 def test_no_run_is_told(tmp_path: Path) -> None:
     assert "is no run folder" in complaint(lambda: rb.recheck(tmp_path))
+
+
+def test_a_settled_example_that_no_member_met_is_told() -> None:
+    """As of two worst cases over one cascade, of which the second has later members alone."""
+    members = tuple(cell(name, record("e", TEN, outcome="settled")) for name in "ab")
+    worst = Cell(HEADER | {"attack": "worst_case:late"}, {}, members)
+    assert "a cascade has one worst case" in complaint(lambda: rechecked([*members, worst]))
