@@ -19,18 +19,22 @@ from robustbench_nlp.report.table import REDUCTION, floor
 from robustbench_nlp.report.table import WORST_CASE as TITLE
 from robustbench_nlp.report.worst_case import worst_case_row
 from robustbench_nlp.settings_file import read_settings
-from robustbench_nlp.shapes import unfit
+from robustbench_nlp.shapes import shape, unfit
 
 __all__ = ["Cell", "no_run", "recorded_cells"]
 
-HEADER: dict[str, Any] = {
-    **dict.fromkeys(("task", "dataset", "split", "victim", "defense", "attack", "mode", "threat", "fingerprint"), str),
-    "seed": int,
-    "schema": int,
-    "max_queries": int | None,
-    "environment": dict[str, Any],
-    "packages": dict[str, Any],
-}
+HEADER = shape(
+    {
+        **dict.fromkeys(
+            ("task", "dataset", "split", "victim", "defense", "attack", "mode", "threat", "fingerprint"), str
+        ),
+        "seed": int,
+        "schema": int,
+        "max_queries": int | None,
+        "environment": dict[str, Any],
+        "packages": dict[str, Any],
+    }
+)
 """What tables take from a cell's first line."""
 
 

@@ -15,7 +15,7 @@ from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
 from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.on_disk import Growing
-from robustbench_nlp.shapes import hints_of, unfit
+from robustbench_nlp.shapes import hints_of, shape, unfit
 
 __all__ = [
     "COST_FIELDS",
@@ -82,7 +82,8 @@ class Record:
         return self.clean_prediction == self.label if self.outcome == "error" else self.outcome != "skipped"
 
 
-_FIELDS = hints_of(Record)
+_FIELDS = shape(hints_of(Record))
+_HEADER = shape({"fingerprint": str, "spec": dict})
 Entry = TypeVar("Entry")
 """A dataclass of JSON-able values with an `example_id`."""
 
@@ -196,7 +197,7 @@ def _gathered(
 
 def _header(content: dict[str, Any]) -> dict[str, Any]:
     """Raises `ValueError` for what is no header."""
-    if wrong := unfit(content, {"fingerprint": str, "spec": dict}):
+    if wrong := unfit(content, _HEADER):
         raise ValueError(wrong)
     return content
 

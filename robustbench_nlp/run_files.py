@@ -11,12 +11,12 @@ import pandas as pd
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import Benchmark
 from robustbench_nlp.settings_file import plain_yaml
-from robustbench_nlp.shapes import unfit
+from robustbench_nlp.shapes import shape, unfit
 
 __all__ = ["benchmark_of", "manifest_of", "table_of"]
 
 AGAIN = "the same run command writes it again"
-MANIFEST: dict[str, Any] = {"warnings": list[str], "dataset": dict[str, Any]}
+MANIFEST = shape({"warnings": list[str], "dataset": dict[str, Any]})
 """What is taken from `manifest.json`."""
 INCOMPLETE = "# Not complete "
 """How `run.yaml` begins where Python objects stood for selectors."""

@@ -128,7 +128,8 @@ class Runner:
                 done.append(row(header, records.values()) | told(own))
             if self.benchmark.mode == "transfer":
                 direct = direct or members
-            frame = self._publish(done, cells)
+            if self.grid.worst_cases:
+                frame = self._publish(done, cells)
         return frame
 
     @property

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, reduce
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-__all__ = ["fits", "hints_of", "unfit"]
+__all__ = ["Shape", "fits", "hints_of", "shape", "unfit"]
+
+Check = Callable[[object], bool]
+Shape = Mapping[str, Check]
+"""What must be there by which name, and whether a value is right for it."""
 
 LARGEST = 2**63
 """Whole numbers from here on fit no table."""
@@ -20,12 +24,11 @@ def fits(value: object, hint: Any) -> bool:
 
 
 @cache
-def _check(hint: Any) -> Callable[[object], bool]:  # noqa: PLR0911 (a kind of hint a line)
+def _check(hint: Any) -> Check:  # noqa: PLR0911 (a kind of hint a line)
     """`fits` for one hint, which is taken apart once."""
     origin, inside = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
-        either = [_check(one) for one in inside]
-        return lambda value: any(check(value) for check in either)
+        return reduce(lambda one, other: lambda value: one(value) or other(value), map(_check, inside))
     if origin is Literal:
         return lambda value: isinstance(value, str) and value in inside
     if origin in (list, tuple):
@@ -39,8 +42,10 @@ def _check(hint: Any) -> Callable[[object], bool]:  # noqa: PLR0911 (a kind of h
     if hint is float:
         whole = _check(int)
         return lambda value: isinstance(value, float) or whole(value)
+    if hint is Any:
+        return lambda value: True
     plain = NoneType if hint is None else hint
-    return lambda value: plain is Any or isinstance(value, plain)
+    return lambda value: isinstance(value, plain)
 
 
 def hints_of(kind: type) -> dict[str, Any]:
@@ -48,12 +53,17 @@ def hints_of(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
-def unfit(values: Mapping[str, object], hints: Mapping[str, Any]) -> str:
-    """What is wrong with the first of the values that isn't as its hint says, '' if all are."""
-    for name, hint in hints.items():
+def shape(hints: Mapping[str, Any]) -> Shape:
+    """Hints taken apart once, for `unfit`."""
+    return {name: _check(hint) for name, hint in hints.items()}
+
+
+def unfit(values: Mapping[str, object], shape: Shape) -> str:
+    """What is wrong with the first of the values that isn't as the shape says, '' if all are."""
+    for name, check in shape.items():
         if name not in values:
             return f"it has no '{name}'"
-        if not fits(values[name], hint):
+        if not check(values[name]):
             shown = ascii(values[name])
             return f"its '{name}' is {shown if len(shown) < 60 else shown[:57] + '...'}"
     return ""

@@ -16,7 +16,7 @@ from typing import Literal
 from robustbench_nlp.data.example import Input
 from robustbench_nlp.errors import BudgetSpent, UsageError
 from robustbench_nlp.records import write_whole
-from robustbench_nlp.shapes import fits, unfit
+from robustbench_nlp.shapes import fits, shape, unfit
 
 __all__ = ["FILE", "Spending", "Tariff"]
 
@@ -81,7 +81,7 @@ class Spending:
         if path.exists():
             try:
                 counts = json.loads(path.read_text("utf-8"))
-                wrong = unfit(counts, _COUNTS) if isinstance(counts, dict) else "it is no mapping"
+                wrong = unfit(counts, shape(_COUNTS)) if isinstance(counts, dict) else "it is no mapping"
             except (ValueError, RecursionError):
                 wrong = "it is no JSON"
             if wrong or min(counts[name] for name in _COUNTS) < 0:
