@@ -6,7 +6,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
@@ -296,8 +296,10 @@ def file_name(name: str) -> str:
     return safe if safe == name else f"{safe[:80]}-{content_hash(name)[:6]}"
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all."""
+def write_whole(path: Path, content: str | bytes | Iterable[str]) -> None:
+    """Write a file whole or not at all; parts one after the other."""
     scratch = path.with_name(f".{path.name}.part")
-    scratch.write_bytes(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
+    with scratch.open("wb") as file:
+        for part in [content] if isinstance(content, str | bytes) else content:
+            file.write(part.encode("utf-8", "backslashreplace") if isinstance(part, str) else part)
     os.replace(scratch, path)

@@ -24,6 +24,7 @@ from robustbench_nlp.data.example import Stored, content_hash, listed_hash
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.records import Record, RecordFile, read
+from robustbench_nlp.report.examples import examples
 from robustbench_nlp.report.files import FORMATS, written
 from robustbench_nlp.workers import Left
 
@@ -75,6 +76,25 @@ def test_memory_hardly_grows_with_the_examples(tmp_path: Path, on_the_disk: Call
         gc.collect()
         tracemalloc.start()
         go(tmp_path / f"run-{data.stem}", data)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    assert peak(large) - peak(small) < MOST_BYTES * 1200
+
+
+def test_memory_hardly_grows_with_what_a_report_tells_of(
+    tmp_path: Path, on_the_disk: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("robustbench_nlp.report.web.examples", lambda cells: examples(cells, most=50))
+    on_the_disk(50)
+    small, large = (go(tmp_path / str(n), csv_of(tmp_path, n)).folder for n in (200, 1400))
+    written(large, [*FORMATS])  # what caches hold, they hold now
+
+    def peak(folder: Path) -> int:
+        gc.collect()
+        tracemalloc.start()
+        written(folder, [*FORMATS])
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most

@@ -176,7 +176,8 @@ def test_examples_hold_every_record(cells: list[Cell]) -> None:
     assert len(data["texts"]) == len(set(data["texts"]))
     for told, cell in zip(data["cells"], cells, strict=True):
         assert len(told["rows"]) == len(cell.records)
-        for values, record in zip(told["rows"], cell.records.values(), strict=True):
+        records = sorted(cell.records.values(), key=lambda record: record.example_id)
+        for values, record in zip(told["rows"], records, strict=True):
             found = dict(zip(ROW, values, strict=False))
             identity, text, label = data["examples"][found["example"]]
             assert (identity, data["texts"][text], label) == (record.example_id, record.original, record.label)
@@ -184,6 +185,19 @@ def test_examples_hold_every_record(cells: list[Cell]) -> None:
             assert found.get("queries", 0) == record.queries
             if record.outcome == "success":
                 assert applied(str(record.original), found["attacked"]) == record.adversarial
+
+
+def test_a_long_run_shows_the_first_examples_by_id(cells: list[Cell]) -> None:
+    data = examples(cells, most=5 * len(cells) + 1)
+    firsts = sorted(cells[0].records)[:5]
+    assert [identity for identity, *_ in data["examples"]] == firsts
+    assert [len(cell["rows"]) for cell in data["cells"]] == [5] * len(cells)
+
+
+def test_a_page_says_what_it_leaves_out(cells: list[Cell], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "by chance" not in web(of(cells), cells, rechecked(cells))
+    monkeypatch.setattr("robustbench_nlp.report.web.examples", lambda cells: examples(cells, most=3 * len(cells)))
+    assert f"3 of {len(cells[0].records)} examples, by chance" in web(of(cells), cells, rechecked(cells))
 
 
 def test_errors_stand_in_the_table_and_among_the_warnings(cells: list[Cell]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from heapq import nsmallest
+from itertools import accumulate, chain
 from math import isfinite
 from typing import Any, get_args
 
@@ -15,7 +16,7 @@ from robustbench_nlp.records import Outcome, Record
 from robustbench_nlp.report.shown import headline
 from robustbench_nlp.text import Text
 
-__all__ = ["OUTCOMES", "ROW", "differences", "examples"]
+__all__ = ["OUTCOMES", "ROW", "SHOWN", "differences", "examples"]
 
 OUTCOMES: tuple[str, ...] = get_args(Outcome)
 ROW = (
@@ -23,6 +24,8 @@ ROW = (
     *("queries", "words", "total", "edits", "similarity", "winner", "error"),
 )
 """What a row holds, in order; `clean` and `prediction` are labels, their shares the probabilities; absent ends are cut off."""
+SHOWN = 100_000
+"""Records in one page: some twenty megabytes of one-line texts, which browsers bear."""
 
 
 class _Pool:
@@ -35,12 +38,15 @@ class _Pool:
         return None if text is None else self.numbers.setdefault(text, len(self.numbers))
 
 
-def examples(cells: Sequence[Cell]) -> dict[str, Any]:
-    """JSON-able data of all records.
+def examples(cells: Sequence[Cell], most: int = SHOWN) -> dict[str, Any]:
+    """JSON-able data of the records, of at most so many: those of the first examples in content order, which is by chance.
 
     `texts` are numbered strings, `examples` are [id, text, label], and a cell's `rows` are as `ROW` says: `example` is a number in
     `examples`, `outcome` one in `outcomes`, `attacked` are `differences` (None where no text was tried, or the clean one was left).
     """
+    most = max(most // len(cells), 1)
+    firsts = (nsmallest(most, cell.records) for cell in cells)
+    chosen = sorted(set(chain.from_iterable(firsts)))[:most]
     texts = _Pool()
     known: dict[str, int] = {}
     shared: list[list[Any]] = []
@@ -48,7 +54,7 @@ def examples(cells: Sequence[Cell]) -> dict[str, Any]:
     made = []
     for cell in cells:
         rows = []
-        for record in cell.records.values():
+        for record in (cell.records[identity] for identity in chosen if identity in cell.records):
             if record.example_id not in known:
                 known[record.example_id] = len(shared)
                 clean.append(Text(_text(record.original) or ""))

@@ -90,9 +90,7 @@ def _curves(report: Report) -> Path:
 
 
 def _sheet(report: Report) -> Path:
-    write_whole(
-        report.folder / "examples.csv", "\ufeff" + sheet(report.cells)
-    )  # the mark tells spreadsheets that it is UTF-8
+    write_whole(report.folder / "examples.csv", sheet(report.cells))
     return report.folder / "examples.csv"
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from robustbench_nlp.console import printable
 from robustbench_nlp.data.example import Input
@@ -27,11 +26,19 @@ def defused(text: str) -> str:
     return f"'{shown}" if shown.lstrip(" ").startswith(_FORMULAS) else shown
 
 
-def sheet(cells: Sequence[Cell]) -> str:
-    """CSV with a line an example and cell, for people: machines read records/*.jsonl, which are exact."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
+class _Echo:
+    """A file that gives back what is written, as `csv` then does."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def sheet(cells: Sequence[Cell]) -> Iterator[str]:
+    """CSV, line by line, with one an example and cell, for people: machines read records/*.jsonl, which are exact. A mark first tells
+    spreadsheets that it is UTF-8."""
+    writer = csv.writer(_Echo(), lineterminator="\r\n")
+    yield "\ufeff"
+    yield writer.writerow(COLUMNS)
     for cell in cells:
         names = _label_names(cell)
         for record in cell.records.values():
@@ -45,8 +52,7 @@ def sheet(cells: Sequence[Cell]) -> str:
                 _text(record.adversarial),
             )
             numbers = (record.words_changed, record.queries)
-            writer.writerow([*map(defused, told), *numbers, defused(record.example_id)])
-    return file.getvalue()
+            yield writer.writerow([*map(defused, told), *numbers, defused(record.example_id)])
 
 
 def _named(label: int | None, names: Sequence[str]) -> str:

@@ -60,12 +60,16 @@ def web(frame: pd.DataFrame, cells: Sequence[Cell], valid: pd.DataFrame) -> str:
         parts["noise"] = ("Accuracy against noise", _charts(noisy, _BY_NOISE))
     if (made := heat(frame)).attacks:
         parts["heat"] = ("Attacks × defenses", _heat(made))
-    parts["examples"] = ("Examples", _browser(frame))
+    shown = examples(cells)
+    parts["examples"] = (
+        "Examples",
+        _left_out(len(shown["examples"]), max(len(cell.records) for cell in cells)) + _browser(frame),
+    )
     parts["about"] = ("How it was made", _about(cells))
     return page.page(
         f"{first['victim']} on {first['dataset']}: robustness",
         "\n".join(page.section(name, title, body) for name, (title, body) in parts.items()),
-        data={"example-data": examples(cells)},
+        data={"example-data": shown},
         links={name: _LINKS.get(name, title) for name, (title, _) in parts.items()},
         styles=[page.asset("report.css")],
         scripts=[page.asset("examples.js")],
@@ -189,6 +193,15 @@ def _cell(made: Heat, defense: str, attack: str) -> str:
     return (
         f'<td><button type="button" class="h{round(10 * share)}" data-shows data-defense="{escaped(defense)}" '
         f'data-attack="{escaped(attack)}">{"▾ " if low else ""}{percent(share)}<span class="unseen"> %, {escaped(about)}</span></button></td>'
+    )
+
+
+def _left_out(shown: int, all_of_them: int) -> str:
+    if shown >= all_of_them:
+        return ""
+    return (
+        f'<p class="muted">{shown:,} of {all_of_them:,} examples, by chance; <code>robustbench-nlp report --format sheet</code> '
+        "writes them all into examples.csv.</p>"
     )
 
 
