@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from math import nan
 from random import Random
 from typing import ClassVar
@@ -17,6 +18,7 @@ import numpy as np
 
 from robustbench_nlp.attack import FillMask
 from robustbench_nlp.data.example import Example, Input, content_hash
+from robustbench_nlp.drawing import Ask, distinct, drawn
 from robustbench_nlp.edits.blanks import Blanks, substitutes
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.helpers import provider
@@ -62,8 +64,15 @@ class _Purified:
 
     def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
         """The mean answer to the copies."""
+        return self._purified(inputs, [draw] * len(inputs), lambda items, _: self._victim.predict(items, draw))
+
+    def predict_drawn(self, inputs: Sequence[Input], draws: Sequence[int], exact: bool = False) -> Probabilities:
+        """The same, each input under its own draw."""
+        return self._purified(inputs, draws, partial(drawn, self._victim, exact=exact))
+
+    def _purified(self, inputs: Sequence[Input], draws: Sequence[int], ask: Ask) -> Probabilities:
         if not inputs:
-            return self._victim.predict(inputs, draw)
+            return ask(inputs, draws)
         fields = [(item,) if isinstance(item, str) else item for item in inputs]
         strings = list(dict.fromkeys(part for item in fields for part in item))
         copies = dict(zip(strings, self._copies(strings), strict=True))
@@ -72,9 +81,9 @@ class _Purified:
             for i in range(self._settings.copies):
                 parts = tuple(copies[part][i] for part in item)
                 asked.append(parts if len(parts) > 1 else parts[0])
-        rows = {item: row for row, item in enumerate(dict.fromkeys(asked))}
-        answers = self._victim.predict(list(rows), draw)[[rows[item] for item in asked]]
-        mean: Probabilities = answers.reshape(len(inputs), self._settings.copies, -1).mean(axis=1, dtype=np.float32)
+        own = [draw for draw in draws for _ in range(self._settings.copies)]
+        answers = distinct(ask, asked, own).reshape(len(inputs), self._settings.copies, -1)
+        mean: Probabilities = answers.mean(axis=1, dtype=np.float32)
         return mean
 
     def _copies(self, strings: Sequence[str]) -> list[list[str]]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from robustbench_nlp.attack import Vocabulary
 from robustbench_nlp.data.example import Input, content_hash
+from robustbench_nlp.drawing import drawn, restored
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.victim import Placed, Probabilities, TokenGradients, Victim
 
@@ -62,6 +63,17 @@ class Averaged:
         if self._in_turns:
             return self._members[draw % len(self._members)].predict(inputs, draw)
         return _mean([member.predict(inputs, draw) for member in self._members])
+
+    def predict_drawn(self, inputs: Sequence[Input], draws: Sequence[int], exact: bool = False) -> Probabilities:
+        """The same, each input under its own draw; in turns, a call a member."""
+        if not self._in_turns:
+            return _mean([drawn(member, inputs, draws, exact=exact) for member in self._members])
+        rows = [
+            [row for row, draw in enumerate(draws) if draw % len(self._members) == i] for i in range(len(self._members))
+        ]
+        asked = [(member, own) for member, own in zip(self._members, rows, strict=True) if own]
+        parts = [drawn(member, [inputs[i] for i in own], [draws[i] for i in own], exact=exact) for member, own in asked]
+        return restored(parts, [own for _, own in asked]) if parts else self.predict(inputs)
 
     def _gradients(
         self, inputs: Sequence[Input], labels: Sequence[int], placed: Sequence[Placed] | None = None

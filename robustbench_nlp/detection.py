@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustbench_nlp.data.example import Input, content_hash
+from robustbench_nlp.drawing import drawn
 from robustbench_nlp.records import Record
 from robustbench_nlp.victim import Probabilities, Victim
 
@@ -65,6 +66,10 @@ class Watched:
     def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
         """The inner victim's answer."""
         return self._victim.predict(inputs, draw)
+
+    def predict_drawn(self, inputs: Sequence[Input], draws: Sequence[int], exact: bool = False) -> Probabilities:
+        """The inner victim's answers, each under its own draw."""
+        return drawn(self._victim, inputs, draws, exact=exact)
 
 
 def threshold(suspicion: NDArray[np.float32], false_alarms: float) -> float:

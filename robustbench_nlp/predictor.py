@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from robustbench_nlp.data.example import Input
+from robustbench_nlp.drawing import drawn
 from robustbench_nlp.errors import OutOfMemory, Unreachable, UsageError, VictimError
 from robustbench_nlp.interrupts import batch_ended
 from robustbench_nlp.victim import Probabilities, Victim
@@ -41,11 +42,10 @@ class Predictor:
     def predict(self, inputs: Sequence[Input]) -> Answers:
         """The search's answers: in the victim's own precision, averaged over the draws."""
         errors: dict[int, VictimError] = {}
-        drawn = [self._drawn(inputs, draw, errors) for draw in range(self.draws)]
-        total = np.zeros((len(inputs), self.classes or 2), np.float32)
-        for parts in drawn:
-            total += np.concatenate([np.broadcast_to(part, (len(part), total.shape[1])) for part in parts] or [total])
-        return Answers(total / np.float32(self.draws), errors)
+        parts = self._in_batches(inputs, errors)
+        classes = self.classes or 2
+        rows = [np.broadcast_to(part, (len(part), classes)) for part in parts] or [np.zeros((0, classes), np.float32)]
+        return Answers(np.concatenate(rows), errors)
 
     def foresee(self, inputs: Sequence[Input]) -> None:
         """Ask now, side by side, what `exact` will be asked next, where the victim can do that (`apart`)."""
@@ -56,37 +56,37 @@ class Predictor:
         """The referee's answer for one input, alone and in full precision; for a random victim the shares of the votes
         of fresh draws. Raises `VictimError`."""
         if self.victim.random:
-            votes = [int(self._checked([item], FRESH + draw).argmax()) for draw in range(self.draws)]
-            shares = np.bincount(votes, minlength=self.classes or 0) / len(votes)
+            fresh = [FRESH + draw for draw in range(self.draws)]
+            answers = self._checked([item] * self.draws, lambda items: drawn(self.victim, items, fresh, exact=True))
+            shares = np.bincount(answers.argmax(axis=1), minlength=self.classes or 0) / self.draws
             return shares.astype(np.float32)
         answer = self._foreseen.pop(item, None)
         if isinstance(answer, VictimError):
             raise answer
-        exact = getattr(self.victim, "predict_exact", None) if answer is None else lambda inputs: answer
-        row: Probabilities = self._checked([item], 0, exact)[0]
+        row: Probabilities = self._checked(
+            [item], lambda items: drawn(self.victim, items, [0], exact=True) if answer is None else answer
+        )[0]
         return row
 
-    def _drawn(self, inputs: Sequence[Input], draw: int, errors: dict[int, VictimError]) -> list[Probabilities]:
-        """One draw's answers in order, in parts; a part that failed is a column of NaN. Where a batch is more than the memory
-        holds, it and all later ones are half as large."""
+    def _in_batches(self, inputs: Sequence[Input], errors: dict[int, VictimError]) -> list[Probabilities]:
+        """The answers in order, in parts; a part that failed is a column of NaN. Where a batch is more than the memory holds, it and
+        all later ones are half as large."""
         parts: list[Probabilities] = []
         start = 0
         while start < len(inputs):
             batch = inputs[start : start + (self.batch_size or len(inputs))]
             try:
-                parts += self._isolated(batch, draw, start, errors)
+                parts += self._isolated(batch, start, errors)
                 start += len(batch)
             except OutOfMemory:
                 self.batch_size = len(batch) // 2
             batch_ended()
         return parts
 
-    def _isolated(
-        self, inputs: Sequence[Input], draw: int, start: int, errors: dict[int, VictimError]
-    ) -> list[Probabilities]:
+    def _isolated(self, inputs: Sequence[Input], start: int, errors: dict[int, VictimError]) -> list[Probabilities]:
         """Predict; where that fails, halve until the inputs that fail stand alone. Raises `OutOfMemory` for more than one."""
         try:
-            return [self._checked(inputs, draw)]
+            return [self._averaged(inputs)]
         except Unreachable as problem:
             errors.update({start + i: problem for i in range(len(inputs))})
             return [np.full((len(inputs), 1), np.nan, np.float32)]
@@ -98,15 +98,23 @@ class Predictor:
                 raise
         middle = len(inputs) // 2
         return [
-            *self._isolated(inputs[:middle], draw, start, errors),
-            *self._isolated(inputs[middle:], draw, start + middle, errors),
+            *self._isolated(inputs[:middle], start, errors),
+            *self._isolated(inputs[middle:], start + middle, errors),
         ]
 
-    def _checked(
-        self, inputs: Sequence[Input], draw: int, exact: Callable[[Sequence[Input]], Probabilities] | None = None
-    ) -> Probabilities:
+    def _averaged(self, inputs: Sequence[Input]) -> Probabilities:
+        """The mean over the draws, which the victim is asked for together."""
+        if self.draws == 1:
+            return self._checked(inputs, lambda items: self.victim.predict(items, 0))
+        items = [item for item in inputs for _ in range(self.draws)]
+        draws = [*range(self.draws)] * len(inputs)
+        answers = self._checked(items, lambda items: drawn(self.victim, items, draws))
+        mean: Probabilities = answers.reshape(len(inputs), self.draws, -1).mean(axis=1)
+        return mean
+
+    def _checked(self, inputs: Sequence[Input], ask: Callable[[Sequence[Input]], Probabilities]) -> Probabilities:
         try:
-            answer = exact(inputs) if exact else self.victim.predict(inputs, draw)
+            answer = ask(inputs)
         except (VictimError, UsageError):
             raise
         except Exception as problem:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import nan
 
 from rapidfuzz.distance import Levenshtein
 
 from robustbench_nlp.attack import Vocabulary
 from robustbench_nlp.data.example import Input, content_hash
+from robustbench_nlp.drawing import distinct, drawn
 from robustbench_nlp.errors import UsageError, VictimError
 from robustbench_nlp.text import Text
 from robustbench_nlp.victim import Probabilities, TokenGradients, Victim
@@ -65,11 +67,13 @@ class Rewritten:
 
     def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
         """The inner victim's answer; inputs that a rewriting makes equal are asked once."""
-        rewritten = self._rewritten(inputs)
-        rows = {item: row for row, item in enumerate(dict.fromkeys(rewritten))}
-        if len(rows) == len(rewritten):
-            return self._victim.predict(rewritten, draw)
-        return self._victim.predict(list(rows), draw)[[rows[item] for item in rewritten]]
+        return distinct(
+            lambda items, _: self._victim.predict(items, draw), self._rewritten(inputs), [draw] * len(inputs)
+        )
+
+    def predict_drawn(self, inputs: Sequence[Input], draws: Sequence[int], exact: bool = False) -> Probabilities:
+        """The inner victim's answers, each under its own draw."""
+        return distinct(partial(drawn, self._victim, exact=exact), self._rewritten(inputs), draws)
 
     def _rewritten(self, inputs: Sequence[Input]) -> list[Input]:
         return [

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import nan
 from random import Random
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from robustbench_nlp.certificates import DEFAULT_SAMPLING, Certificate, Sampling, from_votes
 from robustbench_nlp.data.example import Example, Input, content_hash
+from robustbench_nlp.drawing import Ask, distinct, drawn
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.text import Text
 from robustbench_nlp.training import Recipe, continue_training
@@ -82,7 +83,7 @@ class Smoothed:
         exact: Callable[[Sequence[Input]], Probabilities] | None = getattr(victim, "predict_exact", None)
         if not self.random and exact is not None:
             self.predict_exact: Callable[[Sequence[Input]], Probabilities] = lambda inputs: self._smoothed(
-                inputs, 0, exact
+                inputs, [0] * len(inputs), lambda copies, _: exact(copies)
             )
 
     @property
@@ -93,14 +94,18 @@ class Smoothed:
 
     def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
         """Shares of the votes, or mean probabilities, float32 (n, classes)."""
-        return self._smoothed(inputs, draw, lambda copies: self._victim.predict(copies, draw))
+        return self._smoothed(inputs, [draw] * len(inputs), lambda copies, _: self._victim.predict(copies, draw))
 
-    def _smoothed(
-        self, inputs: Sequence[Input], draw: int, ask: Callable[[Sequence[Input]], Probabilities]
-    ) -> Probabilities:
-        key = draw if self._fresh else 0
-        copies = [copy for item in inputs for copy in self._copies(item, self._samples, key)]
-        answers = self._answers(copies, ask)
+    def predict_drawn(self, inputs: Sequence[Input], draws: Sequence[int], exact: bool = False) -> Probabilities:
+        """The same, each input under its own draw: the copies of all draws go to the inner victim together."""
+        return self._smoothed(inputs, draws, partial(drawn, self._victim, exact=exact))
+
+    def _smoothed(self, inputs: Sequence[Input], draws: Sequence[int], ask: Ask) -> Probabilities:
+        pairs = list(zip(inputs, draws, strict=True))
+        copies = [
+            copy for item, draw in pairs for copy in self._copies(item, self._samples, draw if self._fresh else 0)
+        ]
+        answers = self._answers(copies, [draw for draw in draws for _ in range(self._samples)], ask)
         if self._votes:
             answers = np.eye(answers.shape[1], dtype=np.float32)[answers.argmax(axis=1)]
         mean: Probabilities = answers.reshape(len(inputs), self._samples, answers.shape[1]).mean(axis=1)
@@ -110,14 +115,15 @@ class Smoothed:
         rng = Random(int(content_hash(self._seed, item, *key)[:16], 16))
         return [_noisy(self._noise, item, rng) for _ in range(count)]
 
-    def _answers(self, copies: Sequence[Input], ask: Callable[[Sequence[Input]], Probabilities]) -> NDArray[np.float32]:
-        """The inner victim's answers, every distinct copy asked once."""
-        rows = {copy: row for row, copy in enumerate(dict.fromkeys(copies))}
-        distinct = list(rows)
+    def _answers(self, copies: Sequence[Input], draws: Sequence[int], ask: Ask) -> Probabilities:
+        """The inner victim's answers, every distinct copy asked once (under each draw, where it is random itself)."""
         step = getattr(self._victim, "batch_size", None) or COPIES
-        parts = [ask(distinct[start : start + step]) for start in range(0, len(distinct) or 1, step)]
-        found: NDArray[np.float32] = np.concatenate(parts)[[rows[copy] for copy in copies]]
-        return found
+
+        def in_parts(items: Sequence[Input], own: Sequence[int]) -> Probabilities:
+            starts = range(0, len(items) or 1, step)
+            return np.concatenate([ask(items[start : start + step], own[start : start + step]) for start in starts])
+
+        return distinct(in_parts, copies, draws if self._victim.random else [0] * len(copies))
 
 
 class CertifiedSmoothed(Smoothed):
@@ -143,7 +149,8 @@ class CertifiedSmoothed(Smoothed):
         return None if None in found else sum(count or 0 for count in found)
 
     def _counts(self, item: Input, count: int, *key: object) -> list[int]:
-        answers = self._answers(self._copies(item, count, *key), lambda copies: self._victim.predict(copies, 0))
+        copies = self._copies(item, count, *key)
+        answers = self._answers(copies, [0] * count, lambda items, _: self._victim.predict(items, 0))
         counts: list[int] = np.bincount(answers.argmax(axis=1), minlength=answers.shape[1]).tolist()
         return counts
 

@@ -59,6 +59,7 @@ class Victim(Protocol):
     `random` says whether equal inputs may get unequal answers; `fingerprint` changes with anything that changes a
     prediction (weights, precision, tokenizer, maximum length, defenses). Optional capabilities, looked up by `getattr`:
     `predict_exact(inputs)`, the referee's full-precision answer where `predict` is a faster approximation;
+    `predict_drawn(inputs, draws, exact)`, the answer to each input under the draw of the same place, in one call (`drawn`);
     `predict_apart(inputs)`, the answer (1, classes) or `VictimError` of each input asked alone, where that can be done side by side;
     `gradients(inputs, labels, placed=...)`, a `TokenGradients` an input, with `Placed` embeddings where they are given;
     `vocabulary`, for attacks that look words up by gradient; `truncate(string)`, the part of the string that the victim

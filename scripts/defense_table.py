@@ -16,6 +16,7 @@ import pandas as pd
 import robustbench_nlp as rb
 from robustbench_nlp.comparison import compare
 from robustbench_nlp.defense import shown
+from robustbench_nlp.defenses.recommended import CONSISTENT, REFILLED
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.plugins import split_list
 from robustbench_nlp.records import file_name
@@ -28,8 +29,6 @@ WORST = "worst-case:standard-1"
 BOTH = "unicode_normalize+spell"
 """What takes away most of what characters alone can do, before what was trained."""
 READ = "unicode_normalize+noisy_channel"
-CONSISTENT = "consistency(noises=('tautology','wordnet','neighbours','drop'),share=0.6,weight=5.0,epochs=4)"
-"""What `recommended` has besides deletion."""
 FAMILIES = {
     "none": ("none",),
     "purify": (
@@ -53,7 +52,7 @@ FAMILIES = {
     "train on perturbed embeddings": ("pgd", "freelb", "freelb_plus", "tavat", "vat", "infobert", "ascc", "dne"),
     "regularise, clean, balance": ("flooding", "class_balance", "label_cleaning", "group_robust"),
     "vote": ("ensemble", "vote", "safer(samples=1)", "ranmask(samples=1)", "random_deletion(samples=1)"),
-    "together": (READ, f"{READ}+freelb_plus", f"{READ}+{CONSISTENT}", "recommended"),
+    "together": (READ, f"{READ}+freelb_plus", f"{READ}+{CONSISTENT}", f"{READ}+{REFILLED}+freelb_plus", "recommended"),
 }
 """Smoothed victims answer from one copy, of which 20 draws are averaged: 25 copies each would be read 500 times a query. Detectors
 have a track of their own."""
@@ -95,8 +94,9 @@ def main(defenses: str | None, seeds: str, to: Path, **plan_of: Any) -> None:
 
 
 def _attacked(plan: Plan, defense: str, seed: int) -> str:
-    """Run the attacks, each part going on where it stopped; the worst case in a phrase."""
-    for part, attacks in (("attacks", ATTACKS), ("standard-1", (WORST,))):
+    """Run the attacks, each part going on where it stopped and the worst case first, which is told in a phrase."""
+    left = 0.0
+    for part, attacks in (("standard-1", (WORST,)), ("attacks", ATTACKS)):
         try:
             run = rb.evaluate(
                 victim=plan.victim,
@@ -110,7 +110,8 @@ def _attacked(plan: Plan, defense: str, seed: int) -> str:
             )
         except UsageError as problem:
             return f"left out: {problem}"
-    return f"{percent(run.table['robust_accuracy'].iloc[-1])} % left by {WORST}"
+        left = left or float(run.table["robust_accuracy"].iloc[-1])
+    return f"{percent(left)} % left by {WORST}"
 
 
 def _write(plan: Plan, defenses: Sequence[str], to: Path) -> None:
