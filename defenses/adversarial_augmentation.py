@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
 
-from robustbench_nlp.adversaries import once
+from robustbench_nlp.adversaries import once, taught, versions
 from robustbench_nlp.data.example import Example
-from robustbench_nlp.plugins import parse
 from robustbench_nlp.training import further
 from robustbench_nlp.victim import Victim
 
@@ -37,7 +36,12 @@ class AdversarialAugmentation:
     @property
     def known(self) -> tuple[str, ...]:
         """The attacks that are learned from."""
-        return tuple(parse(attack).name for attack in self.attacks)
+        return taught(self.attacks)
+
+    @property
+    def sources(self) -> list[int]:
+        """The versions of the attacks."""
+        return versions(self.attacks)
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
         more = once(self.attacks, victim, train, rng, sample=self.sample, max_queries=self.max_queries)

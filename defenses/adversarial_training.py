@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
 
-from robustbench_nlp.adversaries import adversarial
+from robustbench_nlp.adversaries import adversarial, taught, versions
 from robustbench_nlp.data.example import Example, Input
-from robustbench_nlp.plugins import parse
 from robustbench_nlp.training import further
 from robustbench_nlp.victim import Victim
 from robustbench_nlp.victims.hf import HFVictim
@@ -40,7 +39,12 @@ class AdversarialTraining:
     @property
     def known(self) -> tuple[str, ...]:
         """The attacks that are learned from."""
-        return tuple(parse(attack).name for attack in self.attacks)
+        return taught(self.attacks)
+
+    @property
+    def sources(self) -> list[int]:
+        """The versions of the attacks."""
+        return versions(self.attacks)
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
         seed = copy(rng).getrandbits(32)

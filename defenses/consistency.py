@@ -11,9 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
+from robustbench_nlp.attack import FillMask
 from robustbench_nlp.augmentation import KNOWN_FROM, NOISES, check_shares, noisy
 from robustbench_nlp.data.example import Example
+from robustbench_nlp.encoder import EMBEDDED
 from robustbench_nlp.errors import UsageError, unknown
+from robustbench_nlp.helpers import identity
 from robustbench_nlp.perturbation import divergence
 from robustbench_nlp.training import Batch, further
 from robustbench_nlp.victim import Victim
@@ -43,6 +46,11 @@ class Consistency:
     def known(self) -> tuple[str, ...]:
         """What the noises teach."""
         return tuple(name for noise in self.noises for name in KNOWN_FROM[noise])
+
+    @property
+    def sources(self) -> list[str]:
+        """The masked language model that refills. Raises `UsageError` where it is needed and isn't here."""
+        return [identity(FillMask, EMBEDDED)] if "refill" in self.noises else []
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
         return further(self, victim, train, rng, objective=self._objective)

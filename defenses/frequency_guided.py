@@ -22,6 +22,7 @@ from robustbench_nlp.detection import Watched, threshold
 from robustbench_nlp.edits.words import candidate_words
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.lexicon.case import in_case_of
+from robustbench_nlp.synonym_hull import known_sets
 from robustbench_nlp.text import Text
 from robustbench_nlp.victim import Victim
 
@@ -46,6 +47,11 @@ class FrequencyGuided:
             raise UsageError("frequency_guided wants rare and false_alarms between 0 and 1")
         for name in self.candidates:
             candidate_words(name)
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The sets of words among which it looks for frequent ones."""
+        return known_sets(self.candidates)
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
         """Raises `UsageError` without training examples: there would be no frequencies."""

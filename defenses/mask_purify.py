@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from math import nan
 from random import Random
 from typing import ClassVar
 
@@ -51,7 +50,7 @@ class _Purified:
         self.name = victim.name
         self.label_names = victim.label_names
         self.random = victim.random
-        self.training_seconds: float = getattr(victim, "training_seconds", nan)
+        self.added_seconds: float = getattr(victim, "added_seconds", 0.0)
         self.forwards_per_prediction: int = settings.copies * getattr(victim, "forwards_per_prediction", 1)
         self._victim = victim
         self._settings = settings

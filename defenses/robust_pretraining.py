@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from random import Random
 from typing import Any, ClassVar
 
-from robustbench_nlp.augmentation import NOISES, check_shares, noisy
+from robustbench_nlp.augmentation import KNOWN_FROM, NOISES, check_shares, noisy
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.training import Batch, Recipe, continue_training, further
@@ -31,7 +31,7 @@ class RobustPretraining:
     gap_epochs: int = 2
     epochs: int = 1
     learning_rate: float = 5e-5
-    known: ClassVar[tuple[str, ...]] = ("random_typos",)
+    known: ClassVar[tuple[str, ...]] = KNOWN_FROM["typos"]
 
     def __post_init__(self) -> None:
         check_shares("robust_pretraining", share=self.share, hidden=self.hidden)

@@ -39,6 +39,11 @@ class Safer:
     epochs: int = 2
     learning_rate: float = 5e-5
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The words that training draws."""
+        return ("neighbours",) if self.train else ()
+
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
         """Raises `UsageError` for a victim that can't be trained, `TrainingCollapsed` where nothing was learned."""
         noise = Synonyms(min_cosine=self.min_cosine, size=self.size)

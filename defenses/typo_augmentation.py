@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
 
-from robustbench_nlp.augmentation import check_shares, on_share
+from robustbench_nlp.augmentation import KNOWN_FROM, check_shares, on_share
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.edits.characters import random_typos
 from robustbench_nlp.training import further
@@ -29,7 +29,7 @@ class TypoAugmentation:
     epochs: int = 2
     learning_rate: float = 5e-5
     freeze_embeddings: bool = True
-    known: ClassVar[tuple[str, ...]] = ("random_typos",)
+    known: ClassVar[tuple[str, ...]] = KNOWN_FROM["typos"]
 
     def __post_init__(self) -> None:
         check_shares("typo_augmentation", share=self.share, noisy=self.noisy)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
 
-from robustbench_nlp.augmentation import NOISES, check_shares, on_share
+from robustbench_nlp.augmentation import KNOWN_FROM, NOISES, check_shares, on_share
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.training import further
 from robustbench_nlp.victim import Victim
@@ -27,7 +27,7 @@ class UnicodeAugmentation:
     noisy: float = 0.5
     epochs: int = 2
     learning_rate: float = 5e-5
-    known: ClassVar[tuple[str, ...]] = ("viper", "bad_characters")
+    known: ClassVar[tuple[str, ...]] = KNOWN_FROM["unicode"]
 
     def __post_init__(self) -> None:
         check_shares("unicode_augmentation", share=self.share, noisy=self.noisy)

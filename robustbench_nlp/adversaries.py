@@ -14,7 +14,7 @@ from robustbench_nlp.engine import attack_examples
 from robustbench_nlp.training_loop import More
 from robustbench_nlp.victim import Victim
 
-__all__ = ["adversarial", "once"]
+__all__ = ["adversarial", "once", "taught", "versions"]
 
 
 def adversarial(
@@ -40,6 +40,17 @@ def adversarial(
                 inputs.append(example.with_field(field, text))
                 labels.append(example.label)
     return inputs, labels
+
+
+def taught(attacks: Sequence[str]) -> tuple[str, ...]:
+    """What a defense knows that learns from attacks (`defense.knows`): their names, and the sets of words that they draw on."""
+    made = [(plugins.parse(attack).name, plugins.create("attack", attack).threat.candidates) for attack in attacks]
+    return tuple(dict.fromkeys(told for pair in made for told in pair if told))
+
+
+def versions(attacks: Sequence[str]) -> list[int]:
+    """Each attack's version: what decides its texts beside its selector."""
+    return [plugins.create("attack", attack).version for attack in attacks]
 
 
 def once(attacks: Sequence[str], victim: Victim, train: Sequence[Example], rng: Random, **how: Any) -> More:

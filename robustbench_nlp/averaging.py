@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import nan
 from typing import Any
 
 import numpy as np
@@ -36,7 +35,7 @@ class Averaged:
         self.random = in_turns or any(member.random for member in members)
         forwards = [getattr(member, "forwards_per_prediction", 1) for member in members]
         self.forwards_per_prediction: int = max(forwards) if in_turns else sum(forwards)
-        self.training_seconds: float = sum(getattr(member, "training_seconds", nan) for member in members)
+        self.added_seconds: float = sum(getattr(member, "added_seconds", 0.0) for member in members)
         self._members = list(members)
         self._in_turns = in_turns
         if sizes := self._all("batch_size"):

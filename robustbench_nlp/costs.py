@@ -35,16 +35,11 @@ class Costs(NamedTuple):
 
 
 def costs(defended: Victim, victim: Victim, inputs: Sequence[Input]) -> Costs:
-    """`train_ratio` is the defense's own training over the victim's, in seconds of training.
-
-    A side that passes on its victim's weights passes on their seconds too, to the last bit, as no other training has them.
-    """
-    mine, theirs = (getattr(side, "training_seconds", nan) for side in (defended, victim))
-    kept = mine == theirs or (isnan(mine) and isnan(theirs))
-    own = 0.0 if kept else mine
-    own += getattr(defended, "preparation_seconds", 0.0)
+    """`train_ratio` is what defenses trained, every one of a chain and every member, over the victim's own training, in seconds."""
+    added: float = getattr(defended, "added_seconds", 0.0)
+    own: float = getattr(victim, "training_seconds", nan)
     return Costs(
-        0.0 if own == 0 else own / theirs if theirs else nan,
+        0.0 if added == 0 else added / own if own else nan,
         getattr(defended, "forwards_per_prediction", 1),
         1.0 if defended is victim else nan if _priced(victim) else _ratio(defended, victim, inputs),
     )

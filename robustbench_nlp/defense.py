@@ -96,7 +96,8 @@ def rehearse(defense: Defense, victim: Victim, train: Sequence[Example]) -> None
 
 
 def knows(defense: Defense, attack: str, threat: Threat) -> bool:
-    """Whether the defense learned from this attack (by the name that tables print) or from the words that it draws on.
+    """Whether the defense learned from this attack (by the name that tables print), or from the words or characters that it draws on,
+    or looks texts up among them.
 
     A defense that did names them in its attribute `known`: attacks, and the first words of `Threat.candidates`.
     """

@@ -54,7 +54,7 @@ class Watched:
             "vocabulary",
             "gradients",
             "mask_token",
-            "training_seconds",
+            "added_seconds",
         ):
             if hasattr(victim, kept):
                 setattr(self, kept, getattr(victim, kept))

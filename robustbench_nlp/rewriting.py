@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import partial
-from math import nan
 
 from rapidfuzz.distance import Levenshtein
 
@@ -43,8 +42,7 @@ class Rewritten:
         self._parts = tuple(fingerprint_parts)
         if (batch_size := getattr(victim, "batch_size", None)) is not None:
             self.batch_size: int = batch_size
-        self.training_seconds: float = getattr(victim, "training_seconds", nan)
-        self.preparation_seconds: float = seconds + getattr(victim, "preparation_seconds", 0.0)
+        self.added_seconds: float = seconds + getattr(victim, "added_seconds", 0.0)
         self.forwards_per_prediction: int = getattr(victim, "forwards_per_prediction", 1)
         if (exact := getattr(victim, "predict_exact", None)) is not None:
             self.predict_exact: Callable[[Sequence[Input]], Probabilities] = lambda inputs: exact(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from math import nan
 from random import Random
 from typing import Protocol, runtime_checkable
 
@@ -72,7 +71,7 @@ class Smoothed:
         self.name = victim.name
         self.label_names = victim.label_names
         self.random = random or victim.random
-        self.training_seconds: float = getattr(victim, "training_seconds", nan)
+        self.added_seconds: float = getattr(victim, "added_seconds", 0.0)
         self.forwards_per_prediction: int = samples * getattr(victim, "forwards_per_prediction", 1)
         self._victim = victim
         self._noise = noise

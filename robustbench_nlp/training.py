@@ -162,7 +162,8 @@ def trained(kind: str, identity: Sequence[object], base: Path | str, examples: S
 
 
 class Trains(Protocol):
-    """A training defense: a dataclass whose settings hold these among others."""
+    """A training defense: a dataclass whose settings hold these among others. What decides its training besides, JSON-able, it
+    names in attributes `version` (of its own code) and `sources` (of attacks and models that it learns from)."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -180,8 +181,7 @@ def further(defense: Trains, victim: Victim, train: Sequence[Example], rng: Rand
     """
     frozen = getattr(defense, "freeze_embeddings", True)
     settings = asdict(defense)
-    if version := getattr(defense, "version", None):
-        settings["version"] = version
+    settings |= {name: told for name in ("version", "sources") if (told := getattr(defense, name, None))}
     return continue_training(
         victim,
         train,
@@ -225,7 +225,7 @@ def continue_training(
         seed,
         files_hash(folder),
         victim.options.max_length,
-        [e.id for e in train],
+        [[example.id, example.label] for example in train],
     ]
     made = trained(
         kind,
@@ -239,4 +239,6 @@ def continue_training(
         title=kind,
         **how,
     )
-    return HFVictim.from_folder(made, victim.options, name=victim.name)
+    found = HFVictim.from_folder(made, victim.options, name=victim.name)
+    found.added_seconds = victim.added_seconds + found.training_seconds
+    return found

@@ -64,8 +64,8 @@ class Victim(Protocol):
     `gradients(inputs, labels, placed=...)`, a `TokenGradients` an input, with `Placed` embeddings where they are given;
     `vocabulary`, for attacks that look words up by gradient; `truncate(string)`, the part of the string that the victim
     reads; `batch_size`, the most inputs that one call should get; `mask_token`, what it reads as a masked word;
-    `forwards_per_prediction`, the texts that its models read for one (1 where it isn't there); `training_seconds`;
-    `preparation_seconds`, how long what stands before its models was trained; `spending`, what asking it costs (a
+    `forwards_per_prediction`, the texts that its models read for one (1 where it isn't there); `training_seconds`
+    of a model, and `added_seconds`, how long defenses trained since (0 where it isn't there, NaN: not known); `spending`, what asking it costs (a
     `Spending`), and `keep_in(folder, resume=...)`, which counts that in a run folder; `one_process`, whether its rate or its budget can't be shared with other processes; `selector`, how it is named
     without settings that change no prediction; and what `Certified` needs.
     A wrapper has only the capabilities that it declares.

@@ -7,6 +7,7 @@ import time
 from functools import lru_cache
 from math import isnan, nan
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,7 @@ import pytest
 import tiny_bert
 
 from robustbench_nlp.api import evaluate
+from robustbench_nlp.averaging import Averaged
 from robustbench_nlp.costs import costs, note_seconds, seconds_trained
 from robustbench_nlp.defense import compose, knows
 from robustbench_nlp.fakes import KeywordVictim
@@ -25,7 +27,7 @@ PAIRS = [(f"the {word} film number {i}", i % 2) for i, word in enumerate(["awful
 
 
 class Slow(KeywordVictim):
-    training_seconds = 30.0
+    added_seconds = 30.0
     forwards_per_prediction = 3
 
 
@@ -59,6 +61,18 @@ def test_what_stands_before_the_victim_was_trained_too() -> None:
     assert isnan(costs(Rewritten(plain, str.lower, [], seconds=nan), plain, ["a"]).train_ratio)
 
 
+def test_every_stage_and_every_member_counts() -> None:
+    class Plain(KeywordVictim):
+        training_seconds = 10.0
+
+    plain = Plain()
+    ensemble = Averaged([Slow(), Slow(), plain])
+    smoothed = compose("random_deletion(train=False)")(ensemble, [], Random(0))
+    assert costs(ensemble, plain, ["a"]).train_ratio == 6.0
+    assert costs(smoothed, plain, ["a"]).train_ratio == 6.0
+    assert costs(Rewritten(smoothed, str.lower, [], seconds=5.0), plain, ["a"]).train_ratio == 6.5
+
+
 def test_a_rewriting_that_is_remembered_costs_what_it_costs_once() -> None:
     @lru_cache
     def slow(text: str) -> str:
@@ -88,6 +102,10 @@ def test_seconds_of_training_are_read_beside_the_weights(tmp_path: Path) -> None
         ("adversarial_training(attacks=('pwws(variant=\"textattack\")',))", "pwws", True),
         ("adversarial_training(attacks=('deepwordbug',))", "standard-1/deepwordbug", True),
         ("adversarial_training(attacks=('deepwordbug',))", "pwws", False),
+        ("adversarial_training(attacks=('pwws',))", "textbugger", True),
+        ("safer", "textfooler", True),
+        ("safer(train=False)", "textfooler", False),
+        ("frequency_guided", "pwws", True),
         ("synonym_augmentation", "pwws", True),
         ("synonym_augmentation", "textfooler", False),
         ("consistency", "pwws", True),

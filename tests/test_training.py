@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
 import tiny_bert
 import torch
 
-from robustbench_nlp import training, training_loop
+from robustbench_nlp import masked_lm_training, training, training_loop
 from robustbench_nlp.adversaries import adversarial
+from robustbench_nlp.attacks.deepwordbug import DeepWordBug
+from robustbench_nlp.costs import note_seconds
 from robustbench_nlp.data.example import Example, Input
+from robustbench_nlp.defense import compose, rehearse
 from robustbench_nlp.defenses.adversarial_training import AdversarialTraining
 from robustbench_nlp.defenses.none import NoDefense
 from robustbench_nlp.defenses.typo_augmentation import TypoAugmentation
@@ -133,7 +138,9 @@ def test_typo_augmentation_trains_once_with_fresh_typos(trained: HFVictim, monke
     assert again.fingerprint == defended.fingerprint
 
 
-def test_the_cache_tells_settings_seeds_and_data_apart(trained: HFVictim, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_tells_settings_seeds_data_and_sources_apart(
+    trained: HFVictim, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls = []
     monkeypatch.setattr(
         training, "fine_tune", lambda target, base, *_, **__: (calls.append(target), tiny_bert.save(target))
@@ -145,10 +152,33 @@ def test_the_cache_tells_settings_seeds_and_data_apart(trained: HFVictim, monkey
         (TypoAugmentation(share=0.1), data, 0),
         (TypoAugmentation(), data[1:], 0),
         (TypoAugmentation(), data, 1),
+        (TypoAugmentation(), [replace(data[0], label=1 - data[0].label), *data[1:]], 0),
         (AdversarialTraining(), data, 0),
     ]:
         defense(trained, train, Random(seed))
-    assert len(calls) == 5
+    assert len(calls) == 6
+    monkeypatch.setattr(DeepWordBug, "version", DeepWordBug.version + 1)
+    AdversarialTraining()(trained, data, Random(0))
+    assert len(calls) == 7
+
+
+def test_a_chain_of_trainings_tells_the_seconds_of_all(trained: HFVictim, monkeypatch: pytest.MonkeyPatch) -> None:
+    def trains(target: Path, base: Path, *_: Any, **__: Any) -> None:
+        tiny_bert.save(target)
+        note_seconds(target, 4.0 if base == trained.folder else 3.0)
+
+    monkeypatch.setattr(training, "fine_tune", trains)
+    assert trained.added_seconds == 0
+    one = TypoAugmentation()(trained, examples(), Random(0))
+    assert getattr(one, "added_seconds", None) == 4.0
+    assert getattr(compose("unicode_normalize+flooding")(one, examples(), Random(0)), "added_seconds", None) == 7.0
+
+
+def test_what_refills_words_is_needed_before_training(trained: HFVictim, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "fine_tune", None)
+    monkeypatch.setattr(masked_lm_training, "find", lambda: None)
+    with pytest.raises(UsageError, match="fetch mlm"):
+        rehearse(compose("consistency(noises=('refill',))"), trained, examples())
 
 
 def test_adversarial_training_attacks_the_current_model_each_epoch(trained: HFVictim) -> None:

@@ -70,6 +70,7 @@ class HFVictim:
         pad(model, tokenizer)
         self._exact = shortened(self._model)
         self.training_seconds = seconds_trained(folder)
+        self.added_seconds = 0.0
         self.mask_token: str | None = tokenizer.special_tokens_map.get("mask_token")
         self._reader = Reader(tokenizer, options.max_length or longest_input(tokenizer, model.config))
         self._fast = self._lowered(options.dtype)
