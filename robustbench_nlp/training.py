@@ -94,14 +94,16 @@ def fine_tune(
             path=checkpoint,
         )
         loop.run([inputs[i] for i in rest], [labels[i] for i in rest], more, title)
-    accuracy = _check(frozen(), [inputs[i] for i in held], [labels[i] for i in held], recipe.min_gain)
+    try:
+        accuracy = _check(frozen(), [inputs[i] for i in held], [labels[i] for i in held], recipe.min_gain)
+    finally:
+        if checkpoint is not None:
+            checkpoint.unlink(missing_ok=True)
     model.save_pretrained(target, safe_serialization=True)
     tokenizer.save_pretrained(target)
     shown = None if isnan(accuracy) else accuracy
     told = {"seconds": loop.seconds, "held_out_accuracy": shown, "dtype": loop.dtype}
     (target / "training.json").write_text(json.dumps(told) + "\n", "utf-8")
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
     return accuracy
 
 

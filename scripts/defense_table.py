@@ -51,11 +51,11 @@ FAMILIES = {
     "train on attacks": ("adversarial_augmentation", "adversarial_training", "hotflip_training", "mixada"),
     "train on perturbed embeddings": ("pgd", "freelb", "freelb_plus", "tavat", "vat", "infobert", "ascc", "dne"),
     "regularise, clean, balance": ("flooding", "class_balance", "label_cleaning", "group_robust"),
-    "vote": ("ensemble", "vote", "safer(samples=1)", "ranmask(samples=1)", "random_deletion(samples=1)"),
+    "vote": ("ensemble", "vote", *(f"{name}(samples=1,votes=False)" for name in ("safer", "ranmask", "random_deletion"))),
     "together": (READ, f"{READ}+freelb_plus", f"{READ}+{CONSISTENT}", f"{READ}+{REFILLED}+freelb_plus", "recommended"),
 }
-"""Smoothed victims answer from one copy, of which 20 draws are averaged: 25 copies each would be read 500 times a query. Detectors
-have a track of their own."""
+"""Smoothed victims answer from one copy, of which 20 draws are averaged: 25 copies each would be read 500 times a query. They show the
+search probabilities, since shares of votes hide where to go without protecting. Detectors have a track of their own."""
 UNDEFENDED = {"known": False, "train_ratio": 0.0, "forwards_per_prediction": 1, "latency_ratio": 1.0, "draws": 1}
 """Of a run without any defense, whose table lacks the columns."""
 HEADS = ("defense", "clean %", *ATTACKS, "standard-1 [95 %]", "beside none", "p (Holm)", "training", "texts", "time")

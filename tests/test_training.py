@@ -90,11 +90,15 @@ def test_frozen_embeddings_stay(trained: HFVictim, tmp_path: Path) -> None:
     assert trained.fingerprint != after.fingerprint
 
 
-def test_a_collapsed_training_is_an_error_and_saves_nothing(base: Path, tmp_path: Path) -> None:
+def test_a_collapsed_training_is_an_error_and_leaves_nothing(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_loop, "CHECKPOINT_SECONDS", 0.0)
     recipe = dataclasses.replace(QUICK, epochs=1, learning_rate=1e-9)
+    how: dict[str, Any] = {"label_names": LABELS, "seed": 0, "recipe": recipe, "checkpoint": tmp_path / "checkpoint"}
     with pytest.raises(TrainingCollapsed, match="constant answer"):
-        fine_tune(tmp_path / "out", base, *toy(), label_names=LABELS, seed=0, recipe=recipe)
-    assert not (tmp_path / "out").exists()
+        fine_tune(tmp_path / "out", base, *toy(), **how)
+    assert not any(tmp_path.iterdir())
 
 
 def test_the_base_is_not_changed_and_pairs_train(base: Path, tmp_path: Path) -> None:
