@@ -112,7 +112,10 @@ class Reader:
                 made["token_type_ids"] = types
         if min(lengths) != max(lengths):
             made["attention_mask"] = (np.arange(max(lengths)) < np.array(lengths)[:, None]).astype(np.int64)
-        return {name: torch.from_numpy(array).to(device) for name, array in made.items()}
+        tensors = {name: torch.from_numpy(array) for name, array in made.items()}
+        if torch.device(device).type == "cuda":  # from pinned memory, so that the next batch is made while this one is computed
+            return {name: tensor.pin_memory().to(device, non_blocking=True) for name, tensor in tensors.items()}
+        return {name: tensor.to(device) for name, tensor in tensors.items()}
 
 
 def _clean(inputs: Sequence[Input]) -> list[Input]:
