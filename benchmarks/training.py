@@ -1,5 +1,7 @@
 """What bfloat16 does to a training on this machine: texts a second and losses of a trained defense's first steps, in either
-precision, on the same texts in the same order, from the same weights."""
+precision, on the same texts in the same order, from the same weights. `--all`: how long each defense trains, told from its first
+steps and from the attacks of two epochs.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,16 @@ import os
 import tempfile
 import time
 from contextlib import suppress
+from functools import partialmethod
+from math import nan
+from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-from robustbench_nlp import training
+from robustbench_nlp import cache, plugins, training
 from robustbench_nlp.data import load_dataset
 from robustbench_nlp.defense import defend
+from robustbench_nlp.mixed_precision import mixed_precision
 from robustbench_nlp.training_loop import Loop
 from robustbench_nlp.victim import open_victim
 
@@ -57,12 +63,58 @@ def first_steps(victim: str, defense: str, dtype: str, count: int) -> list[Step]
     return steps
 
 
+def hurried(loop: Loop, inputs: list[Any], labels: list[int], more: Any, _title: str, *, count: int) -> None:
+    """`Loop.run` for so many steps, which notes how many seconds all epochs would take."""
+    attacking = []
+    added: tuple[list[Any], list[int]] = ([], [])
+    for epoch in range(min(loop.recipe.epochs, 2)):
+        start = time.perf_counter()
+        added = more(loop.frozen(), epoch) if more else ([], [])
+        attacking.append(time.perf_counter() - start)
+    texts, truth = [*inputs, *added[0]], [*labels, *added[1]]
+    loop.model.train()
+    took = []
+    plan = loop._plan(texts)[:count]
+    with mixed_precision(loop.model, loop.dtype):
+        for rows in plan:
+            start = time.perf_counter()
+            loop._step([texts[row] for row in rows], [truth[row] for row in rows], 0.5)
+            took.append((time.perf_counter() - start) / len(rows))
+    loop.model.eval()
+    steps = loop.recipe.epochs * len(texts) * sum(took[1:]) / len(took[1:])
+    loop.seconds = steps + attacking[0] + (loop.recipe.epochs - 1) * attacking[-1]
+
+
+def all_times(victim: str, count: int) -> None:
+    """Print how long each defense trains the victim with its default settings."""
+    opened, train = open_victim(victim), load_dataset("mr", "train").examples
+    ready = cache.folder()
+    own = getattr(opened, "training_seconds", nan)
+    print(f"| defense | minutes | beside {victim}'s own training of {own:.0f} s |\n| :-- | --: | --: |")
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        patch.dict(os.environ, {"ROBUSTBENCH_NLP_CACHE": scratch}),
+        patch.object(Loop, "run", partialmethod(hurried, count=count)),
+    ):
+        for kind in ("mlm", "datasets", "word-pairs"):
+            if (ready / kind).is_dir():
+                (Path(scratch) / kind).symlink_to(ready / kind)
+        for name in plugins.plugin_names("defense"):
+            seconds = getattr(defend(opened, name, train, seed=0), "added_seconds", 0.0)
+            if seconds:
+                print(f"| `{name}` | {seconds / 60:.1f} | {seconds / own:.1f} × |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--victim", default="minilm-mr")
     parser.add_argument("--defense", default="freelb_plus", help="one that trains")
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--all", action="store_true", help="every defense's time instead")
     given = parser.parse_args()
+    if given.all:
+        all_times(given.victim, given.steps)
+        return
     print(f"| precision | texts/s | mean losses of {TOGETHER} steps each |")
     print("| :-- | --: | :-- |")
     for dtype in ("float32", "bfloat16"):
