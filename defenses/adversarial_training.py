@@ -1,7 +1,8 @@
 """Online adversarial training (after Goodfellow et al., 2015): each epoch adds attacks on the model as it then stands.
 
 Differs from the paper: the adversarial texts come from word and character attacks run to their end on a sample of the
-training examples, as in Yoo and Qi (2021), and stand beside the clean texts instead of a weighted second loss.
+training examples, as in Yoo and Qi (2021), and stand beside the clean texts instead of a weighted second loss. The attack of
+Yoo and Qi, which ranks words by the gradient, is `attacks=('a2t',)`, and not the default.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Group DRO (Sagawa et al., 2020): the groups of examples that the model does worst on weigh most while it learns.
 
 Groups are a label together with a property of the text that a model may lean on. Differs from the paper: groups are made from
-the texts instead of given, and no stronger weight decay goes with them.
+the texts instead of given, the weights in a batch's loss are those of the groups that it has, scaled to sum to 1, and no stronger
+weight decay goes with them.
 """
 
 from __future__ import annotations

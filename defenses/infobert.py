@@ -1,8 +1,9 @@
 """InfoBERT (Wang et al., 2021): FreeLB, and features of stable words that stay informative about the whole text.
 
-The words whose gradients are neither the smallest nor the largest anchor the text: their features must tell their own text
+The tokens whose gradients are neither the smallest nor the largest anchor the text: their features must tell their own text
 from the others of the batch (an InfoNCE bound). Differs from the paper: its other term, an upper bound on what features keep
-of the input, is left out, as it needs a variational network of its own.
+of the input, is left out, as it needs a variational network of its own; anchors are chosen by the gradients of the step before, so
+that the first step goes without the bound; the marks at a text's beginning and end can be anchors too.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ __all__ = ["InfoBERT"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InfoBERT(Ascent):
-    """Words between the quantiles `low` and `high` of the gradient's size anchor a text; the bound has `weight` and a softmax
-    of `temperature`. The ascent's sizes are as in `perturbation.Ascent`."""
+    """Tokens between the quantiles `low` and `high` of the gradient's size anchor a text; the bound has `weight` and a softmax
+    of `temperature`, in every one of the `steps` but the first: with one there is none. The ascent's sizes are as in
+    `perturbation.Ascent`."""
 
     steps: int = 2
     step: float = 0.1

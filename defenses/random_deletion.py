@@ -26,7 +26,11 @@ __all__ = ["RandomDeletion", "Deletion"]  # noqa: RUF022 (the factory first)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RandomDeletion:
     """Each word is left out with probability `rate`, in [0, 1), in each of `samples` copies; with `train` the victim first
-    learns from such copies."""
+    learns from such copies.
+
+    With `votes` an answer is the shares of the copies' classes: these hide from a search what moves the scores, which is no
+    protection. Without, it is the mean of the copies' probabilities, which hides nothing, and nothing is certified.
+    """
 
     rate: float = 0.7
     samples: int = 25

@@ -2,7 +2,8 @@
 
 The training split's words are clustered by typos, every string of letters is replaced by the code of its cluster, and the
 victim goes on learning from coded texts. Differs from the paper: clusters are stars around frequent words, between its
-connected components (stable) and its agglomerative clusters (faithful); a code is a word of the victim's own language.
+connected components (stable) and its agglomerative clusters (faithful); a code is a word of the victim's own language; words
+with an apostrophe or a hyphen inside have none of their own, and are read like unknown ones.
 It certifies against one typo in each of so many words (`robustbench-nlp certify`).
 """
 

@@ -29,7 +29,11 @@ __all__ = ["Safer", "Synonyms", "overlap", "perturbations", "synonyms"]
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Safer:
     """Each word of each of `samples` copies is drawn from its perturbation set of at most `size` words; synonyms have a cosine
-    of at least `min_cosine`. With `train` the victim first learns from such copies."""
+    of at least `min_cosine`. With `train` the victim first learns from such copies.
+
+    With `votes` an answer is the shares of the copies' classes: these hide from a search what moves the scores, which is no
+    protection. Without, it is the mean of the copies' probabilities, which hides nothing, and nothing is certified.
+    """
 
     min_cosine: float = 0.75
     size: int = 100

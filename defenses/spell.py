@@ -1,7 +1,7 @@
-"""Word recognition by edit distance in front of the victim (cf. Pruthi et al., 2019), with the training split's vocabulary.
+"""A spelling corrector in front of the victim (cf. Pruthi et al., 2019), by edit distance to the training split's words.
 
-Differs from the paper, whose recogniser is a semi-character RNN: candidates come by symmetric deletion (SymSpell), and a
-word that is known, frequent in English at large, or capitalised inside a sentence is left alone.
+Differs from the paper, which recognises words by a semi-character RNN (`word_recognition`): candidates come by symmetric
+deletion (SymSpell), and a word that is known, frequent in English at large, or capitalised inside a sentence is left alone.
 """
 
 from __future__ import annotations

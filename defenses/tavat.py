@@ -22,7 +22,8 @@ __all__ = ["TAVAT"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TAVAT:
-    """`steps` of size `step` a token, which starts at most `init` and ends at most `radius` from its embedding (L2)."""
+    """`steps` of size `step` a text (L2, over all of its tokens), in which each token starts at most `init` and ends at most
+    `radius` from its embedding (L2)."""
 
     steps: int = 2
     step: float = 0.05

@@ -26,7 +26,11 @@ KINDS = ("typo", "case", "space")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Vote:
     """`samples` copies, each changed in one of `kinds` or, as often as in each of them, not at all. A typo, a change between
-    lower and capital letters, or a space before or after befalls a word with probability `share`."""
+    lower and capital letters, or a space before or after befalls a word with probability `share`.
+
+    With `votes` an answer is the shares of the copies' classes: these hide from a search what moves the scores, which is no
+    protection. Without, it is the mean of the copies' probabilities, which hides nothing.
+    """
 
     samples: int = 9
     kinds: tuple[str, ...] = KINDS

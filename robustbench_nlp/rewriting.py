@@ -109,18 +109,21 @@ def _offsets(before: Input, after: Input, gradients: TokenGradients) -> list[tup
     """Each token's (start, end) in the input as it was before the rewriting."""
     fields = [(before, after)] if isinstance(before, str) else list(zip(before, after, strict=True))
     origins = [_origins(str(old), str(new)) for old, new in fields]
-    return [
-        (start, end)
-        if field < 0 or start == end
-        else (origins[field][start], max(origins[field][end - 1] + 1, origins[field][start]))
-        for (start, end), field in zip(gradients.offsets, gradients.fields, strict=True)
-    ]
+
+    def place(start: int, end: int, field: int) -> tuple[int, int]:
+        if field < 0 or start == end:
+            return start, end
+        first, last = origins[field][start], origins[field][end - 1]
+        return first, min(max(last + 1, first), len(fields[field][0]))
+
+    return [place(*span, field) for span, field in zip(gradients.offsets, gradients.fields, strict=True)]
 
 
 def _origins(old: str, new: str) -> list[int]:
-    """For each position of the new string the one of the old string that it came from, by the cheapest edits."""
+    """For each position of the new string the one of the old string that it came from, by the cheapest edits; what was put
+    behind the end came from the last."""
     found: list[int] = []
     for code in Levenshtein.opcodes(new, old):
-        length = code.dest_end - code.dest_start
-        found += [code.dest_start + min(i, max(length - 1, 0)) for i in range(code.src_end - code.src_start)]
+        last = min(max(code.dest_end - 1, code.dest_start), max(len(old) - 1, 0))
+        found += [min(code.dest_start + i, last) for i in range(code.src_end - code.src_start)]
     return found

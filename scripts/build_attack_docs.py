@@ -49,9 +49,13 @@ def runnable(*, gradient: bool) -> Iterator[str]:
             yield name
 
 
+def headed(name: str, plugin: object) -> list[str]:
+    """The beginning of a plug-in's section: its name, and its module's docstring."""
+    title, _, rest = (inspect.getdoc(inspect.getmodule(type(plugin))) or "").partition("\n")
+    return [f"## `{name}`", "", title, *([rest.strip()] if rest.strip() else []), ""]
+
+
 def section(name: str, attack: Attack, rows: pd.DataFrame) -> str:
-    module = inspect.getmodule(type(attack))
-    title, _, rest = (inspect.getdoc(module) or "").partition("\n")
     threat = attack.threat
     limits = {
         key: value
@@ -66,7 +70,7 @@ def section(name: str, attack: Attack, rows: pd.DataFrame) -> str:
         )
         if (value := getattr(threat, key)) is not None
     }
-    lines = [f"## `{name}`", "", title, *([rest.strip()] if rest.strip() else []), ""]
+    lines = headed(name, attack)
     lines.append(
         f"- **threat** `{threat}`: {threat.knowledge}, {threat.unit}"
         + (f"; {', '.join(f'{key} {value}' for key, value in limits.items())}" if limits else "; no further limit")

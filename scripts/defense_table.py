@@ -51,7 +51,11 @@ FAMILIES = {
     "train on attacks": ("adversarial_augmentation", "adversarial_training", "hotflip_training", "mixada"),
     "train on perturbed embeddings": ("pgd", "freelb", "freelb_plus", "tavat", "vat", "infobert", "ascc", "dne"),
     "regularise, clean, balance": ("flooding", "class_balance", "label_cleaning", "group_robust"),
-    "vote": ("ensemble", "vote", *(f"{name}(samples=1,votes=False)" for name in ("safer", "ranmask", "random_deletion"))),
+    "vote": (
+        "ensemble",
+        "vote",
+        *(f"{name}(samples=1,votes=False)" for name in ("safer", "ranmask", "random_deletion")),
+    ),
     "together": (READ, f"{READ}+freelb_plus", f"{READ}+{CONSISTENT}", f"{READ}+{REFILLED}+freelb_plus", "recommended"),
 }
 """Smoothed victims answer from one copy, of which 20 draws are averaged: 25 copies each would be read 500 times a query. They show the

@@ -1,8 +1,9 @@
-"""The contract that every defense keeps, found by discovery: what it may change, repeatability, odd texts, composition."""
+"""The contract that every defense keeps, found by discovery: what it may change, repeatability, settings, odd texts, parts."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
@@ -13,19 +14,27 @@ import pytest
 import tiny_bert
 from texts import ODD
 
+from robustbench_nlp import cache, masked_lm_training
+from robustbench_nlp.certificates import Certified, Sampling
 from robustbench_nlp.data.example import Example, Input
-from robustbench_nlp.defense import Composed, Defense, rehearse
+from robustbench_nlp.defense import Composed, Defense, compose, defend, rehearse
+from robustbench_nlp.defenses.flooding import Flooding
 from robustbench_nlp.defenses.typo_augmentation import TypoAugmentation
 from robustbench_nlp.defenses.unicode_normalize import UnicodeNormalize
+from robustbench_nlp.defenses.word_dropout import WordDropout
+from robustbench_nlp.detection import Detecting
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.fakes import KeywordVictim
-from robustbench_nlp.plugins import create, plugin_names
+from robustbench_nlp.plugins import create, plugin_names, selector_of
+from robustbench_nlp.rewriting import Rewritten
 from robustbench_nlp.training import Recipe, fine_tune
 from robustbench_nlp.victim import Probabilities, Victim
 from robustbench_nlp.victims.hf import HFVictim
 
 LABELS = ("negative", "positive")
-QUICK: dict[str, Any] = {"epochs": 1, "sample": 8, "max_queries": 20, "corpus": "", "model": "of the fixture below"}
+WORDS = ("great", "one", "of", "is", "no", "movie", "wonderful", "fantastic", "terrible", "awful", "filmed", "lad")
+"""Words of one token, synonyms of some that the toy texts have among them."""
+QUICK: dict[str, Any] = {"epochs": 1, "sample": 12, "max_queries": 20, "corpus": ""}
 """What stands for these settings, where a defense has them, so that it trains in a moment."""
 
 
@@ -34,24 +43,35 @@ def quick(name: str) -> Defense:
 
 
 def quickly(made: Any) -> Any:
-    """The defense with quick settings, its parts too."""
+    """The defense with quick settings, its parts and the defenses that its selectors name too."""
     if isinstance(made, Composed):
         return dataclasses.replace(made, parts=tuple(map(quickly, made.parts)))
     fields = {field.name for field in dataclasses.fields(made)}
-    return dataclasses.replace(made, **{key: value for key, value in QUICK.items() if key in fields})
+    changes = {key: value for key, value in QUICK.items() if key in fields}
+    if "of" in fields:
+        changes["of"] = tuple(written(quickly(compose(selector))) for selector in made.of)
+    return dataclasses.replace(made, **changes)
+
+
+def written(made: Any) -> str:
+    """The selector of a defense with all of its settings."""
+    if isinstance(made, Composed):
+        return "+".join(map(written, made.parts))
+    settings = (f"{field.name}={getattr(made, field.name)!r}" for field in dataclasses.fields(made))
+    return f"{selector_of('defense', made)}({','.join(settings)})"
 
 
 every_defense = pytest.mark.parametrize("name", plugin_names("defense"))
 
 
 def toy(count: int = 300) -> list[Example]:
-    """Texts are positive where they say good and negative where they say bad."""
+    """Texts are positive where they say good and negative where they say bad; a few deny it."""
     rng = Random(0)
     made = []
     for _ in range(count):
         label = rng.randrange(2)
         words = [
-            *rng.choices(["the", "film", "a", "is", "one", "great", "of"], k=rng.randrange(2, 7)),
+            *rng.choices(["the", "film", "a", "is", "one", "great", "of", "no"], k=rng.randrange(2, 7)),
             ("bad", "good")[label],
         ]
         made.append(Example(fields={"text": " ".join(words)}, label=label))
@@ -64,18 +84,27 @@ TRAIN = toy()
 @pytest.fixture(scope="module")
 def victim(tmp_path_factory: pytest.TempPathFactory) -> HFVictim:
     target = tmp_path_factory.mktemp("victim")
-    base = tiny_bert.save(tmp_path_factory.mktemp("base"), head=False)
-    recipe = Recipe(epochs=5, learning_rate=5e-3, freeze_embeddings=False, held_out=0)
+    vocabulary = [*tiny_bert.VOCABULARY, *WORDS]
+    base = tiny_bert.save(tmp_path_factory.mktemp("base"), head=False, vocabulary=vocabulary)
+    recipe = Recipe(epochs=8, learning_rate=5e-3, freeze_embeddings=False, held_out=0)
     texts, labels = [example.input for example in TRAIN], [example.label for example in TRAIN]
     fine_tune(target, base, texts, labels, label_names=LABELS, seed=0, recipe=recipe)
     return HFVictim.from_folder(target, name="toy")
 
 
+@pytest.fixture(scope="module")
+def defended(victim: HFVictim) -> Callable[[str], Victim]:
+    """A defense's name to the victim behind it."""
+    return functools.cache(lambda name: quick(name)(victim, TRAIN, Random(0)))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    masked = tiny_bert.save(tmp_path_factory.mktemp("masked"), masked=True)
+    folder = tiny_bert.save(tmp_path_factory.mktemp("masked"), masked=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(QUICK, "model", str(masked))
+        patch.setattr(masked_lm_training, "find", lambda: folder)
+        patch.setitem(OTHERWISE, "encoder", str(folder))
+        patch.setitem(OTHERWISE, "model", str(folder))
         patch.setenv("ROBUSTBENCH_NLP_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 
@@ -89,37 +118,167 @@ def proper(answer: Any, rows: int) -> bool:
 
 
 @every_defense
-def test_a_defended_victim_answers_odd_texts_in_any_order(name: str, victim: HFVictim) -> None:
-    defended = quick(name)(victim, TRAIN, Random(0))
-    assert isinstance(defended, Victim)
-    assert (defended.name, tuple(defended.label_names)) == (victim.name, LABELS)
-    answer = defended.predict(ODD)
+def test_a_defended_victim_answers_odd_texts_in_any_order(
+    name: str, victim: HFVictim, defended: Callable[[str], Victim]
+) -> None:
+    behind = defended(name)
+    assert isinstance(behind, Victim)
+    assert (behind.name, tuple(behind.label_names)) == (victim.name, LABELS)
+    answer = behind.predict(ODD)
     assert proper(answer, len(ODD))
     np.testing.assert_allclose(answer.sum(axis=1), 1, atol=1e-5)
     order = Random(1).sample(range(len(ODD)), len(ODD))
-    np.testing.assert_allclose(defended.predict([ODD[i] for i in order]), answer[order], atol=1e-5)
-    assert proper(defended.predict([]), 0)
+    np.testing.assert_allclose(behind.predict([ODD[i] for i in order]), answer[order], atol=1e-5)
+    assert proper(behind.predict([]), 0)
+    if not behind.random:
+        np.testing.assert_array_equal(behind.predict(ODD, draw=1), answer)
+
+
+@every_defense
+def test_what_else_a_defended_victim_can_do_it_does_with_odd_texts(
+    name: str, defended: Callable[[str], Victim]
+) -> None:
+    behind = defended(name)
+    if isinstance(behind, Detecting):
+        suspicion = behind.suspicion(ODD)
+        assert suspicion.shape == (len(ODD),)
+        assert np.isfinite(suspicion).all()
+        assert behind.suspicion([]).shape == (0,)
+    if hasattr(behind, "gradients"):
+        for text, found in zip(ODD, behind.gradients(ODD, [0] * len(ODD)), strict=True):
+            assert len(found.gradient) == len(found.offsets) == len(found.fields)
+            assert np.isfinite(found.gradient).all()
+            assert all(0 <= start <= end <= len(text) for start, end in found.offsets)
+        assert behind.gradients([], []) == []
+    if isinstance(behind, Certified):
+        for text in ODD:
+            certificate = behind.certify(text, Sampling(n0=2, n=20, alpha=0.1))
+            assert certificate.prediction in (0, 1, None)
+            assert certificate.radius >= 0
+            assert certificate.radius == 0 or certificate.prediction is not None
+            assert behind.edits(text, text) == 0
 
 
 @every_defense
 def test_the_same_seed_makes_the_same_victim(
-    name: str, victim: HFVictim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, victim: HFVictim, defended: Callable[[str], Victim], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = quick(name)(victim, TRAIN, Random(3))
-    monkeypatch.setenv("ROBUSTBENCH_NLP_CACHE", str(tmp_path))
-    again = quick(name)(victim, TRAIN, Random(3))
-    assert first.fingerprint == again.fingerprint
+    first = defended(name)
     texts = [str(example.input) for example in TRAIN[:9]]
-    np.testing.assert_array_equal(first.predict(texts), again.predict(texts))
+    before = first.predict(texts)
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "built", kept)
+        np.testing.assert_array_equal(quick(name)(victim, TRAIN, Random(0)).predict(texts), before)
+    monkeypatch.setenv("ROBUSTBENCH_NLP_CACHE", str(tmp_path))
+    again = quick(name)(victim, TRAIN, Random(0))
+    assert first.fingerprint == again.fingerprint
+    np.testing.assert_array_equal(again.predict(texts), before)
     assert (first.fingerprint == victim.fingerprint) is (name == "none")
 
 
+def kept(kind: str, recipe: object, build: Callable[[Path], None]) -> Path:
+    """In place of `cache.built`: what was trained before and is not trained again."""
+    folder = cache.place(kind, recipe)
+    assert folder.is_dir(), f"{kind} trains again"
+    return folder
+
+
+OTHERWISE: dict[str, Any] = {
+    "corpus": "mr",
+    "candidates": "wordnet",
+    "synonym_augmentation.candidates": "neighbours(8)",
+    "mask": "x",
+    "of": ("word_dropout(epochs=1)",),
+    "way": "resample",
+    "max_queries": 1,
+    "radius": 0.05,  # one step of infobert's ends inside its default, and half of none is none
+    "k": 1,
+    "high": 0.8,
+    "flooding.level": 5.0,  # the toy loss is above the default, and above its half
+    "hotflip_training.share": 0.9,  # of few words, a tenth and a fifth are one
+    "word_dropout.share": 0.9,
+    "tavat.radius": 0.01,  # nothing gets as far as the default in one epoch
+}
+"""Other values for settings whose halves, successors or beginnings would be no other or change nothing, by `defense.setting` or
+by the setting alone."""
+
+
+def otherwise(name: str, setting: str, value: Any) -> Any:
+    """Another valid value."""
+    if isinstance(value, tuple) and value:
+        return value[:-1]
+    for key in (f"{name}.{setting}", setting):
+        if key in OTHERWISE:
+            return OTHERWISE[key]
+    return not value if isinstance(value, bool) else value + 1 if isinstance(value, int) else value / 2
+
+
 @every_defense
-def test_it_stands_behind_another_defense(name: str, victim: HFVictim) -> None:
-    alone = quick(name)(victim, TRAIN, Random(0))
+def test_every_setting_makes_another_victim(name: str, victim: HFVictim, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("robustbench_nlp.training._check", lambda *_: 1.0)
+    for what_makes_it_fast in ("victims.hf.shortened", "packing.packed"):  # and takes longer than these few answers
+        monkeypatch.setattr(f"robustbench_nlp.{what_makes_it_fast}", lambda model: model)
+    made = quick(name)
+    few = [*TRAIN[:56], *(dataclasses.replace(example, label=1 - example.label) for example in TRAIN[56:64])]
+    plain = made(victim, few, Random(0)).fingerprint
+    for field in dataclasses.fields(made):  # type: ignore[arg-type]
+        value = otherwise(name, field.name, getattr(made, field.name))
+        other = dataclasses.replace(made, **{field.name: value})(victim, few, Random(0))  # type: ignore[type-var]
+        assert other.fingerprint != plain, f"{field.name}={value!r}"
+
+
+@every_defense
+def test_it_stands_behind_another_defense(name: str, victim: HFVictim, defended: Callable[[str], Victim]) -> None:
+    alone = defended(name)
     behind = Composed(parts=(UnicodeNormalize(), quick(name)))(victim, TRAIN, Random(0))
     np.testing.assert_allclose(behind.predict(["a g\u200bood film"]), alone.predict(["a good film"]), atol=1e-5)
     assert behind.fingerprint != alone.fingerprint
+
+
+@every_defense
+def test_a_purifier_leaves_plain_texts_alone(name: str) -> None:
+    plain = [Example(fields={"text": text}, label=i % 2) for i, text in enumerate(PLAIN)]
+    victim = Reader()
+    try:
+        defended = quick(name)(victim, [*TRAIN, *plain * 3], Random(0))
+    except UsageError:
+        return
+    if isinstance(defended, Rewritten):
+        texts = [*PLAIN, *(f"{a} {b}" for a in PLAIN for b in PLAIN)]
+        np.testing.assert_array_equal(defended.predict(texts), Reader().predict(texts))
+        assert [text.lower() for text in victim.read] == [text.lower() for text in texts]
+
+
+PLAIN = (
+    "The film is great, and one of the good ones!",
+    "Is it a bad story? He says no.",
+    "An old man goes home; his house is (almost) gone...",
+)
+"""Sentences of frequent words, as they are written; none with an apostrophe or a hyphen, for which robust encodings have no code."""
+
+
+class Reader(KeywordVictim):
+    """Keeps what it reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        object.__setattr__(self, "read", [])
+
+    def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
+        self.read.extend(inputs)
+        return super().predict(inputs)
+
+
+def test_two_trainings_are_one_after_the_other(victim: HFVictim) -> None:
+    first, second = WordDropout(epochs=1, learning_rate=1e-3), Flooding(epochs=1, learning_rate=1e-3)
+    both = Composed(parts=(first, second))(victim, TRAIN, Random(0))
+    inner = second(victim, TRAIN, Random(0))
+    assert both.fingerprint == first(inner, TRAIN, Random(0)).fingerprint
+    assert len({v.fingerprint for v in (victim, both, inner, first(victim, TRAIN, Random(0)))}) == 4
+    assert Composed(parts=(second, first))(victim, TRAIN, Random(0)).fingerprint != both.fingerprint
+    named = [written(part) for part in (first, second)]
+    by_name = defend(defend(victim, named[1], TRAIN, 0), named[0], TRAIN, 0)
+    assert defend(victim, "+".join(named), TRAIN, 0).fingerprint == by_name.fingerprint
 
 
 @every_defense
@@ -160,10 +319,12 @@ def test_what_it_refuses_is_known_by_a_rehearsal_that_trains_and_asks_nothing(
     name: str, train: list[Example], victim: HFVictim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, outer = quick(name), Composed(parts=(TypoAugmentation(), quick(name)))
-    defended = None if refusal(lambda: made(victim, train, Random(0))) else made(victim, train, Random(0))
+    found: list[Victim] = []
+    refused = refusal(lambda: found.append(made(victim, train, Random(0))))
     plain = refusal(lambda: made(KeywordVictim(), train, Random(0)))
     monkeypatch.setenv("ROBUSTBENCH_NLP_CACHE", str(tmp_path / "nothing"))
     assert refusal(lambda: rehearse(made, Silent(), train)) == plain
-    assert (refusal(lambda: rehearse(made, victim, train)) == "") is (defended is not None)
-    assert (refusal(lambda: rehearse(outer, victim, train)) == "") is (isinstance(defended, HFVictim) and bool(train))
+    assert (refusal(lambda: rehearse(made, victim, train)) == "") is (refused == "")
+    trains = all(isinstance(behind, HFVictim) for behind in found)
+    assert (refusal(lambda: rehearse(outer, victim, train)) == "") is (refused == "" and trains and bool(train))
     assert not (tmp_path / "nothing").exists()

@@ -275,6 +275,11 @@ def test_gradients_pass_straight_through_to_the_places_that_they_came_from():
     assert [text[start:end] for start, end in found.offsets[1:]] == ["a", "g\u200bood", "gret", "film"]
     with pytest.raises(UsageError, match="takes no embeddings"):
         victim.gradients([text], [1], placed=[()])
+    longer = Rewritten(Full(), lambda text: text + " or not it is", ["add"])
+    assert [one.offsets for one in longer.gradients(["", "good"], [1, 1])] == [
+        [(0, 0)] * 5,
+        [(0, 0), (0, 4), *[(3, 4)] * 4],
+    ]
 
 
 def test_equal_rewritings_are_asked_once_and_pairs_field_by_field():

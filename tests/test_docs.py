@@ -33,6 +33,7 @@ SHORTER: Sequence[tuple[str, str]] = (
     (r"--workers \d+", "--workers 2"),
     (r"\btypo-augmentation\b", "unicode-normalize"),
     (r"\brecommended\b", "noisy-channel"),
+    (r"(certify .*)\branmask\b", r"\1'ranmask(train=False)'"),
     (r"\bstandard-1\b", "fast-1"),
     (r"(robust_victim) = \S+", r"\1 = python:my_module:predict"),
     (r"(robust_data) = \S+", r"\1 = csv:reviews.csv"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -26,6 +27,7 @@ from robustbench_nlp.defenses.typo_augmentation import TypoAugmentation
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.training import Batch, Recipe, TrainingCollapsed, fine_tune
+from robustbench_nlp.victim import Probabilities, Victim
 from robustbench_nlp.victims.hf import HFVictim
 
 LABELS = ("negative", "positive")
@@ -185,7 +187,9 @@ def test_what_refills_words_is_needed_before_training(trained: HFVictim, monkeyp
         rehearse(compose("consistency(noises=('refill',))"), trained, examples())
 
 
-def test_adversarial_training_attacks_the_current_model_each_epoch(trained: HFVictim) -> None:
+def test_adversarial_training_attacks_the_current_model_each_epoch(
+    trained: HFVictim, monkeypatch: pytest.MonkeyPatch
+) -> None:
     defense = AdversarialTraining(attacks=("deepwordbug",), sample=20, max_queries=30, epochs=2)
     settings = {"sample": defense.sample, "max_queries": defense.max_queries}
     inputs, labels = adversarial(defense.attacks, trained, examples(), 0, **settings)
@@ -194,7 +198,38 @@ def test_adversarial_training_attacks_the_current_model_each_epoch(trained: HFVi
     assert fooled.any()
     assert not fooled.all(), "failed attacks' texts are learned from too"
     assert adversarial(defense.attacks, trained, examples(), 0, **settings) == (inputs, labels)
-    assert defense(trained, examples(), Random(0)).fingerprint != trained.fingerprint
+    attacked, learned = _attacked(defense, trained, monkeypatch)
+    assert learned.fingerprint != trained.fingerprint
+    np.testing.assert_array_equal(attacked[0], trained.predict(["a bad film"]))
+    assert len(attacked) == 2
+    assert (attacked[1] != attacked[0]).any()
+
+
+def test_adversarial_training_by_the_gradient_attacks_the_current_model_too(
+    trained: HFVictim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    whole = HFVictim.gradients
+    monkeypatch.setattr(HFVictim, "gradients", lambda self, *given: (asked.append(self), whole(self, *given))[1])
+    attacked, _ = _attacked(AdversarialTraining(attacks=("a2t",), sample=10, epochs=2), trained, monkeypatch)
+    assert len(attacked) == 2
+    assert (attacked[1] != attacked[0]).any()
+    assert len(set(map(id, asked))) == 2
+    assert trained not in asked
+
+
+def _attacked(
+    defense: AdversarialTraining, victim: HFVictim, monkeypatch: pytest.MonkeyPatch
+) -> tuple[list[Probabilities], Victim]:
+    """What the models that a training attacks answer, and what it ends in."""
+    answers = []
+
+    def spying(attacks: Sequence[str], current: HFVictim, *given: Any, **how: Any) -> tuple[list[Input], list[int]]:
+        answers.append(current.predict(["a bad film"]))
+        return adversarial(attacks, current, *given, **how)
+
+    monkeypatch.setattr("robustbench_nlp.defenses.adversarial_training.adversarial", spying)
+    return answers, defense(victim, examples(), Random(0))
 
 
 class Interrupted(Exception):

@@ -113,7 +113,7 @@ class Reader:
         if min(lengths) != max(lengths):
             made["attention_mask"] = (np.arange(max(lengths)) < np.array(lengths)[:, None]).astype(np.int64)
         tensors = {name: torch.from_numpy(array) for name, array in made.items()}
-        if torch.device(device).type == "cuda":  # from pinned memory, so that the next batch is made while this one is computed
+        if torch.device(device).type == "cuda":  # pinned, so that the next batch is made while this one is computed
             return {name: tensor.pin_memory().to(device, non_blocking=True) for name, tensor in tensors.items()}
         return {name: tensor.to(device) for name, tensor in tensors.items()}
 
