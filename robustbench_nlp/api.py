@@ -168,7 +168,7 @@ def evaluate(
         on_open(runner)
     with claimed(runner.folder):
         run = Run(runner.run(), runner.folder, runner.spending)
-        warnings = [f"{flag.name}: {flag.evidence}" for flag in flags(run, runner.victim)]
+        warnings = [f"{flag.name}: {flag.evidence}" for flag in [*runner.flags, *flags(run, runner.victim)]]
         run.table.attrs |= {"flags": warnings} | ties(recorded_cells(run.folder, runner.grid))
         runner.note(warnings=warnings)
         write(run.table, run.folder)

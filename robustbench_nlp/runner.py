@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,9 @@ from robustbench_nlp.attack import Attack, Encode
 from robustbench_nlp.compact import Compact
 from robustbench_nlp.console import printable
 from robustbench_nlp.costs import READ, costs
-from robustbench_nlp.data import Dataset, Example, load_dataset, match_labels
+from robustbench_nlp.data import Dataset, Example
 from robustbench_nlp.data.example import content_hash, ids_of, labels_of, listed_hash, picked
-from robustbench_nlp.defense import compose, defend, knows, rehearse, shown
+from robustbench_nlp.defense import compose, defend, knows, shown
 from robustbench_nlp.detection import Detecting, rejection
 from robustbench_nlp.engine import Engine
 from robustbench_nlp.environment import environment
@@ -35,8 +35,10 @@ from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import Benchmark, Grid, Member
 from robustbench_nlp.helpers import Helpers
 from robustbench_nlp.on_disk import listed, taken
-from robustbench_nlp.preparation import prepares
+from robustbench_nlp.preparation import prepares, refuse_untaught
+from robustbench_nlp.readiness import refuse_unfit
 from robustbench_nlp.records import SCHEMA, Record, RecordFile, file_name, write_whole
+from robustbench_nlp.report.flags import Flag
 from robustbench_nlp.report.shown import write
 from robustbench_nlp.report.table import row, table
 from robustbench_nlp.report.worst_case import worst_case_row
@@ -46,6 +48,7 @@ from robustbench_nlp.spending import Spending
 from robustbench_nlp.tasks import classification
 from robustbench_nlp.threat import Threat
 from robustbench_nlp.transfer import transferred
+from robustbench_nlp.unattacked import Unattacked, unattacked
 from robustbench_nlp.victim import Victim
 from robustbench_nlp.workers import Workers
 
@@ -86,6 +89,8 @@ class Runner:
     """The part of the examples that is attacked here; None: all, and what shards of the run found is taken in first."""
     on_cell: OnCell | None = None
     """Hears each cell's header before its attacks run; what it raises ends the run."""
+    flags: list[Flag] = field(default_factory=list, init=False)
+    """What is to be said below the table that no record tells."""
 
     def run(self) -> pd.DataFrame:
         """Run every cell that isn't on record yet; the table, written after each cell."""
@@ -98,13 +103,12 @@ class Runner:
             keep_in(self.folder, resume=self.resume)
         write_whole(self.folder / "run.yaml", self._run_yaml())
         for member in self.grid.members:
-            if prepares(member.attack) and not self.dev:
-                raise UsageError(
-                    f"attack {member.name} learns from a dev split first; run it on a dataset that has one, such as mr or imdb"
-                )
+            if prepares(member.attack):
+                refuse_untaught(member.name, self.dev)
             self._helper_models(member.attack)  # what can't be had is told before anything runs
         for defense in self.benchmark.defenses:
-            rehearse(compose(defense), self.victim, self._learned(defense))
+            refuse_unfit(defense, self.victim, self._learned(defense))
+            self.flags = self._learned(defense).flags() or self.flags
         done: list[dict[str, Any]] = []
         cells: list[tuple[Header, Counter[str]]] = []
         frame = table([])
@@ -161,23 +165,19 @@ class Runner:
         return share
 
     @cached_property
-    def train(self) -> Sequence[Example]:
+    def train(self) -> Unattacked:
         """The training split for defenses; empty where the dataset has none and no other is named."""
-        if self.benchmark.train is None and (self.dataset.split == "all" or self._given):
-            return ()
-        train = load_dataset(self.benchmark.train or self.benchmark.dataset, "train")
-        return match_labels(train, self.victim.label_names, self.benchmark.label_map).examples
+        return self._unattacked(self.benchmark.train, "train")
 
     @cached_property
     def dev(self) -> tuple[Example, ...]:
         """The dev split's first examples, for attacks that learn before they meet the test split."""
-        if self.dataset.split == "all" or self._given:
-            return ()
-        dev = match_labels(
-            load_dataset(self.benchmark.dataset, "dev"), self.victim.label_names, self.benchmark.label_map
-        )
-        attacked = set(ids_of(dev.examples)).intersection(ids_of(self.examples))
-        return tuple(picked(dev.examples, lambda identity: identity not in attacked)[:DEV])
+        return tuple(self._unattacked(None, "dev").examples[:DEV])
+
+    def _unattacked(self, source: str | None, split: str) -> Unattacked:
+        """The split of the source that is named, else of the dataset, where it has splits."""
+        own = None if self.dataset.split == "all" or self._given else self.benchmark.dataset
+        return unattacked(source or own, split, self.examples, self.victim, self.benchmark.label_map)
 
     @cached_property
     def _hashes(self) -> tuple[str, str]:
@@ -193,10 +193,10 @@ class Runner:
         return any(kind == "dataset" for kind, _ in self.objects)
 
     def defend(self, defense: str) -> Victim:
-        return defend(self.victim, defense, self._learned(defense), self.benchmark.seed)
+        return defend(self.victim, defense, self._learned(defense).examples, self.benchmark.seed)
 
-    def _learned(self, defense: str) -> Sequence[Example]:
-        return () if shown(defense) == "none" else self.train
+    def _learned(self, defense: str) -> Unattacked:
+        return Unattacked() if shown(defense) == "none" else self.train
 
     def _rejected(self, defended: Victim, records: Mapping[str, Record]) -> dict[str, float]:
         """What a detecting victim's rejections give; nothing where no defense of the run detects."""
