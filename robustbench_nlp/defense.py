@@ -85,14 +85,15 @@ class Unread(Sequence[Example]):
         raise Learns if self._count else IndexError(at)
 
 
-def rehearse(defense: Defense, victim: Victim, train: Sequence[Example]) -> None:
-    """Raises `UsageError` where the defense refuses the victim or the training split. Nothing is learned: a part that reads
-    the split is stopped there, and stands as a wrapper that changes no text for those around it."""
+def rehearse(defense: Defense, victim: Victim, train: Sequence[Example]) -> Victim:
+    """A victim with the capabilities of the defended one. Nothing is learned: a part that reads the split is stopped there, and
+    stands as a rewriting that changes no text. Raises `UsageError` where the defense refuses the victim or the split."""
     for part in reversed(defense.parts if isinstance(defense, Composed) else (defense,)):
         try:
             victim = part(victim, Unread(train), Random(0))
         except Learns:
             victim = Rewritten(victim, str, ())
+    return victim
 
 
 def knows(defense: Defense, attack: str, threat: Threat) -> bool:

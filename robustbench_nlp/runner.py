@@ -106,8 +106,9 @@ class Runner:
             if prepares(member.attack):
                 refuse_untaught(member.name, self.dev)
             self._helper_models(member.attack)  # what can't be had is told before anything runs
+        meeting = self.grid.members if self.benchmark.mode == "adaptive" else ()
         for defense in self.benchmark.defenses:
-            refuse_unfit(defense, self.victim, self._learned(defense))
+            refuse_unfit(defense, self.victim, self._learned(defense), meeting)
             self.flags = self._learned(defense).flags() or self.flags
         done: list[dict[str, Any]] = []
         cells: list[tuple[Header, Counter[str]]] = []

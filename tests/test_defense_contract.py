@@ -166,4 +166,6 @@ def test_what_it_refuses_is_known_by_a_rehearsal_that_trains_and_asks_nothing(
     assert refusal(lambda: rehearse(made, Silent(), train)) == plain
     assert (refusal(lambda: rehearse(made, victim, train)) == "") is (defended is not None)
     assert (refusal(lambda: rehearse(outer, victim, train)) == "") is (isinstance(defended, HFVictim) and bool(train))
+    if defended is not None:
+        assert hasattr(rehearse(made, victim, train), "gradients") is hasattr(defended, "gradients")
     assert not (tmp_path / "nothing").exists()
