@@ -7,7 +7,6 @@ The run folder holds `run.yaml` (running it again reproduces the run), `manifest
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,11 +37,11 @@ from robustbench_nlp.on_disk import listed, taken
 from robustbench_nlp.preparation import prepares, refuse_untaught
 from robustbench_nlp.readiness import refuse_unfit
 from robustbench_nlp.records import SCHEMA, Record, RecordFile, file_name, write_whole
-from robustbench_nlp.report.flags import Flag
+from robustbench_nlp.report.flags import Flag, few_draws
 from robustbench_nlp.report.shown import write
 from robustbench_nlp.report.table import row, table
 from robustbench_nlp.report.worst_case import worst_case_row
-from robustbench_nlp.run_files import manifest_of
+from robustbench_nlp.run_files import manifest, manifest_of
 from robustbench_nlp.shards import Shard, take_in
 from robustbench_nlp.spending import Spending
 from robustbench_nlp.tasks import classification
@@ -107,9 +106,10 @@ class Runner:
                 refuse_untaught(member.name, self.dev)
             self._helper_models(member.attack)  # what can't be had is told before anything runs
         meeting = self.grid.members if self.benchmark.mode == "adaptive" else ()
+        self.flags = []
         for defense in self.benchmark.defenses:
             refuse_unfit(defense, self.victim, self._learned(defense), meeting)
-            self.flags = self._learned(defense).flags() or self.flags
+            self.flags = self.flags or self._learned(defense).flags()
         done: list[dict[str, Any]] = []
         cells: list[tuple[Header, Counter[str]]] = []
         frame = table([])
@@ -117,6 +117,7 @@ class Runner:
         direct: dict[str, Cell] = {}
         for defense in self.benchmark.defenses:
             defended = self.defend(defense)
+            self.flags += few_draws(shown(defense), self.benchmark.draws) if defended.random else ()
             told = self._told(defense, defended)
             members: dict[str, Cell] = {}
             for attack in self.grid.members:
@@ -205,10 +206,10 @@ class Runner:
 
     def _told(self, defense: str, defended: Victim) -> Callable[[Sequence[Member]], dict[str, Any]]:
         """What a table of defenses says besides: costs, and whether the defense learned from any of a row's attacks or its words."""
+        draws = {"draws": self._draws(defended)}
         if self.benchmark.defenses == ("none",):
-            return lambda members: {}
-        spent = costs(defended, self.victim, [example.input for example in self.examples[:READ]])._asdict()
-        spent["draws"] = self.benchmark.draws if defended.random else 1
+            return lambda members: draws if defended.random else {}
+        spent = costs(defended, self.victim, [example.input for example in self.examples[:READ]])._asdict() | draws
         made = compose(defense)
 
         def told(members: Sequence[Member]) -> dict[str, Any]:
@@ -293,11 +294,14 @@ class Runner:
         )
 
     def _threat(self, victim: Victim, member: Member) -> Threat:
-        """The member's threat with the budget that it has against this victim."""
+        """The member's threat with the budget that it has against this victim: a random one's draws, each a query, have it each."""
         threat, most = member.attack.threat, self.benchmark.max_queries
-        if most is None and member.published and victim.random and threat.max_queries is not None:
-            most = threat.max_queries * self.benchmark.draws
-        return threat if most is None else replace(threat, max_queries=most)
+        most = threat.max_queries if most is None else most
+        return threat if most is None else replace(threat, max_queries=most * self._draws(victim))
+
+    def _draws(self, victim: Victim) -> int:
+        """How many draws an answer of the victim is the mean of."""
+        return self.benchmark.draws if victim.random else 1
 
     def header(self, victim: Victim, defense: str, member: Member) -> Header:
         """What stands in a cell's first line: the table's columns, the whole `spec` and its fingerprint, the environment."""
@@ -314,7 +318,7 @@ class Runner:
             "threat": asdict(threat),
             "task": [benchmark.task, classification.VERSION],
             "seed": benchmark.seed,
-            "draws": benchmark.draws if victim.random else 1,
+            "draws": self._draws(victim),
             "mode": mode,
             "members before": [m.name for m in self.grid.members[: self.grid.members.index(member)]]
             if self.grid.cascade
@@ -372,22 +376,7 @@ class Runner:
         """Write the table and the manifest, and show the table to who listens."""
         frame = table(rows)
         write(frame, self.folder)
-        manifest = {
-            "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-            "environment": environment(),
-            "dataset": {name: getattr(self.dataset, name) for name in ("name", "version", "source", "licence")},
-            "cells": [
-                {
-                    "defense": h["defense"],
-                    "attack": h["attack"],
-                    "fingerprint": h["fingerprint"],
-                    "seconds": round(h["seconds"], 3),
-                    "outcomes": dict(c),
-                }
-                for h, c in cells
-            ],
-        }
-        write_whole(self.folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+        write_whole(self.folder / "manifest.json", json.dumps(manifest(self.dataset, cells), indent=2) + "\n")
         if self.on_table is not None:
             self.on_table(frame)
         return frame

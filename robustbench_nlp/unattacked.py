@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from robustbench_nlp.data import Example, load_dataset, match_labels
 from robustbench_nlp.data.example import ids_of, picked
-from robustbench_nlp.report.flags import Flag
+from robustbench_nlp.report.flags import Flag, train_overlap
 from robustbench_nlp.victim import Victim
 
 __all__ = ["Unattacked", "unattacked"]
@@ -20,12 +20,8 @@ class Unattacked(NamedTuple):
     left_out: int = 0
 
     def flags(self) -> list[Flag]:
-        """The warning that a training split holds texts that are attacked; none where it holds none."""
-        if not self.left_out:
-            return []
-        total = len(self.examples) + self.left_out
-        told = f"{self.left_out} of the {total} training examples are attacked; no defense learned from them."
-        return [Flag("train_overlap", told)]
+        """The warning that the split holds texts that are attacked; none where it holds none."""
+        return train_overlap(self.left_out, len(self.examples) + self.left_out)
 
 
 def unattacked(
