@@ -126,12 +126,13 @@ class Runner:
                 header, records = self._cell(defended, defense, member, list(members.values()), label)
                 members[member.name] = header, records
                 cells.append((header, Counter(record.outcome for record in records.values())))
-                done.append(row(header, records.values()) | told([attack]) | self._rejected(defended, records))
+                done.append(row(header, records.values()) | told([attack]) | self._rejected(defended, [records]))
                 frame = self._publish(done, cells)
             for name, names in self.grid.worst_cases.items():
                 header, records = worst_case_row([members[member] for member in names], name)
                 own = [member for member in self.grid.members if member.name in names]
-                done.append(row(header, records.values()) | told(own))
+                full = [] if self.grid.cascade else [members[member][1] for member in names]
+                done.append(row(header, records.values()) | told(own) | self._rejected(defended, full))
             if self.benchmark.mode == "transfer":
                 direct = direct or members
             if self.grid.worst_cases:
@@ -200,9 +201,10 @@ class Runner:
     def _learned(self, defense: str) -> Unattacked:
         return Unattacked() if shown(defense) == "none" else self.train
 
-    def _rejected(self, defended: Victim, records: Mapping[str, Record]) -> dict[str, float]:
-        """What a detecting victim's rejections give; nothing where no defense of the run detects."""
-        return rejection(defended, listed(records)) if isinstance(defended, Detecting) else {}
+    def _rejected(self, defended: Victim, cells: Sequence[Mapping[str, Record]]) -> dict[str, float]:
+        """What a detecting victim's rejections give under all of the attacks; nothing where no defense of the run detects, nor for a
+        cascade, whose later members never tried what the detector would have let through."""
+        return rejection(defended, *map(listed, cells)) if cells and isinstance(defended, Detecting) else {}
 
     def _told(self, defense: str, defended: Victim) -> Callable[[Sequence[Member]], dict[str, Any]]:
         """What a table of defenses says besides: costs, and whether the defense learned from any of a row's attacks or its words."""

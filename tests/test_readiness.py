@@ -10,7 +10,11 @@ import tiny_bert
 
 from robustbench_nlp import training
 from robustbench_nlp.api import Run, evaluate
+from robustbench_nlp.data.example import Example
 from robustbench_nlp.errors import UsageError
+from robustbench_nlp.grid import grid_of
+from robustbench_nlp.readiness import refuse_unfit
+from robustbench_nlp.unattacked import Unattacked
 from robustbench_nlp.victim import VictimOptions
 from robustbench_nlp.victims.hf import HFVictim
 
@@ -60,6 +64,12 @@ def test_nothing_is_trained_for_an_attack_that_cannot_meet_it(
     monkeypatch.setattr(training, "fine_tune", None)  # a training would fail
     with pytest.raises(UsageError, match=r"spell\+ranmask gives none"):
         go(victim, tmp_path, "hotflip", "spell+ranmask", train=f"csv:{tmp_path / 'train.csv'}")
+
+
+@pytest.mark.parametrize("defense", ["density", "frequency_guided"])
+def test_a_detector_takes_embeddings_as_its_victim_does(victim: HFVictim, defense: str) -> None:
+    train = Unattacked([Example(fields={"text": text}, label=label) for text, label in PAIRS])
+    refuse_unfit(defense, victim, train, grid_of(["gbda"], cascade=False).members)
 
 
 def test_what_passes_gradients_on_is_attacked_by_them(victim: HFVictim, tmp_path: Path) -> None:
