@@ -74,6 +74,7 @@ class GBDA:
     price_rate: float = 0.1
     texts: int = 50
     version: ClassVar[int] = 1
+    places_embeddings: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.candidates not in THREATS:

@@ -35,6 +35,7 @@ class Density:
     sample: int = 2000
     false_alarms: float = 0.1
     version: ClassVar[int] = 1
+    detects: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if min(self.dimensions, self.sample) < 1 or not 0 <= self.false_alarms <= 1:
@@ -72,7 +73,7 @@ class Density:
             "density",
             self.version,
             asdict(self),
-            content_hash([[example.id, example.label] for example in drawn]),
+            content_hash([example.id for example in drawn]),
         ]
         return Watched(victim, suspicion, least, parts)
 

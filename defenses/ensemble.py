@@ -43,7 +43,8 @@ class Ensemble:
                 f"an ensemble of {self.members} members has no place for {len(self.of)} defenses; give more members"
             )
         for selector in self.of:
-            compose(selector)
+            if getattr(compose(selector), "detects", False):
+                raise UsageError(f"no member of an ensemble rejects; name the detector before it: {selector}+ensemble")
 
     @property
     def known(self) -> tuple[str, ...]:

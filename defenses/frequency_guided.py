@@ -41,6 +41,7 @@ class FrequencyGuided:
     false_alarms: float = 0.1
     candidates: tuple[str, ...] = ("wordnet", "neighbours(8)")
     version: ClassVar[int] = 1
+    detects: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not (0 <= self.rare <= 1 and 0 <= self.false_alarms <= 1):

@@ -22,6 +22,7 @@ from robustbench_nlp.helpers import Helpers
 from robustbench_nlp.locking import claimed
 from robustbench_nlp.on_disk import listed
 from robustbench_nlp.precision import chosen
+from robustbench_nlp.readiness import refuse_blind
 from robustbench_nlp.recorded import recorded_cells
 from robustbench_nlp.records import Record, read
 from robustbench_nlp.report.flags import flags
@@ -168,7 +169,7 @@ def evaluate(
         on_open(runner)
     with claimed(runner.folder):
         run = Run(runner.run(), runner.folder, runner.spending)
-        warnings = [f"{flag.name}: {flag.evidence}" for flag in flags(run, runner.victim)]
+        warnings = [f"{flag.name}: {flag.evidence}" for flag in [*runner.flags, *flags(run, runner.victim)]]
         run.table.attrs |= {"flags": warnings} | ties(recorded_cells(run.folder, runner.grid))
         runner.note(warnings=warnings)
         write(run.table, run.folder)
@@ -207,11 +208,7 @@ def opened(
         benchmark = replace(benchmark, dtype="float32" if benchmark.deterministic else chosen(target, folder))
         options = replace(options, dtype=benchmark.dtype)
         target = target.in_precision(benchmark.dtype) if isinstance(target, HFVictim) else target
-    for member in grid.members:
-        if member.attack.threat.knowledge == "gradient" and not hasattr(target, "gradients"):
-            raise UsageError(
-                f"attack {member.name} needs gradients, and {target.name} gives none; attack an hf: victim, or cnn-mr"
-            )
+    refuse_blind(grid.members, target, target.name, "attack an hf: victim, or cnn-mr")
     data = _dataset(dataset, benchmark.split, target)
     helpers = Helpers(device, dtype=options.dtype)
     for name in {member.attack.threat.similarity_model for member in grid.members} | {benchmark.similarity}:

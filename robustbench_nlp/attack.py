@@ -212,8 +212,9 @@ class Attack(Protocol):
     `run` returns its adversarial text, or None to leave the choice to the engine (the best confirmed success, else the
     best score). Randomness comes only from `rng`. Class variables that the engine reads when they are there: `version`
     (int, default 1; raised by any change of behaviour), `mode` ("noise" for attacks without a search, "reduction" for those
-    that keep the prediction), `goal` (a `tasks.classification.Goal`, by default any other class), and
-    `one_at_a_time` (True when the attack drives a library that uses process-wide state). An attack that asks helper models
+    that keep the prediction), `goal` (a `tasks.classification.Goal`, by default any other class),
+    `places_embeddings` (True when its `Gradient` requests hold vectors), and `one_at_a_time` (True when the attack drives a
+    library that uses process-wide state). An attack that asks helper models
     names them in a property `helpers` (`Helped`), so that the models' weights enter its cells' fingerprints. An attack that learns first has
     `prepare(samples, rng)`, a generator of `Together` requests, run once per cell on the dev split.
     """

@@ -25,6 +25,7 @@ from robustbench_nlp.errors import UsageError
 from robustbench_nlp.locking import claimed
 from robustbench_nlp.records import Journal, file_name, write_whole
 from robustbench_nlp.report import certified
+from robustbench_nlp.unattacked import unattacked
 from robustbench_nlp.victim import Victim, VictimOptions, as_victim, open_victim
 
 __all__ = ["SCHEMA", "CertificateRecord", "Certification", "certify", "record_of"]
@@ -108,7 +109,8 @@ def certify(
     target = open_victim(victim, VictimOptions(device=device)) if isinstance(victim, str) else as_victim(victim)
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, split)
     data = match_labels(data, target.label_names, label_map)
-    learned = _learned(dataset, data, train, target, label_map)
+    source = train or (dataset if isinstance(dataset, str) and data.split != "all" else None)
+    learned = unattacked(source, "train", data.head(limit), target, label_map)
     settings = {
         "victim": victim if isinstance(victim, str) else target.name,
         "dataset": dataset if isinstance(dataset, str) else data.name,
@@ -125,7 +127,7 @@ def certify(
     folder = Path(output) if output is not None else Path("runs") / f"certify-{content_hash(settings)[:8]}"
     with claimed(folder):
         write_whole(folder / "run.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
-        defended = {shown(defense): _defended(target, defense, learned, seed) for defense in defenses}
+        defended = {shown(defense): _defended(target, defense, learned.examples, seed) for defense in defenses}
         records: dict[str, list[CertificateRecord]] = {}
         found: list[dict[str, Any]] = []
         for name, by in defended.items():
@@ -135,18 +137,9 @@ def certify(
                 records[name] = _recorded(by, data.head(limit), sampling, journal, name)
             found += certified.rows(header, records[name])
         frame = certified.table(found)
+        frame.attrs["flags"] = [f"{flag.name}: {flag.evidence}" for flag in learned.flags()]
         certified.write(frame, folder)
     return Certification(frame, folder, records)
-
-
-def _learned(
-    dataset: str | Dataset, data: Dataset, train: str | None, victim: Victim, label_map: Mapping[str, str] | None
-) -> Sequence[Example]:
-    """The training split for defenses; empty where the dataset has none and no other is named."""
-    source = train or (dataset if isinstance(dataset, str) and data.split != "all" else None)
-    if source is None:
-        return ()
-    return match_labels(load_dataset(source, "train"), victim.label_names, label_map).examples
 
 
 def _defended(victim: Victim, defense: str, train: Sequence[Example], seed: int) -> Certified:

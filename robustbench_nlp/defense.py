@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
+from math import inf
 from random import Random
 from typing import Any, Protocol, runtime_checkable
 
-from robustbench_nlp.data.example import Example, content_hash
+import numpy as np
+from numpy.typing import NDArray
+
+from robustbench_nlp.data.example import Example, Input, content_hash
+from robustbench_nlp.detection import Detecting, Watched
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.plugins import create
 from robustbench_nlp.rewriting import Rewritten
@@ -42,10 +47,26 @@ class Composed:
         """What any part learned from; see `knows`."""
         return tuple(name for part in self.parts for name in getattr(part, "known", ()))
 
+    @property
+    def detects(self) -> bool:
+        """Whether any part makes a victim that can reject an input."""
+        return any(getattr(part, "detects", False) for part in self.parts)
+
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
         for part in reversed(self.parts):
-            victim = part(victim, train, copy(rng))
+            victim = _around(victim, part, train, copy(rng))
         return victim
+
+
+def _around(victim: Victim, part: Defense, train: Sequence[Example], rng: Random) -> Victim:
+    """The victim behind a part. Raises `UsageError` where that hides a detector, whose rejections would go unseen."""
+    made = part(victim, train, rng)
+    if isinstance(victim, Detecting) and not isinstance(made, Detecting):
+        name = type(part).__module__.rpartition(".")[2]
+        raise UsageError(
+            f"{name} hides the detector behind it; name the detector before {name}, such as density+{name}"
+        )
+    return made
 
 
 def compose(selector: str) -> Defense:
@@ -64,7 +85,7 @@ def defend(victim: Victim, selector: str, train: Sequence[Example], seed: int) -
     """The victim behind a selector's defense, the same one for the same seed in every command. Each part draws by its own name, so
     that what b learns in a+b is what it learns by itself."""
     for part in reversed(_split(selector)):
-        victim = compose(part)(victim, train, Random(int(content_hash(seed, shown(part))[:16], 16)))
+        victim = _around(victim, compose(part), train, Random(int(content_hash(seed, shown(part))[:16], 16)))
     return victim
 
 
@@ -85,14 +106,21 @@ class Unread(Sequence[Example]):
         raise Learns if self._count else IndexError(at)
 
 
-def rehearse(defense: Defense, victim: Victim, train: Sequence[Example]) -> None:
-    """Raises `UsageError` where the defense refuses the victim or the training split. Nothing is learned: a part that reads
-    the split is stopped there, and stands as a wrapper that changes no text for those around it."""
+def rehearse(defense: Defense, victim: Victim, train: Sequence[Example]) -> Victim:
+    """A victim with the capabilities of the defended one. Nothing is learned: a part that reads the split is stopped there, and
+    stands as a rewriting that changes no text, or as a detector that rejects none. Raises `UsageError` where the defense refuses
+    the victim or the split."""
     for part in reversed(defense.parts if isinstance(defense, Composed) else (defense,)):
         try:
-            victim = part(victim, Unread(train), Random(0))
+            victim = _around(victim, part, Unread(train), Random(0))
         except Learns:
-            victim = Rewritten(victim, str, ())
+            detects = getattr(part, "detects", False)
+            victim = Watched(victim, _unsuspecting, inf, ()) if detects else Rewritten(victim, str, ())
+    return victim
+
+
+def _unsuspecting(inputs: Sequence[Input]) -> NDArray[np.float32]:
+    return np.zeros(len(inputs), np.float32)
 
 
 def knows(defense: Defense, attack: str, threat: Threat) -> bool:

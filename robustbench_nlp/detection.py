@@ -2,7 +2,8 @@
 
 A detecting victim has `suspicion(inputs)`, float32 (n,), higher where it suspects an attack, and `threshold`, chosen on the
 training split so that it rejects a known share of clean texts. Its predictions are the inner victim's: attacks meet those, and
-nobody here attacks the suspicion itself, so these columns are no worst case.
+nobody here attacks the suspicion itself, so these columns are no worst case. A defense that makes one says so, `detects = True`,
+so that a rehearsal, which learns nothing, knows.
 """
 
 from __future__ import annotations
@@ -16,12 +17,19 @@ from numpy.typing import NDArray
 
 from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.drawing import drawn
+from robustbench_nlp.errors import UsageError
 from robustbench_nlp.records import Record
 from robustbench_nlp.victim import Probabilities, Victim
 
 __all__ = ["COLUMNS", "Detecting", "Suspicion", "Watched", "rejection", "threshold"]
 
 COLUMNS = ("detection_auroc", "detected", "false_alarms", "robust_with_rejection")
+KEPT = (
+    *("predict_exact", "predict_apart", "truncate", "batch_size", "vocabulary", "gradients", "mask_token"),
+    *("added_seconds", "forwards_per_prediction"),
+    *("spending", "keep_in", "one_process", "selector", "certified_edits", "certify", "edits"),
+)
+"""The capabilities of a victim that hold beside a suspicion."""
 Suspicion = Callable[[Sequence[Input]], NDArray[np.float32]]
 """Inputs to how suspicious each is."""
 
@@ -40,6 +48,9 @@ class Watched:
     """`victim` beside a suspicion; every capability of the victim that changes no answer is kept."""
 
     def __init__(self, victim: Victim, suspicion: Suspicion, threshold: float, parts: Sequence[object]) -> None:
+        """Raises `UsageError` for a victim that another detector watches: only one can reject."""
+        if isinstance(victim, Detecting):
+            raise UsageError(f"two detectors watch {victim.name}, and only one can reject; leave one of them out")
         self.name = victim.name
         self.label_names = victim.label_names
         self.random = victim.random
@@ -47,15 +58,7 @@ class Watched:
         self.suspicion = suspicion
         self._victim = victim
         self._parts = tuple(parts)
-        for kept in (
-            "predict_exact",
-            "truncate",
-            "batch_size",
-            "vocabulary",
-            "gradients",
-            "mask_token",
-            "added_seconds",
-        ):
+        for kept in KEPT:
             if hasattr(victim, kept):
                 setattr(self, kept, getattr(victim, kept))
 
@@ -79,27 +82,27 @@ def threshold(suspicion: NDArray[np.float32], false_alarms: float) -> float:
     return float(np.nextafter(np.quantile(suspicion, 1 - false_alarms, method="higher"), np.inf))
 
 
-def rejection(victim: Detecting, records: Sequence[Record]) -> dict[str, float]:
-    """What rejecting suspicious texts gives in one cell.
+def rejection(victim: Detecting, *cells: Sequence[Record]) -> dict[str, float]:
+    """What rejecting suspicious texts gives in one cell, or under all attacks of several that each ran in full.
 
     `detection_auroc`: how often a success is more suspicious than a clean text that the victim has right; `detected`: the
-    share of successes that are rejected; `false_alarms`: that of clean texts; `robust_with_rejection`: the share of all
-    examples whose clean text is right and not rejected, and whose adversarial text, if one fooled the victim, is.
+    share of successes that are rejected; `false_alarms`: that of clean texts that the victim has right; `robust_with_rejection`:
+    the share of all examples whose clean text is right and not rejected, and whose adversarial texts, where they fooled the
+    victim, are.
     """
-    attempted = [record for record in records if record.outcome in ("success", "failed")]
-    broken = [record for record in attempted if record.outcome == "success" and record.adversarial is not None]
-    clean = victim.suspicion([record.original for record in attempted])
-    fooling: NDArray[Any] = victim.suspicion(
-        [record.adversarial for record in broken if record.adversarial is not None]
-    )
-    alarmed = {r.example_id for r, value in zip(attempted, clean, strict=True) if value >= victim.threshold}
-    missed = {r.example_id for r, value in zip(broken, fooling, strict=True) if value < victim.threshold}
-    kept = sum(record.example_id not in alarmed | missed for record in attempted)
+    records = [record for cell in cells for record in cell]
+    attempted = {record.example_id: record.original for record in records if record.outcome in ("success", "failed")}
+    broken = [(r.example_id, r.adversarial) for r in records if r.outcome == "success" and r.adversarial is not None]
+    clean = victim.suspicion(list(attempted.values()))
+    fooling: NDArray[Any] = victim.suspicion([adversarial for _, adversarial in broken])
+    alarmed = {identity for identity, value in zip(attempted, clean, strict=True) if value >= victim.threshold}
+    missed = [identity for (identity, _), value in zip(broken, fooling, strict=True) if value < victim.threshold]
+    lost = alarmed.union(missed, (record.example_id for record in records if record.outcome == "error"))
     values = (
         _auroc(clean, fooling),
         1 - len(missed) / len(broken) if broken else nan,
         len(alarmed) / len(attempted) if attempted else nan,
-        kept / len(records) if records else nan,
+        len(attempted.keys() - lost) / len({record.example_id for record in records}) if records else nan,
     )
     return dict(zip(COLUMNS, values, strict=True))
 

@@ -65,7 +65,7 @@ class DryRun:
             for attack in self.runner.grid.members:
                 found = direct.get(attack.name)
                 replayed = attack.attack if found is None else transferred(attack.attack, {"fingerprint": ""}, found)
-                cell, records = self._cell(defended, defense, Member(attack.name, replayed, attack.published))
+                cell, records = self._cell(defended, defense, Member(attack.name, replayed))
                 made.append(cell)
                 if self.runner.benchmark.mode == "transfer":
                     direct.setdefault(attack.name, records)

@@ -101,12 +101,10 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class Member:
-    """One attack of the grid: its object and the name that tables print. The budget of a `published` ensemble's member is
-    counted in texts: each draw of a random victim has that much."""
+    """One attack of the grid: its object and the name that tables print."""
 
     name: str
     attack: Attack
-    published: bool = False
 
 
 @dataclass(frozen=True)
@@ -196,7 +194,7 @@ def _published(ensemble: str, member: EnsembleMember) -> Member:
     if member.max_queries is not None:
         threat = replace(threat, max_queries=member.max_queries)
     attack = replace(attack, threat=threat)  # type: ignore[type-var]
-    return Member(f"{ensemble}/{name}:{argument}" if argument else f"{ensemble}/{name}", attack, published=True)
+    return Member(f"{ensemble}/{name}:{argument}" if argument else f"{ensemble}/{name}", attack)
 
 
 def attack_named(name: str) -> Attack | None:

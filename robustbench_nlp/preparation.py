@@ -14,12 +14,20 @@ from robustbench_nlp.predictor import Predictor
 from robustbench_nlp.tasks.classification import judge, right
 from robustbench_nlp.text import Text
 
-__all__ = ["prepare", "prepares"]
+__all__ = ["prepare", "prepares", "refuse_untaught"]
 
 
 def prepares(attack: Attack) -> bool:
     """Whether the attack wants to learn from dev examples first."""
     return hasattr(attack, "prepare")
+
+
+def refuse_untaught(name: str, examples: Sequence[Example]) -> None:
+    """Raises `UsageError` where the attack of this name has no dev example to learn from."""
+    if not examples:
+        raise UsageError(
+            f"attack {name} learns from a dev split first; run it on a dataset that has one, such as mr or imdb"
+        )
 
 
 def prepare(attack: Any, predictor: Predictor, examples: Sequence[Example], *, name: str, seed: int) -> Any:
@@ -28,10 +36,7 @@ def prepare(attack: Any, predictor: Predictor, examples: Sequence[Example], *, n
     `prepare(samples, rng)` is a generator that yields `Together` requests and returns anything; its queries are training,
     not part of any example's budget.
     """
-    if not examples:
-        raise UsageError(
-            f"attack {name} learns from a dev split first; run it on a dataset that has one, such as mr or imdb"
-        )
+    refuse_untaught(name, examples)
     field = attack.threat.fields[0] if attack.threat.fields else next(iter(examples[0].fields))
     outputs = predictor.predict([example.input for example in examples]).outputs
     judged = judge(outputs, [example.label for example in examples])

@@ -10,6 +10,7 @@ from rapidfuzz.distance import Levenshtein
 
 from robustbench_nlp.attack import Vocabulary
 from robustbench_nlp.data.example import Input, content_hash
+from robustbench_nlp.detection import Detecting, Suspicion
 from robustbench_nlp.drawing import distinct, drawn
 from robustbench_nlp.errors import UsageError, VictimError
 from robustbench_nlp.text import Text
@@ -25,8 +26,8 @@ class Rewritten:
     """`victim` reading `rewrite(input)`.
 
     `fingerprint_parts` (JSON-able) hold everything that the rewriting depends on. Of the optional capabilities only
-    `predict_exact`, `predict_apart`, `truncate`, `batch_size`, `vocabulary` and `gradients` are kept, and only where the inner victim has
-    them. Gradients pass straight through, as if the rewriting changed nothing (BPDA, Athalye et al., 2018): they are those
+    `predict_exact`, `predict_apart`, `truncate`, `batch_size`, `vocabulary`, `gradients` and a detector's are kept, and only where
+    the inner victim has them: what is suspicious is the rewritten text. Gradients pass straight through, as if the rewriting changed nothing (BPDA, Athalye et al., 2018): they are those
     at the rewritten text, each token's with the place in the original that it came from.
     """
 
@@ -52,6 +53,9 @@ class Rewritten:
             self.predict_apart: Callable[[Sequence[Input]], list[Probabilities | VictimError]] = lambda inputs: apart(
                 self._rewritten(inputs)
             )
+        if isinstance(victim, Detecting):
+            self.threshold = victim.threshold
+            self.suspicion: Suspicion = lambda inputs: victim.suspicion(self._rewritten(inputs))
         if hasattr(victim, "truncate"):
             self.truncate = self._truncate
         if hasattr(victim, "gradients"):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from robustbench_nlp.data import Dataset
+from robustbench_nlp.environment import environment
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import Benchmark
 from robustbench_nlp.settings_file import plain_yaml
 from robustbench_nlp.shapes import shape, unfit
 
-__all__ = ["benchmark_of", "manifest_of", "table_of"]
+__all__ = ["benchmark_of", "manifest", "manifest_of", "table_of"]
 
 AGAIN = "the same run command writes it again"
 MANIFEST = shape({"warnings": list[str], "dataset": dict[str, Any]})
@@ -33,6 +37,25 @@ def benchmark_of(folder: Path) -> tuple[Benchmark, str]:
     first = text.partition("\n")[0]
     lacks = first.removeprefix(INCOMPLETE) if first.startswith(INCOMPLETE) else ""
     return Benchmark.of(plain_yaml(text, str(path))), lacks
+
+
+def manifest(dataset: Dataset, cells: Iterable[tuple[Mapping[str, Any], Mapping[str, int]]]) -> dict[str, Any]:
+    """What `manifest.json` says of a run: its command, environment and data set, and its cells by header and count of outcomes."""
+    return {
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "environment": environment(),
+        "dataset": {name: getattr(dataset, name) for name in ("name", "version", "source", "licence")},
+        "cells": [
+            {
+                "defense": header["defense"],
+                "attack": header["attack"],
+                "fingerprint": header["fingerprint"],
+                "seconds": round(header["seconds"], 3),
+                "outcomes": dict(outcomes),
+            }
+            for header, outcomes in cells
+        ],
+    }
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:

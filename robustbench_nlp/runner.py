@@ -7,12 +7,11 @@ The run folder holds `run.yaml` (running it again reproduces the run), `manifest
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,9 @@ from robustbench_nlp.attack import Attack, Encode
 from robustbench_nlp.compact import Compact
 from robustbench_nlp.console import printable
 from robustbench_nlp.costs import READ, costs
-from robustbench_nlp.data import Dataset, Example, load_dataset, match_labels
+from robustbench_nlp.data import Dataset, Example
 from robustbench_nlp.data.example import content_hash, ids_of, labels_of, listed_hash, picked
-from robustbench_nlp.defense import compose, defend, knows, rehearse, shown
+from robustbench_nlp.defense import compose, defend, knows, shown
 from robustbench_nlp.detection import Detecting, rejection
 from robustbench_nlp.engine import Engine
 from robustbench_nlp.environment import environment
@@ -35,17 +34,20 @@ from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import Benchmark, Grid, Member
 from robustbench_nlp.helpers import Helpers
 from robustbench_nlp.on_disk import listed, taken
-from robustbench_nlp.preparation import prepares
+from robustbench_nlp.preparation import prepares, refuse_untaught
+from robustbench_nlp.readiness import refuse_unfit
 from robustbench_nlp.records import SCHEMA, Record, RecordFile, file_name, write_whole
+from robustbench_nlp.report.flags import Flag, few_draws
 from robustbench_nlp.report.shown import write
 from robustbench_nlp.report.table import row, table
 from robustbench_nlp.report.worst_case import worst_case_row
-from robustbench_nlp.run_files import manifest_of
+from robustbench_nlp.run_files import manifest, manifest_of
 from robustbench_nlp.shards import Shard, take_in
 from robustbench_nlp.spending import Spending
 from robustbench_nlp.tasks import classification
 from robustbench_nlp.threat import Threat
 from robustbench_nlp.transfer import transferred
+from robustbench_nlp.unattacked import Unattacked, unattacked
 from robustbench_nlp.victim import Victim
 from robustbench_nlp.workers import Workers
 
@@ -86,6 +88,8 @@ class Runner:
     """The part of the examples that is attacked here; None: all, and what shards of the run found is taken in first."""
     on_cell: OnCell | None = None
     """Hears each cell's header before its attacks run; what it raises ends the run."""
+    flags: list[Flag] = field(default_factory=list, init=False)
+    """What is to be said below the table that no record tells."""
 
     def run(self) -> pd.DataFrame:
         """Run every cell that isn't on record yet; the table, written after each cell."""
@@ -98,13 +102,14 @@ class Runner:
             keep_in(self.folder, resume=self.resume)
         write_whole(self.folder / "run.yaml", self._run_yaml())
         for member in self.grid.members:
-            if prepares(member.attack) and not self.dev:
-                raise UsageError(
-                    f"attack {member.name} learns from a dev split first; run it on a dataset that has one, such as mr or imdb"
-                )
+            if prepares(member.attack):
+                refuse_untaught(member.name, self.dev)
             self._helper_models(member.attack)  # what can't be had is told before anything runs
+        meeting = self.grid.members if self.benchmark.mode == "adaptive" else ()
+        self.flags = []
         for defense in self.benchmark.defenses:
-            rehearse(compose(defense), self.victim, self._learned(defense))
+            refuse_unfit(defense, self.victim, self._learned(defense), meeting)
+            self.flags = self.flags or self._learned(defense).flags()
         done: list[dict[str, Any]] = []
         cells: list[tuple[Header, Counter[str]]] = []
         frame = table([])
@@ -112,6 +117,7 @@ class Runner:
         direct: dict[str, Cell] = {}
         for defense in self.benchmark.defenses:
             defended = self.defend(defense)
+            self.flags += few_draws(shown(defense), self.benchmark.draws) if defended.random else ()
             told = self._told(defense, defended)
             members: dict[str, Cell] = {}
             for attack in self.grid.members:
@@ -120,12 +126,13 @@ class Runner:
                 header, records = self._cell(defended, defense, member, list(members.values()), label)
                 members[member.name] = header, records
                 cells.append((header, Counter(record.outcome for record in records.values())))
-                done.append(row(header, records.values()) | told([attack]) | self._rejected(defended, records))
+                done.append(row(header, records.values()) | told([attack]) | self._rejected(defended, [records]))
                 frame = self._publish(done, cells)
             for name, names in self.grid.worst_cases.items():
                 header, records = worst_case_row([members[member] for member in names], name)
                 own = [member for member in self.grid.members if member.name in names]
-                done.append(row(header, records.values()) | told(own))
+                full = [] if self.grid.cascade else [members[member][1] for member in names]
+                done.append(row(header, records.values()) | told(own) | self._rejected(defended, full))
             if self.benchmark.mode == "transfer":
                 direct = direct or members
             if self.grid.worst_cases:
@@ -161,23 +168,19 @@ class Runner:
         return share
 
     @cached_property
-    def train(self) -> Sequence[Example]:
+    def train(self) -> Unattacked:
         """The training split for defenses; empty where the dataset has none and no other is named."""
-        if self.benchmark.train is None and (self.dataset.split == "all" or self._given):
-            return ()
-        train = load_dataset(self.benchmark.train or self.benchmark.dataset, "train")
-        return match_labels(train, self.victim.label_names, self.benchmark.label_map).examples
+        return self._unattacked(self.benchmark.train, "train")
 
     @cached_property
     def dev(self) -> tuple[Example, ...]:
         """The dev split's first examples, for attacks that learn before they meet the test split."""
-        if self.dataset.split == "all" or self._given:
-            return ()
-        dev = match_labels(
-            load_dataset(self.benchmark.dataset, "dev"), self.victim.label_names, self.benchmark.label_map
-        )
-        attacked = set(ids_of(dev.examples)).intersection(ids_of(self.examples))
-        return tuple(picked(dev.examples, lambda identity: identity not in attacked)[:DEV])
+        return tuple(self._unattacked(None, "dev").examples[:DEV])
+
+    def _unattacked(self, source: str | None, split: str) -> Unattacked:
+        """The split of the source that is named, else of the dataset, where it has splits."""
+        own = None if self.dataset.split == "all" or self._given else self.benchmark.dataset
+        return unattacked(source or own, split, self.examples, self.victim, self.benchmark.label_map)
 
     @cached_property
     def _hashes(self) -> tuple[str, str]:
@@ -193,21 +196,22 @@ class Runner:
         return any(kind == "dataset" for kind, _ in self.objects)
 
     def defend(self, defense: str) -> Victim:
-        return defend(self.victim, defense, self._learned(defense), self.benchmark.seed)
+        return defend(self.victim, defense, self._learned(defense).examples, self.benchmark.seed)
 
-    def _learned(self, defense: str) -> Sequence[Example]:
-        return () if shown(defense) == "none" else self.train
+    def _learned(self, defense: str) -> Unattacked:
+        return Unattacked() if shown(defense) == "none" else self.train
 
-    def _rejected(self, defended: Victim, records: Mapping[str, Record]) -> dict[str, float]:
-        """What a detecting victim's rejections give; nothing where no defense of the run detects."""
-        return rejection(defended, listed(records)) if isinstance(defended, Detecting) else {}
+    def _rejected(self, defended: Victim, cells: Sequence[Mapping[str, Record]]) -> dict[str, float]:
+        """What a detecting victim's rejections give under all of the attacks; nothing where no defense of the run detects, nor for a
+        cascade, whose later members never tried what the detector would have let through."""
+        return rejection(defended, *map(listed, cells)) if cells and isinstance(defended, Detecting) else {}
 
     def _told(self, defense: str, defended: Victim) -> Callable[[Sequence[Member]], dict[str, Any]]:
         """What a table of defenses says besides: costs, and whether the defense learned from any of a row's attacks or its words."""
+        draws = {"draws": self._draws(defended)}
         if self.benchmark.defenses == ("none",):
-            return lambda members: {}
-        spent = costs(defended, self.victim, [example.input for example in self.examples[:READ]])._asdict()
-        spent["draws"] = self.benchmark.draws if defended.random else 1
+            return lambda members: draws if defended.random else {}
+        spent = costs(defended, self.victim, [example.input for example in self.examples[:READ]])._asdict() | draws
         made = compose(defense)
 
         def told(members: Sequence[Member]) -> dict[str, Any]:
@@ -292,11 +296,14 @@ class Runner:
         )
 
     def _threat(self, victim: Victim, member: Member) -> Threat:
-        """The member's threat with the budget that it has against this victim."""
+        """The member's threat with the budget that it has against this victim: a random one's draws, each a query, have it each."""
         threat, most = member.attack.threat, self.benchmark.max_queries
-        if most is None and member.published and victim.random and threat.max_queries is not None:
-            most = threat.max_queries * self.benchmark.draws
-        return threat if most is None else replace(threat, max_queries=most)
+        most = threat.max_queries if most is None else most
+        return threat if most is None else replace(threat, max_queries=most * self._draws(victim))
+
+    def _draws(self, victim: Victim) -> int:
+        """How many draws an answer of the victim is the mean of."""
+        return self.benchmark.draws if victim.random else 1
 
     def header(self, victim: Victim, defense: str, member: Member) -> Header:
         """What stands in a cell's first line: the table's columns, the whole `spec` and its fingerprint, the environment."""
@@ -313,7 +320,7 @@ class Runner:
             "threat": asdict(threat),
             "task": [benchmark.task, classification.VERSION],
             "seed": benchmark.seed,
-            "draws": benchmark.draws if victim.random else 1,
+            "draws": self._draws(victim),
             "mode": mode,
             "members before": [m.name for m in self.grid.members[: self.grid.members.index(member)]]
             if self.grid.cascade
@@ -371,22 +378,7 @@ class Runner:
         """Write the table and the manifest, and show the table to who listens."""
         frame = table(rows)
         write(frame, self.folder)
-        manifest = {
-            "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-            "environment": environment(),
-            "dataset": {name: getattr(self.dataset, name) for name in ("name", "version", "source", "licence")},
-            "cells": [
-                {
-                    "defense": h["defense"],
-                    "attack": h["attack"],
-                    "fingerprint": h["fingerprint"],
-                    "seconds": round(h["seconds"], 3),
-                    "outcomes": dict(c),
-                }
-                for h, c in cells
-            ],
-        }
-        write_whole(self.folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+        write_whole(self.folder / "manifest.json", json.dumps(manifest(self.dataset, cells), indent=2) + "\n")
         if self.on_table is not None:
             self.on_table(frame)
         return frame

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from math import isnan
 from pathlib import Path
 from random import Random
+from statistics import mean
 from typing import Any, ClassVar, Protocol
 
 from robustbench_nlp import cache
@@ -62,10 +63,10 @@ def fine_tune(
 ) -> float:
     """Fine-tune `base` (a folder or hub id, with or without a head) and save it, tokenizer included, into `target`.
 
-    Returns the accuracy on the held-out training examples; `training.json` in the folder holds it beside the seconds that
-    the training took and the precision of its matrix products (see `mixed_precision`). Same seed, same machine: same bits,
-    also when it was interrupted and goes on from `checkpoint`, a file written every `CHECKPOINT_SECONDS`; torch's global
-    generator is left as it was. Raises `TrainingCollapsed`.
+    Returns the accuracy on the held-out training examples, NaN where there are none; `training.json` in the folder holds it
+    beside the seconds that the training took and the precision of its matrix products (see `mixed_precision`). Same seed,
+    same machine: same bits, also when it was interrupted and goes on from `checkpoint`, a file written every
+    `CHECKPOINT_SECONDS`; torch's global generator is left as it was. Raises `TrainingCollapsed`.
     """
     import torch
 
@@ -94,8 +95,11 @@ def fine_tune(
             path=checkpoint,
         )
         loop.run([inputs[i] for i in rest], [labels[i] for i in rest], more, title)
+    unseen = set(labels).difference(labels[i] for i in held)
+    judged = [*held, *(i for i in rest if labels[i] in unseen)]
+    texts, truth = [inputs[i] for i in judged], [labels[i] for i in judged]
     try:
-        accuracy = _check(frozen(), [inputs[i] for i in held], [labels[i] for i in held], recipe.min_gain)
+        accuracy = _check(frozen(), texts, truth, len(held), recipe.min_gain)
     finally:
         if checkpoint is not None:
             checkpoint.unlink(missing_ok=True)
@@ -132,18 +136,21 @@ def _split(count: int, held_out: int, rng: Random) -> tuple[list[int], list[int]
     return order[:held], order[held:]
 
 
-def _check(victim: HFVictim, inputs: Sequence[Input], labels: Sequence[int], min_gain: float) -> float:
-    if not inputs:
+def _check(victim: HFVictim, inputs: Sequence[Input], labels: Sequence[int], held: int, min_gain: float) -> float:
+    """The accuracy on the first `held` examples, NaN without any; `TrainingCollapsed` by the recall of each class among all."""
+    if not held:
         return float("nan")
     answers: list[int] = victim.predict(inputs).argmax(axis=1).tolist()
-    accuracy = sum(a == b for a, b in zip(answers, labels, strict=True)) / len(labels)
-    constant = max(Counter(labels).values()) / len(labels)
-    if not accuracy >= constant + min_gain:
+    right = [answer == label for answer, label in zip(answers, labels, strict=True)]
+    counts, hits = Counter(labels), Counter(label for label, hit in zip(labels, right, strict=True) if hit)
+    recall = mean(hits[label] / count for label, count in counts.items())
+    constant = 1 / len(counts)
+    if not recall >= constant + min_gain:
         raise TrainingCollapsed(
-            f"{victim.name} collapsed: {accuracy:.1%} of held-out training examples right, a constant answer gets "
-            f"{constant:.1%}; lower the learning rate or the strength of the defense"
+            f"{victim.name} collapsed: {recall:.1%} of held-out training examples right, each class counting alike, a constant "
+            f"answer gets {constant:.1%}; lower the learning rate or the strength of the defense"
         )
-    return accuracy
+    return sum(right[:held]) / held
 
 
 def trained(kind: str, identity: Sequence[object], base: Path | str, examples: Sequence[Example], **how: Any) -> Path:

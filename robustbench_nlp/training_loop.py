@@ -77,8 +77,9 @@ _NOTED = ("seconds", "epoch", "plan", "added", "done", "mean")
 class Recipe:
     """How a classifier is fine-tuned: AdamW with linear warm-up (a share of all steps) and decay to zero.
 
-    `held_out` training examples (at most a tenth of them) are set aside to see whether the training collapsed: accuracy
-    on them must beat the constant answer by `min_gain`. `max_length` counts tokens (None: the base model's own).
+    `held_out` training examples (at most a tenth of them) are set aside to see whether the training collapsed: the mean recall
+    of the classes must beat the constant answer's, 1 / classes, by `min_gain`. Classes that aren't among them are judged by the
+    other examples; of fewer than ten examples none is set aside, and nothing is judged. `max_length` counts tokens (None: the base model's own).
     """
 
     epochs: int = 2

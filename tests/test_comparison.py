@@ -97,7 +97,7 @@ def test_two_defenses_of_one_run(tmp_path: Path) -> None:
         ({"seed": 1}, "seed: 0 and 1"),
         ({"max_queries": 9}, "threat max_queries: none and 9"),
         ({"limit": 7}, "differ in n: 20 and 7"),
-        ({"draws": 3, "max_queries": 9, "victim": KeywordVictim(random=True)}, "max_queries per draw: none and 3"),
+        ({"draws": 3, "max_queries": 9, "victim": KeywordVictim(random=True)}, "max_queries per draw: none and 9"),
     ],
 )
 def test_other_settings_are_refused_by_name(tmp_path: Path, settings: dict[str, Any], key: str) -> None:

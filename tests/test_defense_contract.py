@@ -327,4 +327,6 @@ def test_what_it_refuses_is_known_by_a_rehearsal_that_trains_and_asks_nothing(
     assert (refusal(lambda: rehearse(made, victim, train)) == "") is (refused == "")
     trains = all(isinstance(behind, HFVictim) for behind in found)
     assert (refusal(lambda: rehearse(outer, victim, train)) == "") is (refused == "" and trains and bool(train))
+    for behind in found:
+        assert hasattr(rehearse(made, victim, train), "gradients") is hasattr(behind, "gradients")
     assert not (tmp_path / "nothing").exists()

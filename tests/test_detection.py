@@ -12,7 +12,9 @@ import pandas as pd
 import pytest
 
 from robustbench_nlp.api import evaluate
+from robustbench_nlp.certificates import Certificate, Certified
 from robustbench_nlp.data.example import Example
+from robustbench_nlp.defense import compose, defend, rehearse
 from robustbench_nlp.defenses.density import Density
 from robustbench_nlp.defenses.frequency_guided import FrequencyGuided
 from robustbench_nlp.detection import COLUMNS, Detecting, Watched, rejection, threshold
@@ -60,6 +62,69 @@ def test_what_rejection_gives_by_hand() -> None:
     assert isnan(rejection(victim, [record("d", "failed")])["detected"])
 
 
+def test_under_several_attacks_every_success_has_to_be_caught() -> None:
+    victim = watched({"a": 0.1, "b": 0.2, "c": 0.3, "d": 0.9, "A": 0.8, "B": 0.7, "A2": 0.4}, 0.5)
+    first = [record("a", "success", "A"), record("b", "success", "B"), record("c", "failed"), record("d", "failed")]
+    second = [record("a", "success", "A2"), record("b", "failed"), record("c", "error"), record("d", "failed")]
+    found = rejection(victim, first, second)
+    assert found["detected"] == pytest.approx(2 / 3)
+    assert found["false_alarms"] == pytest.approx(1 / 4)
+    assert found["robust_with_rejection"] == pytest.approx(1 / 4)  # b: a passes once, c may have, d is rejected clean
+    assert rejection(victim, first)["robust_with_rejection"] == pytest.approx(3 / 4)
+
+
+def test_what_it_watches_keeps_its_capabilities() -> None:
+    class Capable(KeywordVictim):
+        forwards_per_prediction, added_seconds = 4, 1.5
+        certified_edits = "none"
+
+        def predict_apart(self, inputs: Any) -> Any:
+            return [self.predict([item]) for item in inputs]
+
+        def certify(self, item: Any, sampling: Any = None) -> Any:
+            return Certificate(1, 2)
+
+        def edits(self, original: Any, changed: Any) -> int | None:
+            return None
+
+    victim = Watched(Capable(), lambda items: np.zeros(len(items), np.float32), 0.5, ["fake"])
+    assert (victim.forwards_per_prediction, victim.added_seconds) == (4, 1.5)
+    assert len(victim.predict_apart(["a", "b"])) == 2
+    assert isinstance(victim, Certified)
+    assert victim.certify("a").radius == 2
+
+
+def test_a_rewriting_before_a_detector_shows_it_what_it_reads() -> None:
+    detector = "frequency_guided(candidates=('wordnet',),rare=0.0)"
+    alone, behind = (defend(VICTIM, selector, TRAIN, 0) for selector in (detector, f"unicode_normalize+{detector}"))
+    assert isinstance(alone, Detecting)
+    assert isinstance(behind, Detecting)
+    assert behind.threshold == alone.threshold
+    plain, odd = "a tremendous film", "a tre\u200bmendous film"
+    assert behind.suspicion([plain, odd]).tolist() == alone.suspicion([plain, plain]).tolist()
+    assert alone.suspicion([odd]) != alone.suspicion([plain])
+
+
+@pytest.mark.parametrize(
+    ("selector", "message"),
+    [
+        ("vote+frequency_guided", "vote hides the detector behind it; name the detector before vote"),
+        ("unicode_normalize+ranmask(train=False)+frequency_guided", "ranmask hides the detector"),
+        ("frequency_guided+frequency_guided(rare=0.1)", "two detectors watch keywords"),
+        ("ensemble(of=('frequency_guided',))", r"before it: frequency_guided\+ensemble"),
+    ],
+)
+def test_no_detector_is_hidden(selector: str, message: str) -> None:
+    for made in (
+        lambda: rehearse(compose(selector), VICTIM, TRAIN),
+        lambda: defend(VICTIM, selector, TRAIN, 0),
+        lambda: compose(selector)(VICTIM, TRAIN, Random(0)),
+    ):
+        with pytest.raises(UsageError, match=message) as told:
+            made()
+        assert "\n" not in str(told.value)
+
+
 def test_rare_words_that_hide_a_frequent_synonym_are_suspicious() -> None:
     victim = FrequencyGuided(candidates=("wordnet",), rare=0.0)(VICTIM, TRAIN, Random(0))
     assert isinstance(victim, Detecting)
@@ -101,7 +166,15 @@ def test_a_table_tells_what_rejection_gives(tmp_path: Path) -> None:
     assert table.loc[("none", "pwws"), list(COLUMNS)].isna().all()
     assert 0 <= table.loc[("frequency_guided", "pwws"), "robust_with_rejection"] <= 1
     assert table.loc[("frequency_guided", "pwws"), "robust_accuracy"] == table.loc[("none", "pwws"), "robust_accuracy"]
-    assert "The attack didn't know of the detector" in (run.folder / "table.md").read_text()
+    worst = table.loc[("frequency_guided", "worst_case:pwws"), list(COLUMNS)]
+    pd.testing.assert_series_equal(worst, table.loc[("frequency_guided", "pwws"), list(COLUMNS)], check_names=False)
+    page = (run.folder / "table.md").read_text().replace("\\", "")
+    assert "frequency_guided × worst case: detects" in page
+    assert "The attack didn't know of the detector" in page
+    short = run.folder.parent / "short"
+    cascade = {"attacks": ["worst-case:pwws"], "defenses": ["frequency_guided"], "similarity": "none", "output": short}
+    made = evaluate(victim=VICTIM, dataset=list(dict.fromkeys(pairs)), train=f"csv:{tmp_path / 'train.csv'}", **cascade)
+    assert made.table["robust_with_rejection"].isna().tolist() == [False, True]
 
 
 @pytest.mark.parametrize("selector", ["frequency_guided(rare=2)", "density(dimensions=0)", "density(false_alarms=-1)"])

@@ -111,7 +111,7 @@ def test_threats_that_cannot_be(selector: str, message: str) -> None:
     assert "\n" not in str(told.value)
 
 
-def test_each_draw_of_a_random_victim_has_the_budget_of_an_ensembles_member(tmp_path: Path) -> None:
+def test_each_draw_of_a_random_victim_has_the_budget_that_another_victim_has(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"dataset": [("a good film", 1)], "similarity": "none", "attacks": ["worst-case:fast-1"]}
     members = load_ensemble("fast-1").members
     for number, (victim, draws, times) in enumerate(
@@ -124,7 +124,15 @@ def test_each_draw_of_a_random_victim_has_the_budget_of_an_ensembles_member(tmp_
         table = evaluate(victim=victim, output=tmp_path / str(number), **draws, **settings).table
         found = table["max_queries"].iloc[: len(members)].fillna(0).tolist()
         assert found == [(member.max_queries or 0) * times for member in members]
-    own = evaluate(
-        victim=KeywordVictim(random=True), output=tmp_path / "own", max_queries=7, **settings | {"attacks": ["pwws"]}
-    ).table
-    assert own["max_queries"].tolist() == [7]
+    own = settings | {"attacks": ["pwws", "pruthi(threat={'max_queries': 5})"]}
+    for budget, found in ((None, [0, 5]), (7, [7, 7])):
+        both = [
+            evaluate(
+                victim=KeywordVictim(random=random), output=tmp_path / f"{budget}{random}", max_queries=budget, **own
+            )
+            for random in (False, True)
+        ]
+        one, other = (run.table["max_queries"].fillna(0).tolist() for run in both)
+        assert (one, other) == (found, [grid.DRAWS * each for each in found])
+        texts = [[record.forwards for records in run.records.values() for record in records] for run in both]
+        assert texts[0] == texts[1]

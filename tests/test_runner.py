@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -354,6 +355,17 @@ def test_warnings_stand_below_the_table(tmp_path: Path) -> None:
     run = go(tmp_path, victim=Moody(), attacks=["pruthi"])
     assert any(flag.startswith("nondeterministic_victim: ") for flag in run.table.attrs["flags"])
     assert "Warning: nondeterministic" in (run.folder / "table.md").read_text().replace("\\", "")
+
+
+@pytest.mark.parametrize(("draws", "named"), [(19, ["few_draws", "no_attack"]), (20, ["no_attack"])])
+def test_few_draws_of_a_random_victim_are_told_and_a_budget_is_each_draws(
+    tmp_path: Path, draws: int, named: list[str]
+) -> None:
+    run = go(tmp_path, victim=replace(VICTIM, random=True), attacks=["pruthi"], max_queries=1, draws=draws)
+    told = {flag.partition(":")[0] for flag in run.table.attrs["flags"]}
+    assert sorted(told & {"few_draws", "no_attack"}) == named
+    assert ("the mean of 19 draws" in (run.folder / "table.md").read_text()) is (draws == 19)
+    assert run.table["robust_accuracy"].tolist() == run.table["clean_accuracy"].tolist()
 
 
 def test_worst_cases_that_share_a_run_see_every_member_in_full(tmp_path: Path) -> None:

@@ -43,5 +43,5 @@ def test_bad_power_is_told(capsys: pytest.CaptureFixture[str], arguments: list[s
 def test_every_warning_is_explained() -> None:
     source = Path(flags.__file__).read_text("utf-8")
     names = set(re.findall(r'Flag\(\s*"(\w+)"', source))
-    assert len(names) == 11
+    assert len(names) == 13
     assert names <= set(re.findall(r"`(\w+)`", PAGE))

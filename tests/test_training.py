@@ -22,6 +22,7 @@ from robustbench_nlp.costs import note_seconds
 from robustbench_nlp.data.example import Example, Input
 from robustbench_nlp.defense import compose, rehearse
 from robustbench_nlp.defenses.adversarial_training import AdversarialTraining
+from robustbench_nlp.defenses.class_balance import ClassBalance
 from robustbench_nlp.defenses.none import NoDefense
 from robustbench_nlp.defenses.typo_augmentation import TypoAugmentation
 from robustbench_nlp.errors import UsageError
@@ -101,6 +102,35 @@ def test_a_collapsed_training_is_an_error_and_leaves_nothing(
     with pytest.raises(TrainingCollapsed, match="constant answer"):
         fine_tune(tmp_path / "out", base, *toy(), **how)
     assert not any(tmp_path.iterdir())
+
+
+def skewed(positive: int, negative: int) -> list[Example]:
+    """Numbered, and so many of each class."""
+    counts = {"good": positive, "bad": negative}
+    return [
+        Example(fields={"text": f"a {word} film {number}"}, label=int(word == "good"))
+        for word, count in counts.items()
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize(("positive", "negative"), [(190, 10), (199, 1)])
+def test_skewed_data_is_learned_from_and_a_constant_answer_to_it_collapses(
+    trained: HFVictim, base: Path, tmp_path: Path, positive: int, negative: int
+) -> None:
+    train = skewed(positive, negative)
+    balanced = ClassBalance(epochs=1)(trained, train, Random(0))
+    assert balanced.predict(["a bad film", "a good film"]).argmax(axis=1).tolist() == [0, 1]
+
+    def constant(batch: Batch) -> float:
+        loss = batch.model(**batch.tensors()).logits.diff(dim=1).sum() * -1.0
+        torch.autograd.backward(loss)
+        return float(loss.detach())
+
+    texts, labels = [example.input for example in train], [example.label for example in train]
+    with pytest.raises(TrainingCollapsed, match=r"50.0% of held-out .* a constant answer gets 50.0%"):
+        fine_tune(tmp_path / "out", base, texts, labels, label_names=LABELS, seed=0, recipe=QUICK, objective=constant)
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_base_is_not_changed_and_pairs_train(base: Path, tmp_path: Path) -> None:

@@ -44,7 +44,11 @@ __all__ = ["command"]
 )
 @click.option("--limit", type=int, help="Use the first N examples; 100 are a subset of 200. Default: all.")
 @click.option("--seed", type=int, help="Seed of every random choice. Default: 0.")
-@click.option("--max-queries", type=int, help="Queries that an attack may spend on an example, the clean one included.")
+@click.option(
+    "--max-queries",
+    type=int,
+    help="Queries that an attack may spend on an example, the clean one included; of a random victim, on each draw.",
+)
 @click.option("--batch-size", metavar="auto|N", help="Inputs of one call of the victim. Default: auto.")
 @click.option(
     "--timeout",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pandas as pd
 
 from robustbench_nlp.records import write_whole
-from robustbench_nlp.report.shown import escaped
+from robustbench_nlp.report.shown import escaped, warned
 from robustbench_nlp.stats import wilson
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def caption(frame: pd.DataFrame) -> list[str]:
         lines.append(
             f"Certificates by {', '.join(exact['defense'])} are exact: every text that the edits lead to was predicted."
         )
-    return [*lines, "Intervals: 95 % Wilson."]
+    return [*lines, "Intervals: 95 % Wilson.", *warned(frame)]
 
 
 def _wide(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:

@@ -36,13 +36,14 @@ class Evidence(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EvidenceCell:
-    """A row of the table with its records; `attack` is None where the name makes no attack here (an object, an extra)."""
+    """A row of the table with its records; `draws` are those behind a score, each a query; `attack` is None where the name makes no attack here (an object, an extra)."""
 
     defense: str
     name: str
     mode: str
     threat: str
     max_queries: int | None
+    draws: int
     records: Sequence[Record]
     attack: Attack | None
 
@@ -90,6 +91,7 @@ def evidence_cells(run: Evidenced) -> list[EvidenceCell]:
             str(row["mode"]),
             str(row["threat"]),
             None if pd.isna(row["max_queries"]) else int(row["max_queries"]),
+            1 if pd.isna(draws := row.get("draws")) else int(draws),
             records[row["defense"], row["attack"]],
             attack_named(str(row["attack"])),
         )

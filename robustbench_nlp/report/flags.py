@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from robustbench_nlp.data.example import Input
+from robustbench_nlp.grid import DRAWS
 from robustbench_nlp.predictor import Predictor
 from robustbench_nlp.report.collapse import Answers, collapsed, no_better_than_constant
 from robustbench_nlp.report.evidence import Evidence, EvidenceCell, Evidenced, evidence_cells
@@ -20,7 +21,7 @@ from robustbench_nlp.stats import crossed_mcnemar, wilson
 from robustbench_nlp.tasks.classification import DIGITS
 from robustbench_nlp.victim import Victim
 
-__all__ = ["Evidence", "Evidenced", "Flag", "flags"]
+__all__ = ["Evidence", "Evidenced", "Flag", "few_draws", "flags", "train_overlap"]
 
 PROBED = 32
 """Texts that the victim is asked twice."""
@@ -63,6 +64,22 @@ def flags(run: Evidenced, victim: Victim | None = None) -> list[Flag]:
             found += [*_random(alike), *_transfer(alike), *_gradient(alike)]
         found += _unlimited(defended)
     return found
+
+
+def few_draws(defense: str, draws: int) -> list[Flag]:
+    """The warning that a random victim is judged by fewer draws than a leaderboard takes; none from so many on."""
+    if draws >= DRAWS:
+        return []
+    told = f"{defense}: a random victim's answers are the mean of {draws} draws; the leaderboard takes {DRAWS} or more."
+    return [Flag("few_draws", told)]
+
+
+def train_overlap(attacked: int, total: int) -> list[Flag]:
+    """The warning that so many examples of a training split are attacked, and were left out; none for 0."""
+    if not attacked:
+        return []
+    told = f"{attacked} of the {total} training examples are attacked; no defense learned from them."
+    return [Flag("train_overlap", told)]
 
 
 def _nondeterministic(cells: Sequence[EvidenceCell], victim: Victim) -> Iterator[Flag]:
@@ -119,9 +136,9 @@ def _collapsed(cells: Sequence[EvidenceCell], defenses: Sequence[Sequence[Eviden
 
 
 def _unattacked(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
-    """Query 1 is the clean prediction: a budget of one buys no candidate."""
+    """Query 1 (of each draw) is the clean prediction: a budget of one buys no candidate."""
     direct = (cell for cell in cells if cell.mode != "transfer")
-    names = [cell.name for cell in direct if cell.max_queries is not None and cell.max_queries <= 1]
+    names = [cell.name for cell in direct if cell.max_queries is not None and cell.max_queries <= cell.draws]
     if names:
         yield Flag(
             "no_attack",

@@ -104,9 +104,9 @@ def remarks(frame: pd.DataFrame) -> list[str]:
         )
     if "robust_with_rejection" in frame:
         lines += [
-            f"{row['defense']} × {row['attack']}: detects {percent(row['detected'])} % of successes (AUROC "
-            f"{row['detection_auroc']:.2f}) at {percent(row['false_alarms'])} % false alarms; with rejection "
-            f"{percent(row['robust_with_rejection'])} % are right. The attack didn't know of the detector."
+            f"{row['defense']} × {headline(str(row['attack']))}: detects {percent(row['detected'])} % of successes (AUROC "
+            f"{row['detection_auroc']:.2f}) at {percent(row['false_alarms'])} % false alarms, of clean texts that are right; with "
+            f"rejection {percent(row['robust_with_rejection'])} % are right. The attack didn't know of the detector."
             for row in frame[frame["robust_with_rejection"].notna()].to_dict("records")
         ]
     if "known" in frame and frame["known"].any():
