@@ -1,4 +1,4 @@
-"""Choose how strongly the defenses perturb in training, on the dev split of mr; writes results/tuning/README.md.
+"""Choose how strongly the defenses perturb in training, and how fast they learn, on the dev split of mr; writes results/tuning/README.md.
 
 Of a defense's settings that cost at most `COST` points of clean accuracy the most robust is chosen, where there is none the
 one that costs least; the defaults follow. Trainings are cached and runs resumable.
@@ -29,9 +29,15 @@ SETTINGS = {
         "tavat(step=0.05,init=0.2,radius=0.5)",
         "tavat(step=0.05,init=0.05,radius=0.2)",
         "tavat(step=0.02,init=0.02,radius=0.1)",
+        "tavat(step=0.05,init=0.05,radius=0.2,learning_rate=2e-5)",
     ),
-    "ascc": ("ascc(weight=4.0)", "ascc(weight=1.0)", "ascc(weight=0.25)"),
-    "dne": ("dne(steps=1,step=10.0)", "dne(steps=1,step=2.0)", "dne(steps=0)"),
+    "ascc": ("ascc(weight=4.0)", "ascc(weight=1.0)", "ascc(weight=0.25)", "ascc(weight=4.0,learning_rate=2e-5)"),
+    "dne": (
+        "dne(steps=1,step=10.0)",
+        "dne(steps=1,step=2.0)",
+        "dne(steps=0)",
+        "dne(steps=1,step=2.0,learning_rate=2e-5)",
+    ),
     "pgd": ("pgd(step=0.1,radius=0.3)", "pgd(step=0.05,radius=0.15)"),
     "freelb": ("freelb(step=0.1,radius=0.3)",),
     "freelb_plus": ("freelb_plus(step=0.03)", "freelb_plus(step=0.06)", "freelb_plus(step=0.1)"),
@@ -91,7 +97,7 @@ def _chosen(plain: Row, rows: list[Row]) -> Row:
 
 
 def _page(plain: Row, tables: list[list[Row]]) -> Iterator[str]:
-    yield "# Strengths of perturbed trainings, chosen on dev"
+    yield "# Strengths and learning rates of perturbed trainings, chosen on dev"
     yield ""
     yield f"`python scripts/tune_defenses.py`: {VICTIM} on the dev split of mr; clean accuracy of all of it, robust accuracy under"
     yield f"`{WORST}` of its first {LIMIT} examples. Chosen (**bold**): of what costs at most {COST:.0f} points of clean accuracy the most robust,"
