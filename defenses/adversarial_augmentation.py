@@ -39,8 +39,8 @@ class AdversarialAugmentation:
         return taught(self.attacks)
 
     @property
-    def sources(self) -> list[int]:
-        """The versions of the attacks."""
+    def sources(self) -> list[object]:
+        """The versions of the attacks and of their models."""
         return versions(self.attacks)
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:

@@ -60,4 +60,6 @@ class Ensemble:
             recipe = Recipe(epochs=self.epochs, learning_rate=self.learning_rate)
             how: dict[str, Any] = {"kind": "ensemble", "settings": {}, "recipe": recipe}
             trained = [continue_training(victim, train, seed, **how) for seed in seeds]
-        return Averaged(trained, in_turns=self.in_turns)
+        made = Averaged(trained, in_turns=self.in_turns)
+        made.added_seconds -= (self.members - 1) * getattr(victim, "added_seconds", 0.0)  # which all members share
+        return made

@@ -11,6 +11,8 @@ from typing import Any
 from robustbench_nlp import plugins
 from robustbench_nlp.data.example import Example, Input
 from robustbench_nlp.engine import attack_examples
+from robustbench_nlp.helpers import identity
+from robustbench_nlp.synonym_hull import set_name
 from robustbench_nlp.training_loop import More
 from robustbench_nlp.victim import Victim
 
@@ -44,13 +46,20 @@ def adversarial(
 
 def taught(attacks: Sequence[str]) -> tuple[str, ...]:
     """What a defense knows that learns from attacks (`defense.knows`): their names, and the sets of words that they draw on."""
-    made = [(plugins.parse(attack).name, plugins.create("attack", attack).threat.candidates) for attack in attacks]
-    return tuple(dict.fromkeys(told for pair in made for told in pair if told))
+    made = [
+        (plugins.parse(attack).name, plugins.create("attack", attack).threat.candidates or "") for attack in attacks
+    ]
+    return tuple(dict.fromkeys(set_name(told) for pair in made for told in pair if told))
 
 
-def versions(attacks: Sequence[str]) -> list[int]:
-    """Each attack's version: what decides its texts beside its selector."""
-    return [plugins.create("attack", attack).version for attack in attacks]
+def versions(attacks: Sequence[str]) -> list[object]:
+    """What decides each attack's texts beside its selector: its version and the weights of its helper models. Raises `UsageError`
+    where these can't be had."""
+    found: list[object] = []
+    for attack in (plugins.create("attack", name) for name in attacks):
+        found.append(getattr(attack, "version", 1))
+        found += [identity(kind, name) for kind, name in getattr(attack, "helpers", ())]
+    return found
 
 
 def once(attacks: Sequence[str], victim: Victim, train: Sequence[Example], rng: Random, **how: Any) -> More:

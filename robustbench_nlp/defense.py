@@ -106,11 +106,16 @@ class Unread(Sequence[Example]):
         raise Learns if self._count else IndexError(at)
 
 
+def _flat(defense: Defense) -> list[Defense]:
+    """The parts, and those of parts that are compositions."""
+    return [inner for part in defense.parts for inner in _flat(part)] if isinstance(defense, Composed) else [defense]
+
+
 def rehearse(defense: Defense, victim: Victim, train: Sequence[Example]) -> Victim:
     """A victim with the capabilities of the defended one. Nothing is learned: a part that reads the split is stopped there, and
     stands as a rewriting that changes no text, or as a detector that rejects none. Raises `UsageError` where the defense refuses
     the victim or the split."""
-    for part in reversed(defense.parts if isinstance(defense, Composed) else (defense,)):
+    for part in reversed(_flat(defense)):
         try:
             victim = _around(victim, part, Unread(train), Random(0))
         except Learns:

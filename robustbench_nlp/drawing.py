@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from robustbench_nlp.data.example import Input
+from robustbench_nlp.errors import VictimError
+from robustbench_nlp.interrupts import batch_ended
 from robustbench_nlp.victim import Probabilities, Victim
 
 __all__ = ["Ask", "by_draw", "distinct", "drawn", "restored"]
@@ -23,19 +25,25 @@ def drawn(victim: Victim, inputs: Sequence[Input], draws: Sequence[int], *, exac
         answers: Probabilities = together(inputs, draws, exact)
         return answers
     if not victim.random:
-        alone: Callable[[Sequence[Input]], Probabilities] | None = getattr(victim, "predict_exact", None)
-        return alone(inputs) if exact and alone is not None else victim.predict(inputs, 0)
+        full = getattr(victim, "predict_full", None) or getattr(victim, "predict_exact", None) or victim.predict
+        asked: Probabilities = full(inputs) if exact else victim.predict(inputs, 0)
+        return asked
     return by_draw(victim.predict, inputs, draws)
 
 
 def by_draw(
     predict: Callable[[Sequence[Input], int], Probabilities], inputs: Sequence[Input], draws: Sequence[int]
 ) -> Probabilities:
-    """The same by a call for each draw that there is."""
+    """The same by a call for each draw that there is. Raises `VictimError` where the answers to one are too few or too many."""
     each = sorted(set(draws)) or [0]
-    rows = {draw: [row for row, other in enumerate(draws) if other == draw] for draw in each}
-    parts = [predict([inputs[row] for row in rows[draw]], draw) for draw in each]
-    return restored(parts, [rows[draw] for draw in each])
+    rows = [[row for row, other in enumerate(draws) if other == draw] for draw in each]
+    parts = []
+    for draw, own in zip(each, rows, strict=True):
+        parts.append(predict([inputs[row] for row in own], draw))
+        if np.shape(parts[-1])[:1] != (len(own),):
+            raise VictimError(f"the victim returned shape {np.shape(parts[-1])}; ({len(own)}, classes) is wanted")
+        batch_ended()
+    return restored(parts, rows)
 
 
 def restored(parts: Sequence[Probabilities], rows: Sequence[Sequence[int]]) -> Probabilities:

@@ -16,6 +16,8 @@ from robustbench_nlp.victim import Probabilities, Victim
 __all__ = ["Answers", "Predictor", "sound"]
 
 SUM_TOLERANCE = 1e-2
+TOGETHER = 8_192
+"""Texts that a victim is asked about at once, each under every draw counted, where nothing else is said."""
 FRESH = 1_000_000
 """The first draw number of the referee: never one that the search has seen."""
 
@@ -34,6 +36,7 @@ class Predictor:
         self.victim = victim
         self.draws = draws if victim.random else 1
         self.cost = self.draws
+        self._together = self.draws if hasattr(victim, "predict_drawn") else 1
         self.classes: int | None = len(victim.label_names) or None
         self.batch_size = batch_size or getattr(victim, "batch_size", None)
         self.apart = None if victim.random else getattr(victim, "predict_apart", None)
@@ -56,16 +59,16 @@ class Predictor:
         """The referee's answer for one input, alone and in full precision; for a random victim the shares of the votes
         of fresh draws. Raises `VictimError`."""
         if self.victim.random:
-            fresh = [FRESH + draw for draw in range(self.draws)]
-            answers = self._checked([item] * self.draws, lambda items: drawn(self.victim, items, fresh, exact=True))
+            answers = self._under_all([item], range(FRESH, FRESH + self.draws), exact=True)
             shares = np.bincount(answers.argmax(axis=1), minlength=self.classes or 0) / self.draws
             return shares.astype(np.float32)
         answer = self._foreseen.pop(item, None)
         if isinstance(answer, VictimError):
             raise answer
-        row: Probabilities = self._checked(
-            [item], lambda items: drawn(self.victim, items, [0], exact=True) if answer is None else answer
-        )[0]
+        exact = getattr(self.victim, "predict_exact", None) or (
+            lambda items: drawn(self.victim, items, [0] * len(items), exact=True)
+        )
+        row: Probabilities = self._checked([item], exact if answer is None else lambda _: answer)[0]
         return row
 
     def _in_batches(self, inputs: Sequence[Input], errors: dict[int, VictimError]) -> list[Probabilities]:
@@ -74,12 +77,13 @@ class Predictor:
         parts: list[Probabilities] = []
         start = 0
         while start < len(inputs):
-            batch = inputs[start : start + (self.batch_size or len(inputs))]
+            most = self.batch_size or max(len(inputs), TOGETHER)
+            batch = inputs[start : start + max(most // self._together, 1)]
             try:
                 parts += self._isolated(batch, start, errors)
                 start += len(batch)
             except OutOfMemory:
-                self.batch_size = len(batch) // 2
+                self.batch_size = len(batch) // 2 * self._together
             batch_ended()
         return parts
 
@@ -106,11 +110,19 @@ class Predictor:
         """The mean over the draws, which the victim is asked for together."""
         if self.draws == 1:
             return self._checked(inputs, lambda items: self.victim.predict(items, 0))
-        items = [item for item in inputs for _ in range(self.draws)]
-        draws = [*range(self.draws)] * len(inputs)
-        answers = self._checked(items, lambda items: drawn(self.victim, items, draws))
+        answers = self._under_all(inputs, range(self.draws), exact=False)
         mean: Probabilities = answers.reshape(len(inputs), self.draws, -1).mean(axis=1)
         return mean
+
+    def _under_all(self, inputs: Sequence[Input], draws: Sequence[int], *, exact: bool) -> Probabilities:
+        """Each input's answers under all draws; one input's one by one where together they are more than the memory holds."""
+        items, own = [item for item in inputs for _ in draws], [*draws] * len(inputs)
+        try:
+            return self._checked(items, lambda items: drawn(self.victim, items, own, exact=exact))
+        except OutOfMemory:
+            if len(inputs) > 1 or len(draws) == 1:
+                raise
+        return np.concatenate([self._under_all(inputs, [draw], exact=exact) for draw in draws])
 
     def _checked(self, inputs: Sequence[Input], ask: Callable[[Sequence[Input]], Probabilities]) -> Probabilities:
         try:

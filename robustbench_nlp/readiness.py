@@ -43,4 +43,6 @@ def _takes_embeddings(victim: Victim) -> bool:
         victim.gradients([], [], placed=[])  # type: ignore[attr-defined]
     except (UsageError, TypeError):
         return False
+    except Exception:  # no gradients of nothing: the attack will tell
+        return True
     return True

@@ -299,7 +299,11 @@ def file_name(name: str) -> str:
 def write_whole(path: Path, content: str | bytes | Iterable[str]) -> None:
     """Write a file whole or not at all; parts one after the other."""
     scratch = path.with_name(f".{path.name}.part")
-    with scratch.open("wb") as file:
-        for part in [content] if isinstance(content, str | bytes) else content:
-            file.write(part.encode("utf-8", "backslashreplace") if isinstance(part, str) else part)
+    try:
+        with scratch.open("wb") as file:
+            for part in [content] if isinstance(content, str | bytes) else content:
+                file.write(part.encode("utf-8", "backslashreplace") if isinstance(part, str) else part)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
     os.replace(scratch, path)

@@ -81,7 +81,12 @@ def known_sets(candidates: Sequence[str]) -> tuple[str, ...]:
     for name in candidates:
         if name != SPELLING:
             candidate_words(name)
-    return tuple(name.partition("(")[0].partition(":")[0] for name in candidates)
+    return tuple(map(set_name, candidates))
+
+
+def set_name(candidates: str) -> str:
+    """A candidate set's name without its settings."""
+    return candidates.partition("(")[0].partition(":")[0]
 
 
 def near_spellings(words: Iterable[str]) -> Callable[[str], list[str]]:

@@ -30,7 +30,7 @@ class Threat:
     them (four words would else be safe from a fifth of theirs); `max_words_exchanged` counts the words that one of the two
     texts has more often, order and case aside, on the side that has more of them; `max_edits` is the Levenshtein distance of
     the whole text in code points, `max_edits_per_word` the same within each aligned pair of words. `max_queries` is the
-    budget per example, the clean prediction included. `fields` names the input fields that may change; empty means the
+    budget per example, the clean prediction included, of a random victim for each draw. `fields` names the input fields that may change; empty means the
     first one. `min_similarity` is the cosine of whole texts under `similarity_model`. `candidates` names the set that
     substitutes come from; of these, `DELETION` is a limit too.
     """

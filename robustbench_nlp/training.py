@@ -39,6 +39,8 @@ __all__ = [
 
 
 PLAIN = Recipe()
+ENOUGH = 20
+"""Examples of a class that say whether it is known."""
 
 
 class TrainingCollapsed(UsageError):  # noqa: N818
@@ -95,19 +97,21 @@ def fine_tune(
             path=checkpoint,
         )
         loop.run([inputs[i] for i in rest], [labels[i] for i in rest], more, title)
-    unseen = set(labels).difference(labels[i] for i in held)
-    judged = [*held, *(i for i in rest if labels[i] in unseen)]
+    judged = [*held, *_more_of_few(held, rest, labels)]
     texts, truth = [inputs[i] for i in judged], [labels[i] for i in judged]
     try:
         accuracy = _check(frozen(), texts, truth, len(held), recipe.min_gain)
-    finally:
+    except TrainingCollapsed:
         if checkpoint is not None:
             checkpoint.unlink(missing_ok=True)
+        raise
     model.save_pretrained(target, safe_serialization=True)
     tokenizer.save_pretrained(target)
     shown = None if isnan(accuracy) else accuracy
     told = {"seconds": loop.seconds, "held_out_accuracy": shown, "dtype": loop.dtype}
     (target / "training.json").write_text(json.dumps(told) + "\n", "utf-8")
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
     return accuracy
 
 
@@ -134,6 +138,18 @@ def _split(count: int, held_out: int, rng: Random) -> tuple[list[int], list[int]
     rng.shuffle(order)
     held = min(held_out, count // 10)
     return order[:held], order[held:]
+
+
+def _more_of_few(held: Sequence[int], rest: Sequence[int], labels: Sequence[int]) -> list[int]:
+    """Of each class with fewer than `ENOUGH` held-out examples so many others that there are as many: its recall would else hang on
+    two or three."""
+    counts = Counter(labels[i] for i in held)
+    found = []
+    for i in rest:
+        if counts[labels[i]] < ENOUGH:
+            counts[labels[i]] += 1
+            found.append(i)
+    return found
 
 
 def _check(victim: HFVictim, inputs: Sequence[Input], labels: Sequence[int], held: int, min_gain: float) -> float:
@@ -190,7 +206,8 @@ def further(defense: Trains, victim: Victim, train: Sequence[Example], rng: Rand
     """
     frozen = getattr(defense, "freeze_embeddings", True)
     settings = asdict(defense)
-    settings |= {name: told for name in ("version", "sources") if (told := getattr(defense, name, None))}
+    settings |= {name: getattr(defense, name) for name in ("version", "sources") if hasattr(type(defense), name)}
+    settings = {name: told for name, told in settings.items() if name != "sources" or told}
     return continue_training(
         victim,
         train,

@@ -58,7 +58,8 @@ class Victim(Protocol):
     `name` is what tables print; `label_names` meet the dataset's by name (empty: the dataset's own order is meant);
     `random` says whether equal inputs may get unequal answers; `fingerprint` changes with anything that changes a
     prediction (weights, precision, tokenizer, maximum length, defenses). Optional capabilities, looked up by `getattr`:
-    `predict_exact(inputs)`, the referee's full-precision answer where `predict` is a faster approximation;
+    `predict_exact(inputs)`, the referee's full-precision answer to each input alone where `predict` is a faster approximation;
+    `predict_full(inputs)`, the same in batches;
     `predict_drawn(inputs, draws, exact)`, the answer to each input under the draw of the same place, in one call (`drawn`);
     `predict_apart(inputs)`, the answer (1, classes) or `VictimError` of each input asked alone, where that can be done side by side;
     `gradients(inputs, labels, placed=...)`, a `TokenGradients` an input, with `Placed` embeddings where they are given;

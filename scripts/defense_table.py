@@ -99,7 +99,7 @@ def main(defenses: str | None, seeds: str, to: Path, **plan_of: Any) -> None:
 
 def _attacked(plan: Plan, defense: str, seed: int) -> str:
     """Run the attacks, each part going on where it stopped and the worst case first, which is told in a phrase."""
-    left = 0.0
+    left: float | None = None
     for part, attacks in (("standard-1", (WORST,)), ("attacks", ATTACKS)):
         try:
             run = rb.evaluate(
@@ -114,8 +114,8 @@ def _attacked(plan: Plan, defense: str, seed: int) -> str:
             )
         except UsageError as problem:
             return f"left out: {problem}"
-        left = left or float(run.table["robust_accuracy"].iloc[-1])
-    return f"{percent(left)} % left by {WORST}"
+        left = float(run.table["robust_accuracy"].iloc[-1]) if left is None else left
+    return f"{percent(left or 0)} % left by {WORST}"
 
 
 def _write(plan: Plan, defenses: Sequence[str], to: Path) -> None:

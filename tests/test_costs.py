@@ -73,6 +73,14 @@ def test_every_stage_and_every_member_counts() -> None:
     assert costs(Rewritten(smoothed, str.lower, [], seconds=5.0), plain, ["a"]).train_ratio == 6.5
 
 
+def test_what_members_share_counts_once() -> None:
+    class Furthered(KeywordVictim):
+        training_seconds, added_seconds = 10.0, 4.0
+
+    made = compose("ensemble(of=('unicode_normalize',),members=3)")(Furthered(), [], Random(0))
+    assert costs(made, Furthered(), ["a"]).train_ratio == 0.4
+
+
 def test_a_rewriting_that_is_remembered_costs_what_it_costs_once() -> None:
     @lru_cache
     def slow(text: str) -> str:

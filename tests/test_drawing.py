@@ -92,3 +92,37 @@ def test_a_victim_that_knows_single_draws_alone_is_asked_draw_by_draw() -> None:
     outputs = Predictor(Dice(random=True), draws=4).predict(TEXTS).outputs
     assert asked == [(4, draw) for draw in range(4)]
     np.testing.assert_allclose(outputs, np.tile([0.375, 0.625], (4, 1)))
+
+
+def test_too_many_answers_to_a_draw_are_an_error_of_the_input() -> None:
+    class Generous(KeywordVictim):
+        def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
+            return np.full((len(inputs) + (draw == 1), 2), 0.5, np.float32)
+
+    answers = Predictor(Generous(random=True), draws=3).predict(TEXTS)
+    assert set(answers.errors) == {0, 1, 2, 3}
+    assert "returned shape (2, 2); (1, classes) is wanted" in str(answers.errors[0])
+
+
+def test_an_inputs_draws_go_one_by_one_where_the_memory_is_too_small_for_all() -> None:
+    class Tight(KeywordVictim):
+        def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
+            if len(inputs) > 4:
+                raise MemoryError
+            return super().predict(inputs)
+
+    victim = compose("random_deletion(rate=0.4,samples=3,votes=False,train=False)")(Tight(), [], Random(0))
+    roomy = compose("random_deletion(rate=0.4,samples=3,votes=False,train=False)")(KeywordVictim(), [], Random(0))
+    long = ["a good film and a bad film with a great and awful story " * 3]
+    predictor = Predictor(victim, draws=20)
+    np.testing.assert_allclose(
+        predictor.predict(long * 2).outputs, Predictor(roomy, draws=20).predict(long * 2).outputs
+    )
+    np.testing.assert_allclose(predictor.exact(long[0]), Predictor(roomy, draws=20).exact(long[0]))
+
+
+def test_texts_and_draws_of_a_call_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("robustbench_nlp.predictor.TOGETHER", 40)
+    inner = Coarse()
+    Predictor(defended(DELETION, inner), draws=20).predict(TEXTS)
+    assert len(inner.calls) == 2

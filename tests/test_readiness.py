@@ -11,6 +11,7 @@ import tiny_bert
 from robustbench_nlp import training
 from robustbench_nlp.api import Run, evaluate
 from robustbench_nlp.data.example import Example
+from robustbench_nlp.defense import Composed, compose, rehearse
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import grid_of
 from robustbench_nlp.readiness import refuse_unfit
@@ -64,6 +65,12 @@ def test_nothing_is_trained_for_an_attack_that_cannot_meet_it(
     monkeypatch.setattr(training, "fine_tune", None)  # a training would fail
     with pytest.raises(UsageError, match=r"spell\+ranmask gives none"):
         go(victim, tmp_path, "hotflip", "spell+ranmask", train=f"csv:{tmp_path / 'train.csv'}")
+
+
+def test_a_recipe_inside_a_composition_is_looked_into(victim: HFVictim) -> None:
+    recipe = Composed(parts=(compose("spell"), compose("ranmask(train=False)")))
+    train = [Example(fields={"text": text}, label=label) for text, label in PAIRS]
+    assert not hasattr(rehearse(Composed(parts=(compose("unicode-normalize"), recipe)), victim, train), "gradients")
 
 
 @pytest.mark.parametrize("defense", ["density", "frequency_guided"])

@@ -19,7 +19,7 @@ __all__ = ["command"]
 @click.option("--label", help="The text's true label. Default: what the victim says.")
 @click.option("--train", metavar="DATASET", default="mr", show_default=True, help="Training data for the defense.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
-@click.option("--max-queries", type=int, help="Queries that the attack may spend.")
+@click.option("--max-queries", type=int, help="Queries that the attack may spend; on a random victim, for each draw.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …")
 def command(text: str, **settings: Any) -> int:
     """Attack one sentence.

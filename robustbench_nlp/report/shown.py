@@ -76,7 +76,7 @@ def conditions(frame: pd.DataFrame) -> list[str]:
             lines.append(f"{note.rstrip('.')}.")
     attacks = frame[~frame["attack"].str.startswith(WORST_CASE)].drop_duplicates(["attack", "threat", "max_queries"])
     threats = [
-        f"{row['attack']} {row['threat']}" + ("" if pd.isna(row["max_queries"]) else f", {row['max_queries']} queries")
+        f"{row['attack']} {row['threat']}" + ("" if pd.isna(row["max_queries"]) else f", {_budget(row)} queries")
         for row in attacks.to_dict("records")
     ]
     if threats:
@@ -91,6 +91,13 @@ def conditions(frame: pd.DataFrame) -> list[str]:
     if (frame["mode"] == "cascade").any():
         lines.append(CASCADE)
     return lines
+
+
+def _budget(row: Mapping[Hashable, Any]) -> str:
+    """A budget in words: of a random victim every draw has it."""
+    draws = row.get("draws")
+    several = draws is not None and not pd.isna(draws) and draws > 1
+    return f"{draws:.0f} × {row['max_queries'] // draws:.0f}" if several else str(row["max_queries"])
 
 
 def remarks(frame: pd.DataFrame) -> list[str]:
@@ -110,7 +117,7 @@ def remarks(frame: pd.DataFrame) -> list[str]:
             for row in frame[frame["robust_with_rejection"].notna()].to_dict("records")
         ]
     if "known" in frame and frame["known"].any():
-        lines.append("†: the defense learned from this attack, or from the words that it draws on.")
+        lines.append("†: the defense knows this attack, or the words or characters that it draws on.")
     lines += [
         f"{row['defense']}: {_costs(row)}."
         for row in frame.drop_duplicates("defense").to_dict("records")

@@ -200,7 +200,7 @@ def _left_out(shown: int, all_of_them: int) -> str:
     if shown >= all_of_them:
         return ""
     return (
-        f'<p class="muted">{shown:,} of {all_of_them:,} examples, by chance; <code>robustbench-nlp report --format sheet</code> '
+        f'<p class="muted">{shown:,} of {all_of_them:,} examples, by chance; <code>robustbench-nlp report RUN --formats sheet</code> '
         "writes them all into examples.csv.</p>"
     )
 

@@ -144,6 +144,13 @@ class HFVictim:
 
     def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
         """Probabilities, float32 (n, classes), in the options' precision; halves its batches where CUDA memory ends."""
+        return self._in_batches(self._fast, inputs)
+
+    def predict_full(self, inputs: Sequence[Input]) -> Probabilities:
+        """The same in float32."""
+        return self._in_batches(self._fast if self.options.dtype == "float32" else self._exact, inputs)
+
+    def _in_batches(self, model: Any, inputs: Sequence[Input]) -> Probabilities:
         import torch
 
         if not inputs:
@@ -154,7 +161,7 @@ class HFVictim:
             while True:
                 plan = batches(lengths, self._budget, self._overhead)
                 try:
-                    parts = [self._forward(self._fast, [encodings[row] for row in batch]) for batch in plan]
+                    parts = [self._forward(model, [encodings[row] for row in batch]) for batch in plan]
                     break
                 except torch.cuda.OutOfMemoryError:
                     if max(map(len, plan)) == 1:
