@@ -14,7 +14,7 @@ import pytest
 import tiny_bert
 from texts import ODD
 
-from robustbench_nlp import cache, masked_lm_training
+from robustbench_nlp import cache, language_model, masked_lm_training
 from robustbench_nlp.certificates import Certified, Sampling
 from robustbench_nlp.data.example import Example, Input
 from robustbench_nlp.defense import Composed, Defense, compose, defend, rehearse
@@ -98,15 +98,23 @@ def defended(victim: HFVictim) -> Callable[[str], Victim]:
     return functools.cache(lambda name: quick(name)(victim, TRAIN, Random(0)))
 
 
+def forget() -> None:
+    """No language model is open any more: which one is the embedded one changes."""
+    for opened in (language_model.masked, language_model.fluency, language_model._opened):
+        opened.cache_clear()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tiny_bert.save(tmp_path_factory.mktemp("masked"), masked=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(masked_lm_training, "find", lambda: folder)
+        forget()
         patch.setitem(OTHERWISE, "encoder", str(folder))
         patch.setitem(OTHERWISE, "model", str(folder))
         patch.setenv("ROBUSTBENCH_NLP_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+    forget()
 
 
 def proper(answer: Any, rows: int) -> bool:
