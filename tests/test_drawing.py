@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
+import tiny_bert
 
 from robustbench_nlp.averaging import Averaged
 from robustbench_nlp.data.example import Input
@@ -51,11 +53,12 @@ def defended(selector: str, *members: Victim) -> Victim:
         DELETION,
         f"unicode_normalize+{DELETION}",
         f"{DELETION}+random_deletion(rate=0.2,samples=1,votes=False,train=False)",
-        f"mask_purify+{DELETION}",
+        f"mask_purify(model='MODEL')+{DELETION}",
     ],
 )
 @pytest.mark.parametrize("members", [1, 3])
-def test_each_input_is_answered_under_its_own_draw(selector: str, members: int) -> None:
+def test_each_input_is_answered_under_its_own_draw(selector: str, members: int, tmp_path: Path) -> None:
+    selector = selector.replace("MODEL", str(tiny_bert.save(tmp_path / "masked", masked=True)))
     victim = defended(selector, *(KeywordVictim(keywords=(("bad",), ("good", word))) for word in "abc"[:members]))
     inputs, draws = [text for text in TEXTS for _ in range(5)], [*range(5)] * len(TEXTS)
     together = drawn(victim, inputs, draws)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import tiny_bert
 
-from robustbench_nlp import training
+from robustbench_nlp import masked_lm_training, training
 from robustbench_nlp.api import Run, evaluate
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.defense import Composed, compose, rehearse
@@ -27,6 +27,13 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> HFVictim:
     return HFVictim.from_folder(
         tiny_bert.save(tmp_path_factory.mktemp("tiny")), VictimOptions(device="cpu"), name="tiny"
     )
+
+
+@pytest.fixture(autouse=True)
+def _masked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What refusals come after is there: an ensemble's masked language model."""
+    folder = tiny_bert.save(tmp_path / "masked", masked=True)
+    monkeypatch.setattr(masked_lm_training, "find", lambda: folder)
 
 
 def go(victim: HFVictim, folder: Path, attack: str, defense: str, **other: Any) -> Run:
