@@ -69,12 +69,7 @@ class Density:
             return found
 
         least = threshold(suspicion([example.input for example in tuned]), self.false_alarms)
-        parts = [
-            "density",
-            self.version,
-            asdict(self),
-            content_hash([example.id for example in drawn]),
-        ]
+        parts = ["density", self.version, asdict(self), content_hash([example.id for example in drawn])]
         return Watched(victim, suspicion, least, parts)
 
 

@@ -15,10 +15,11 @@ from robustbench_nlp.defenses.noisy_channel import NoisyChannel
 from robustbench_nlp.defenses.random_deletion import RandomDeletion
 from robustbench_nlp.defenses.unicode_normalize import UnicodeNormalize
 
-__all__ = ["Recommended", "CONSISTENT", "REFILLED"]  # noqa: RUF022
+__all__ = ["Recommended", "CONSISTENT", "REFILLED"]  # noqa: RUF022 (the factory first)
 
 CONSISTENT = "consistency(noises=('tautology','wordnet','neighbours','drop'),share=0.6,weight=5.0,epochs=4)"
 REFILLED = CONSISTENT.replace("'drop'", "'drop','refill'")
+"""How the three victims are trained: without and with words that a masked language model fills in."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -206,8 +206,9 @@ def further(defense: Trains, victim: Victim, train: Sequence[Example], rng: Rand
     """
     frozen = getattr(defense, "freeze_embeddings", True)
     settings = asdict(defense)
-    settings |= {name: getattr(defense, name) for name in ("version", "sources") if hasattr(type(defense), name)}
-    settings = {name: told for name, told in settings.items() if name != "sources" or told}
+    for name in ("version", "sources"):
+        if hasattr(type(defense), name) and (told := getattr(defense, name)):  # a property's own error is not swallowed
+            settings[name] = told
     return continue_training(
         victim,
         train,
