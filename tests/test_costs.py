@@ -120,6 +120,8 @@ def test_seconds_of_training_are_read_beside_the_weights(tmp_path: Path) -> None
         ("consistency", "stress_test", False),
         ("consistency(noises=('drop', 'tautology'))", "stress_test", True),
         ("consistency(noises=('drop', 'tautology'))", "pwws", False),
+        ("consistency(noises=('drop',))", "bae", False),
+        ("consistency(noises=('drop',),aim=0.1)", "bae", True),
         ("unicode_normalize+ascc", "textfooler", True),
         ("unicode_normalize", "bad_characters:homoglyphs", True),
         ("freelb", "pwws", False),

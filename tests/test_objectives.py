@@ -12,6 +12,8 @@ import pytest
 import tiny_bert
 import torch
 
+from robustbench_nlp import language_model
+from robustbench_nlp.aimed_swaps import AimedSwaps
 from robustbench_nlp.augmentation import NOISES
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.defenses import pgd
@@ -104,6 +106,24 @@ def test_consistency_pays_for_the_divergence_from_the_noisy_text(
     assert of(learned("consistency(noises=('typos',),weight=3.0)"), batch)[0] == pytest.approx(float(by_hand), abs=1e-5)
     _, gradient = of(learned("consistency(noises=('typos',),weight=0.0)"), batch)
     torch.testing.assert_close(gradient, of(cross_entropy, batch)[1])
+
+
+def test_copies_are_aimed_by_the_gradient_of_the_clean_loss(
+    learned: Any, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(language_model, "masked", lambda _: lambda blanks, k: [[("great", 1.0)][:k] for _ in blanks])
+    monkeypatch.setitem(NOISES, "typos", lambda text, rng, share: pytest.fail("every copy is aimed"))
+    place = embedded(batch)
+    vectors = place.vectors.detach().requires_grad_(True)
+    logits = place.model(inputs_embeds=vectors, **place.others).logits
+    loss = torch.nn.functional.cross_entropy(logits, batch.labels)
+    (gradient,) = torch.autograd.grad(loss, vectors)
+    others = list(AimedSwaps(0.3, 1)(batch, place, gradient, range(3)).values())
+    assert others != TEXTS
+    clean, aimed = (batch.model(**batch.tensors(texts)).logits.detach() for texts in (TEXTS, others))
+    by_hand = losses(batch).mean() + 3 * divergence(clean, aimed)
+    made = learned("consistency(noises=('typos',),weight=3.0,aim=1.0,aimed_share=0.3)")
+    assert of(made, batch)[0] == pytest.approx(float(by_hand), abs=1e-5)
 
 
 class Shared(Random):
