@@ -217,14 +217,17 @@ class Engine:
                 live.send(answer)
 
     def _measure(self, done: Sequence[Live]) -> None:
-        """The similarity of the successes among finished examples, in one call."""
+        """The similarity of the successes among finished examples, in one call; where it can't be had it is the example's error."""
         successes = [live for live in done if live.succeeded]
         if self.similarity is None or not successes:
             return
         originals = [live.example.fields[live.field] for live in successes]
         found = similarities(self.helpers.exact(Encode, self.similarity), originals, [live.final for live in successes])
         for live, value in zip(successes, found, strict=True):
-            live.similarity = round(value, 6)
+            if isinstance(value, VictimError):
+                live.fail(value)
+            else:
+                live.similarity = round(value, 6)
 
 
 def attack_examples(
