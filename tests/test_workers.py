@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +49,9 @@ def hangs_once(texts):
     return _once(texts, 17, lambda: time.sleep(600))
 def dies(texts):
     os._exit(3)
+def hangs_once_and_tells(texts):
+    Path(__file__).with_name("threads").write_text(os.environ["OMP_NUM_THREADS"])
+    return hangs_once(texts)
 """
 SLOW = """
 import time
@@ -140,6 +144,19 @@ def test_actors_of_ray_make_the_same_records(tmp_path: Path) -> None:
     assert by.restarts == 1
     with pytest.raises(UsageError, match="no_such"):
         attacked(RayCrew(crew("no_such").opening, 1))
+
+
+def test_an_actor_that_hangs_on_a_cluster_is_replaced_and_takes_its_threads(tmp_path: Path) -> None:
+    ray = pytest.importorskip("ray", reason="no Ray for this Python")
+    variables = {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+    ray.init(include_dashboard=False, log_to_driver=False, logging_level="error", runtime_env={"env_vars": variables})
+    try:
+        by = RayCrew(replace(crew("hangs_once_and_tells").opening, threads=2), 2, stall=3.0)
+        assert attacked(by) == attacked(crew("predict"))
+    finally:
+        ray.shutdown()
+    assert by.restarts == 1
+    assert (tmp_path / "threads").read_text() == "2"
 
 
 @pytest.mark.parametrize(("victim", "stall"), [("dies_once", 600.0), ("hangs_once", 5.0)])
