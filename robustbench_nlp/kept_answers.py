@@ -1,8 +1,8 @@
 """Answers of a server that came but reached no record: nobody waits, or pays, for them twice.
 
 With a file, every answer is written as it comes, and a run that goes on has those of the runs before, which stay in the file: memory
-holds where each one's line stands, some 20 bytes. Each is handed out once, in the order in which they came, so that asking a text twice still shows two answers of the server; and a text that is asked alone
-never gets what the server said of it in a batch.
+holds where each one's line stands, some 20 bytes. Each is handed out once, in the order in which they came, so that asking a text
+twice still shows two answers of the server; and a text that is asked alone never gets what the server said of it in a batch.
 """
 
 from __future__ import annotations
