@@ -19,6 +19,7 @@ from robustbench_nlp.attack import Sample, Steps
 from robustbench_nlp.edits.words import Limits
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.lexicon.case import in_case_of
+from robustbench_nlp.resources import verified
 from robustbench_nlp.search.greedy import in_order
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat
@@ -31,7 +32,9 @@ PARTS = ("NOUN", "VERB", "ADJ")
 
 @cache
 def inflections(word: str) -> tuple[str, ...]:
-    """The other inflected forms of a lower-case word as noun, verb and adjective, sorted; () for an unknown word."""
+    """The other inflected forms of a lower-case word as noun, verb and adjective, sorted; () for an unknown word. Raises
+    `UsageError` where the library's data, pickles among them, are damaged."""
+    verified("inflections")
     lemminflect = import_module("lemminflect")
     lemmas: dict[str, Sequence[str]] = lemminflect.getAllLemmas(word)
     forms: set[str] = set()

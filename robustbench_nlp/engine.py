@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from robustbench_nlp import progress
 from robustbench_nlp.attack import Attack, Encode, Gradient, Help, as_attack
@@ -34,7 +35,8 @@ LIVE = 64
 
 class Engine:
     """Runs one attack on one victim. `helpers` answer for helper models; `similarity` names the encoder that measures
-    successes (None: not measured); `dev` is what an attack that learns first learns from."""
+    successes (None: not measured); `dev` is what an attack that learns first learns from. `each_round` is called after every round,
+    of an attack's preparation too: a sign of life."""
 
     def __init__(
         self,
@@ -50,6 +52,7 @@ class Engine:
         similarity: str | None = None,
         live: int = LIVE,
         dev: Sequence[Example] = (),
+        each_round: Callable[[], None] = lambda: None,
     ) -> None:
         self.attack = as_attack(attack)
         self.name = name or selector_of("attack", attack)
@@ -69,13 +72,15 @@ class Engine:
         self.referee = Referee(self.threat, self.predictor, encoder, self.goal)
         gradient = self.threat.knowledge == "gradient"
         self.vocabulary = getattr(victim, "vocabulary", None) if gradient else None
-        self.prepared = prepare(attack, self.predictor, dev, name=self.name, seed=seed) if prepares(attack) else None
+        self._each_round = each_round
+        self.prepared: Any = None
+        if prepares(attack):
+            self.prepared = prepare(attack, self.predictor, dev, name=self.name, seed=seed, each_round=each_round)
         self.capacity = 1 if getattr(attack, "one_at_a_time", False) else live
 
-    def run(self, examples: Iterable[Example], *, each_round: Callable[[], None] = lambda: None) -> Iterator[Record]:
+    def run(self, examples: Iterable[Example]) -> Iterator[Record]:
         """Attack examples; a record comes as soon as its example is done, so not in the order of the examples. A first
-        `KeyboardInterrupt` comes between two rounds, after the records of the round before. `each_round` is called after every
-        round: a sign of life."""
+        `KeyboardInterrupt` comes between two rounds, after the records of the round before."""
         source = iter(examples)
         alive: list[Live] = []
         while True:
@@ -89,7 +94,7 @@ class Engine:
                 done = [live for live in alive if live.done]
                 if done:
                     self._measure(done)
-            each_round()
+            self._each_round()
             share = (time.perf_counter() - start) / len(alive)
             for live in alive:
                 live.seconds += share
@@ -212,14 +217,17 @@ class Engine:
                 live.send(answer)
 
     def _measure(self, done: Sequence[Live]) -> None:
-        """The similarity of the successes among finished examples, in one call."""
+        """The similarity of the successes among finished examples, in one call; where it can't be had it is the example's error."""
         successes = [live for live in done if live.succeeded]
         if self.similarity is None or not successes:
             return
         originals = [live.example.fields[live.field] for live in successes]
         found = similarities(self.helpers.exact(Encode, self.similarity), originals, [live.final for live in successes])
         for live, value in zip(successes, found, strict=True):
-            live.similarity = round(value, 6)
+            if isinstance(value, VictimError):
+                live.fail(value)
+            else:
+                live.similarity = round(value, 6)
 
 
 def attack_examples(

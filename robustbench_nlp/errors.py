@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 
-__all__ = ["BudgetSpent", "OutOfMemory", "Unreachable", "UsageError", "VictimError", "apart", "unknown"]
+__all__ = ["BudgetSpent", "OutOfMemory", "Unreachable", "UsageError", "VictimError", "apart", "unknown", "writing"]
 
 
 class UsageError(Exception):
@@ -43,3 +45,16 @@ def apart(one: object, other: object) -> tuple[str, str]:
     start = max(same - 30, 0)
     first, second = (("…" if start else "") + text[start : start + 90] for text in texts)
     return first, second
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Around what writes a file while a victim is asked: what the file system refuses then is no fault of the victim. Raises
+    `UsageError` for it, which ends the run."""
+    try:
+        yield
+    except OSError as problem:
+        raise UsageError(
+            f"cannot write {path} ({problem.strerror or problem}); mend that: what was recorded is kept, and the same command goes on "
+            "from there"
+        ) from problem

@@ -70,6 +70,11 @@ class Lines(Listed[Entry]):
     def __init__(self, file: _File, starts: Numbers, sizes: Numbers, parse: Callable[[bytes], Entry]) -> None:
         self._file, self._starts, self._sizes, self._parse = file, starts, sizes, parse
 
+    @classmethod
+    def of(cls, path: Path, starts: Numbers, sizes: Numbers, parse: Callable[[bytes], Entry]) -> Lines[Entry]:
+        """Lines of the file that is now at `path`."""
+        return cls(_File(os.open(path, os.O_RDONLY)), starts, sizes, parse)
+
     def __len__(self) -> int:
         return len(self._starts)
 
@@ -286,9 +291,8 @@ class Growing(Generic[Entry]):
         if self._kept is not None:
             return self._kept
         if self._keyed is None:
-            file = _File(os.open(self._path, os.O_RDONLY))
             starts, sizes = np.frombuffer(self._starts, np.int64), np.frombuffer(self._sizes, np.int32)
-            lines = Lines(file, starts, sizes, self._parse)
+            lines = Lines.of(self._path, starts, sizes, self._parse)
             keys = np.frombuffer(self._keys, np.uint64)
             ordered = np.sort(keys)
             if (ordered[1:] == ordered[:-1]).any():

@@ -9,8 +9,9 @@ import numpy as np
 
 from robustbench_nlp.data.example import Input
 from robustbench_nlp.drawing import drawn
-from robustbench_nlp.errors import OutOfMemory, Unreachable, UsageError, VictimError
+from robustbench_nlp.errors import OutOfMemory, Unreachable, VictimError
 from robustbench_nlp.interrupts import batch_ended
+from robustbench_nlp.isolation import asked, isolated
 from robustbench_nlp.victim import Probabilities, Victim
 
 __all__ = ["Answers", "Predictor", "sound"]
@@ -89,22 +90,14 @@ class Predictor:
 
     def _isolated(self, inputs: Sequence[Input], start: int, errors: dict[int, VictimError]) -> list[Probabilities]:
         """Predict; where that fails, halve until the inputs that fail stand alone. Raises `OutOfMemory` for more than one."""
-        try:
-            return [self._averaged(inputs)]
-        except Unreachable as problem:
-            errors.update({start + i: problem for i in range(len(inputs))})
-            return [np.full((len(inputs), 1), np.nan, np.float32)]
-        except VictimError as problem:
-            if len(inputs) == 1:
-                errors[start] = problem
-                return [np.full((1, 1), np.nan, np.float32)]
-            if isinstance(problem, OutOfMemory):
-                raise
-        middle = len(inputs) // 2
-        return [
-            *self._isolated(inputs[:middle], start, errors),
-            *self._isolated(inputs[middle:], start + middle, errors),
-        ]
+        found: list[Probabilities] = []
+        for part in isolated(inputs, self._averaged, whole=(Unreachable,), raised=(OutOfMemory,), start=start):
+            if isinstance(part.answer, VictimError):
+                errors.update(dict.fromkeys(range(part.start, part.start + part.size), part.answer))
+                found.append(np.full((part.size, 1), np.nan, np.float32))
+            else:
+                found.append(part.answer)
+        return found
 
     def _averaged(self, inputs: Sequence[Input]) -> Probabilities:
         """The mean over the draws, which the victim is asked for together."""
@@ -125,14 +118,7 @@ class Predictor:
         return np.concatenate([self._under_all(inputs, [draw], exact=exact) for draw in draws])
 
     def _checked(self, inputs: Sequence[Input], ask: Callable[[Sequence[Input]], Probabilities]) -> Probabilities:
-        try:
-            answer = ask(inputs)
-        except (VictimError, UsageError):
-            raise
-        except Exception as problem:
-            kind = OutOfMemory if _is_memory(problem) else VictimError
-            raise kind(f"the victim raised {type(problem).__name__}: {problem}") from problem
-        outputs = sound(answer, len(inputs), self.classes)
+        outputs = sound(asked("the victim", lambda: ask(inputs)), len(inputs), self.classes)
         self.classes = outputs.shape[1]
         return outputs
 
@@ -155,10 +141,3 @@ def sound(answer: object, inputs: int, classes: int | None) -> Probabilities:
     if outputs.min(initial=0.0) < -SUM_TOLERANCE or np.abs(totals - 1.0).max(initial=0.0) > SUM_TOLERANCE:
         raise VictimError("the victim's rows don't sum to 1: these look like logits; return probabilities (softmax)")
     return outputs
-
-
-def _is_memory(problem: Exception) -> bool:
-    """Whether memory ended, the machine's or a device's; libraries have errors of their own for that."""
-    return (
-        isinstance(problem, MemoryError) or "OutOfMemory" in type(problem).__name__ or "out of memory" in str(problem)
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
@@ -30,8 +30,17 @@ def refuse_untaught(name: str, examples: Sequence[Example]) -> None:
         )
 
 
-def prepare(attack: Any, predictor: Predictor, examples: Sequence[Example], *, name: str, seed: int) -> Any:
-    """What `attack.prepare` makes of the examples that the victim classifies right. Raises `UsageError`.
+def prepare(
+    attack: Any,
+    predictor: Predictor,
+    examples: Sequence[Example],
+    *,
+    name: str,
+    seed: int,
+    each_round: Callable[[], None] = lambda: None,
+) -> Any:
+    """What `attack.prepare` makes of the examples that the victim classifies right; `each_round` is called after every request.
+    Raises `UsageError`.
 
     `prepare(samples, rng)` is a generator that yields `Together` requests and returns anything; its queries are training,
     not part of any example's budget.
@@ -56,6 +65,7 @@ def prepare(attack: Any, predictor: Predictor, examples: Sequence[Example], *, n
     steps = attack.prepare(samples, Random(int(content_hash(seed, name, "prepare")[:16], 16)))
     answer: Any = None
     while True:
+        each_round()
         try:
             request = steps.send(answer)
         except StopIteration as end:

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustbench_nlp.data.example import Example
+from robustbench_nlp.errors import VictimError
+from robustbench_nlp.isolation import asked, isolated
 from robustbench_nlp.predictor import Predictor
 from robustbench_nlp.tasks.classification import UNTARGETED, Goal, judge
 from robustbench_nlp.threat import Threat, violations
@@ -20,12 +22,19 @@ Encoder = Callable[[Sequence[str]], NDArray[np.float32]]
 """Texts to sentence vectors (n, dimensions) of unit length."""
 
 
-def similarities(encoder: Encoder, originals: Sequence[str], adversarials: Sequence[str]) -> list[float]:
-    """The cosine of each pair of whole texts, encoded in one call."""
-    if not originals:
-        return []
-    vectors = encoder([*originals, *adversarials])
-    return [float(before @ after) for before, after in zip(vectors, vectors[len(originals) :], strict=False)]
+def similarities(encoder: Encoder, originals: Sequence[str], adversarials: Sequence[str]) -> list[float | VictimError]:
+    """The cosine of each pair of whole texts, encoded in one call, in smaller ones where that fails; the error of a pair that fails
+    alone. Raises `UsageError`."""
+
+    def cosines(pairs: Sequence[tuple[str, str]]) -> list[float]:
+        texts = [text for texts in zip(*pairs, strict=True) for text in texts]
+        vectors = asked("the encoder", lambda: encoder(texts))
+        return [float(before @ after) for before, after in zip(vectors, vectors[len(pairs) :], strict=False)]
+
+    found: list[float | VictimError] = []
+    for part in isolated([*zip(originals, adversarials, strict=True)], cosines) if originals else ():
+        found += [part.answer] * part.size if isinstance(part.answer, VictimError) else part.answer
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,8 @@ class Referee:
         broken = violations(self.threat, original, string)
         if not broken and self.threat.min_similarity is not None and self._encoder is not None:
             (close,) = similarities(self._encoder, [original], [string])
+            if isinstance(close, VictimError):
+                raise close
             if close < self.threat.min_similarity:
                 broken = [f"similarity {close:.3f} is below {self.threat.min_similarity}"]
         if broken:

@@ -21,7 +21,7 @@ from typing import Any, Literal, NamedTuple
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.hashes import FileFacts, combined, damage, known, stamp
 
-__all__ = ["Resource", "State", "Status", "fetch", "inspect", "resource_named", "resources"]
+__all__ = ["Resource", "State", "Status", "fetch", "inspect", "resource_named", "resources", "verified"]
 
 Kind = Literal["shipped", "packaged", "built"]
 State = Literal["shipped", "present", "verified", "not fetched", "damaged", "extra missing"]
@@ -85,6 +85,17 @@ def resource_named(name: str) -> Resource:
 def inspect(resource: Resource, *, verify: bool = False) -> Status:
     """Its state here, by the sizes of its files or, to `verify`, by their hashes."""
     return _built(resource, verify) if resource.kind == "built" else _installed(resource, verify)
+
+
+@cache
+def verified(name: str) -> Path:
+    """The folder of a packaged resource, its files checked by hash once a process: for what is unpickled. Raises `UsageError` where
+    they aren't the known ones; of another release than the known one there is nothing to hold them against."""
+    resource = resource_named(name)
+    found = inspect(resource, verify=True)
+    if not found.ready:
+        raise UsageError(f"the {name} can't be used: {found.remark}")
+    return Path(str(package_files(resource.module)))
 
 
 def fetch(resource: Resource) -> Status:

@@ -280,8 +280,8 @@ class Runner:
         else:
             yield from self.crew.run(defense, member, left)
 
-    def engine(self, victim: Victim, member: Member) -> Engine:
-        """What attacks, or checks, one cell."""
+    def engine(self, victim: Victim, member: Member, each_round: Callable[[], None] = lambda: None) -> Engine:
+        """What attacks, or checks, one cell; `each_round` as there."""
         return Engine(
             member.attack,
             victim,
@@ -293,6 +293,7 @@ class Runner:
             helpers=self.helpers,
             similarity=None if self.benchmark.similarity == "none" else self.benchmark.similarity,
             dev=self.dev if prepares(member.attack) else (),
+            each_round=each_round,
         )
 
     def _threat(self, victim: Victim, member: Member) -> Threat:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from robustbench_nlp.data.example import Input
-from robustbench_nlp.errors import BudgetSpent, UsageError
+from robustbench_nlp.errors import BudgetSpent, UsageError, writing
 from robustbench_nlp.records import write_whole
 from robustbench_nlp.shapes import fits, shape, unfit
 
@@ -130,9 +130,9 @@ class Spending:
             self.tokens += sign * sum(map(_tokens, inputs)) + tokens
             if self._path is not None:
                 content = {name: getattr(self, name) for name in _COUNTS}
-                write_whole(
-                    self._path, json.dumps(content | {"cost": round(self.cost, 9), "price": str(self.tariff)}) + "\n"
-                )
+                content |= {"cost": round(self.cost, 9), "price": str(self.tariff)}
+                with writing(self._path):
+                    write_whole(self._path, json.dumps(content) + "\n")
 
 
 def _counted(number: int, what: str) -> str:

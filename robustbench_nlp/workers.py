@@ -104,7 +104,8 @@ class _Worker:
     connection: Connection[Any, Any]
     left: Left = field(default_factory=lambda: Left(()))
     heard: float | None = None
-    """When it gave its last sign of life (by the monotonic clock); None while it opens the run, which may take long."""
+    """When it gave its last sign of life (by the monotonic clock); None while it opens the run or makes the victim of an order, which
+    may take long."""
     lost: int = 0
 
 
@@ -150,7 +151,8 @@ class Bench:
         self._victim = self._runner.victim
 
     def attack(self, order: Order, each_round: Callable[[], None] = lambda: None) -> Iterator[Record]:
-        """The order's records as they come; `each_round` as in `Engine.run`. Raises `UsageError` where an example isn't here."""
+        """The order's records as they come. `each_round` is called once the victim is there, as its defense may have to be trained first,
+        and as in `Engine`. Raises `UsageError` where an example isn't here."""
         if order.defense != self._defense:
             self._defense, self._victim = order.defense, self._runner.defend(order.defense)
         wanted = Left(f"{key:016x}" for key in order.keys)
@@ -159,7 +161,8 @@ class Bench:
             raise UsageError(
                 "a worker finds another data set than the run's; has its file changed, or is it another machine's?"
             )
-        yield from self._runner.engine(self._victim, order.member).run(examples, each_round=each_round)
+        each_round()
+        yield from self._runner.engine(self._victim, order.member, each_round).run(examples)
 
 
 class Crew:
@@ -228,8 +231,7 @@ class Crew:
     def _send(self, worker: _Worker, defense: str, member: Member) -> None:
         if not worker.left:
             return
-        if worker.heard is not None:
-            worker.heard = time.monotonic()
+        worker.heard = None
         _say(worker, Order(defense, member, worker.left.keys))
 
     def _replace(self, number: int, defense: str, member: Member) -> None:
@@ -294,8 +296,7 @@ def work(descriptor: int) -> None:
 
 def _serve(connection: Connection[Any, Any]) -> None:
     bench = Bench(connection.recv())
-    connection.send(_Beat())
-    last = time.monotonic()
+    last = -BEAT
 
     def beat() -> None:
         nonlocal last
@@ -304,5 +305,6 @@ def _serve(connection: Connection[Any, Any]) -> None:
             connection.send(_Beat())
 
     while True:
-        for record in bench.attack(connection.recv(), beat):
+        order, last = connection.recv(), -BEAT
+        for record in bench.attack(order, beat):
             connection.send(record)

@@ -179,6 +179,31 @@ def test_a_helper_request_that_fails_is_its_examples_own_error() -> None:
     assert "has no len()" in str(found["a good poison"].error)
 
 
+def test_where_an_encoder_fails_pairs_are_measured_apart_and_one_that_cannot_be_is_its_examples_error() -> None:
+    data = [Example(fields={"text": text}, label=1) for text in ("a good film", "good fun", "a good poison", "so good")]
+    sizes: list[int] = []
+
+    def encode(texts: Sequence[str]) -> Any:
+        sizes.append(len(texts))
+        if len(texts) > 4 or any("poison" in text for text in texts):
+            raise RuntimeError("CUDA out of memory")
+        return np.ones((len(texts), 1), np.float32)
+
+    def found(threat: Threat = ANY, **kwargs: Any) -> dict[Any, Any]:
+        helpers = Helpers(given={(Encode, "toy"): encode})
+        attack = Asks(requests=(score("a bad film"),), threat=threat)
+        return {
+            r.original: r for r in Engine(attack, KeywordVictim(), name="test", helpers=helpers, **kwargs).run(data)
+        }
+
+    told = "the encoder raised RuntimeError: CUDA out of memory"
+    for records in (found(similarity="toy"), found(replace(ANY, min_similarity=0.5, similarity_model="toy"))):
+        assert (records.pop("a good poison").error, {r.outcome for r in records.values()}) == (told, {"success"})
+        assert len(records) == 3
+    assert {r.similarity for original, r in found(similarity="toy").items() if "poison" not in original} == {1.0}
+    assert sizes[:3] == [8, 4, 4]
+
+
 def test_a_victim_that_nobody_reaches_is_asked_once() -> None:
     class Dead(Recorder):
         def predict(self, inputs: Sequence[Any], draw: int = 0) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import threading
+import tracemalloc
 from dataclasses import replace
 from math import isnan
 from pathlib import Path
@@ -20,6 +21,8 @@ from robustbench_nlp.cli import main
 from robustbench_nlp.costs import costs
 from robustbench_nlp.errors import BudgetSpent, UsageError
 from robustbench_nlp.fakes import KeywordVictim
+from robustbench_nlp.kept_answers import KeptAnswers
+from robustbench_nlp.predictor import Predictor
 from robustbench_nlp.records import Record
 from robustbench_nlp.rewriting import Rewritten
 from robustbench_nlp.spending import Spending, Tariff
@@ -97,6 +100,46 @@ def test_a_torn_answer_is_asked_for_again(tmp_path: Path) -> None:
     (tmp_path / "spending.json").write_text('{"requests": 1, "inputs": -1, "characters": 3, "tokens": 1}', "utf-8")
     with pytest.raises(UsageError, match="holds no spending: a count is negative; mend or remove it"):
         victim.keep_in(tmp_path, resume=True)
+
+
+FULL = Path("/dev/full")
+"""Takes nothing, as a full disk."""
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no device here is always full")
+@pytest.mark.parametrize(
+    ("file", "full", "asked"), [("answers.jsonl", "answers.jsonl", 1), ("spending.json", ".spending.json.part", 0)]
+)
+def test_a_full_disk_stops_the_run_and_nothing_is_paid_for_twice(
+    file: str, full: str, asked: int, tmp_path: Path
+) -> None:
+    texts = [f"a good film, number {i}" for i in range(8)]
+    with serving(keyword_answers) as (url, seen):
+        victim = HttpVictim(url, tariff=Tariff(price=1.0))
+        victim.keep_in(tmp_path, resume=True)
+        (tmp_path / full).symlink_to(FULL)
+        with pytest.raises(UsageError, match=rf"cannot write \S*/{file} \(No space left on device\); mend that"):
+            Predictor(victim).predict(texts)
+    assert len(seen) == asked
+
+
+def test_answers_on_file_stay_there_and_come_in_their_order(tmp_path: Path) -> None:
+    path, count = tmp_path / "answers.jsonl", 4_000
+    before = KeptAnswers()
+    before.keep(path, resume=True)
+    rows = np.array([[i / count, 1 - i / count] for i in range(count)], np.float32)
+    for start in range(0, count, 8):
+        before.came([f"text {i % (count // 2)}" for i in range(start, start + 8)], rows[start : start + 8])
+    before.came(["text 7"], rows[-1:])
+    gc.collect()
+    tracemalloc.start()
+    kept = KeptAnswers()
+    kept.keep(path, resume=True)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 40 * count
+    taken = [kept.take("text 7", alone=alone) for alone in (False, True, True, False, False)]
+    assert [None if row is None else round(float(row[0]) * count) for row in taken] == [7, count - 1, None, 2007, None]
 
 
 def test_a_text_asked_twice_gets_two_answers_of_a_liar(tmp_path: Path) -> None:

@@ -5,10 +5,18 @@ from __future__ import annotations
 import ast
 import csv
 import gzip
+import importlib
 import io
 import json
+import marshal
+import os
+import pickle
 import re
+import shutil
+import sys
+import tempfile
 import zipfile
+from collections.abc import Callable
 from functools import cache
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -24,15 +32,19 @@ import robustbench_nlp
 from robustbench_nlp import posting, progress
 from robustbench_nlp.api import Run, evaluate
 from robustbench_nlp.archives import extracted, gunzipped
+from robustbench_nlp.attacks.morpheus import inflections
 from robustbench_nlp.cli import main
 from robustbench_nlp.console import printable, say
 from robustbench_nlp.data import Dataset, Example
 from robustbench_nlp.errors import UsageError, VictimError
 from robustbench_nlp.fakes import KeywordVictim
+from robustbench_nlp.lexicon import chinese
+from robustbench_nlp.lexicon.tagger import tagger_of
 from robustbench_nlp.records import read
 from robustbench_nlp.report import latex, shown
 from robustbench_nlp.report.files import written
 from robustbench_nlp.report.sheet import defused
+from robustbench_nlp.resources import verified
 from robustbench_nlp.screen import Screen
 from robustbench_nlp.settings_file import plain_yaml
 from robustbench_nlp.verification import verify
@@ -85,6 +97,57 @@ def test_pickle_only_makes_a_digest() -> None:
         Path("robustbench_nlp/victim.py"),
         Path("robustbench_nlp/workers.py"),
     }  # workers: its errors by name
+
+
+class Planted:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> object:
+        return os.mkdir, (str(self.mark),)
+
+
+@pytest.mark.parametrize(
+    ("module", "file", "name", "use"),
+    [
+        ("HanTa.HanoverTagger", "morphmodel_en.pgz", "tagger", tagger_of.__wrapped__),
+        ("lemminflect", "resources/model_lemma.pkl.gz", "inflections", lambda: inflections.__wrapped__("films")),
+    ],
+)
+def test_a_pickle_of_a_package_is_held_against_its_hash_before_it_is_read(
+    module: str, file: str, name: str, use: Callable[[], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = module.partition(".")[0]
+    folder = Path(str(importlib.import_module(module).__file__)).parent
+    shutil.copytree(folder, tmp_path / package)
+    (tmp_path / package / file).write_bytes(gzip.compress(pickle.dumps(Planted(tmp_path / "mark"))))
+    for loaded in [loaded for loaded in sys.modules if loaded.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, loaded)
+    monkeypatch.syspath_prepend(tmp_path)
+    verified.cache_clear()
+    with pytest.raises(UsageError, match=rf"the {name} can't be used: {file} has .*; reinstall it: pip install"):
+        use()
+    assert not (tmp_path / "mark").exists()
+
+
+def test_the_current_folder_gives_no_model_to_the_tagger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "morphmodel_en.pgz").write_bytes(gzip.compress(pickle.dumps(Planted(tmp_path / "mark"))))
+    monkeypatch.chdir(tmp_path)
+    assert tagger_of.__wrapped__().tag_word("film", 1)
+    assert not (tmp_path / "mark").exists()
+
+
+def test_the_shared_temporary_folder_says_nothing_of_chinese_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "jieba.cache").write_bytes(marshal.dumps(({"电影": 1}, 1)))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    segmenter = chinese._segmenter.__wrapped__()
+    assert segmenter.FREQ["电影"] > 1
+    assert [word for word, *_ in segmenter.tokenize("我喜欢电影")] == ["我", "喜欢", "电影"]
+    assert [path.name for path in tmp_path.iterdir()] == ["jieba.cache"]
 
 
 def test_there_is_one_way_to_the_terminal() -> None:

@@ -77,8 +77,14 @@ class Small:
 
 @pytest.mark.parametrize(
     "problem",
-    [OutOfMemoryError("CUDA out of memory"), MemoryError(), RuntimeError("MPS backend out of memory")],
-    ids=["cuda", "machine", "mps"],
+    [
+        OutOfMemoryError("CUDA out of memory"),
+        MemoryError(),
+        RuntimeError("MPS backend out of memory"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you"),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 4096 bytes."),
+    ],
+    ids=["cuda", "machine", "mps", "torch", "windows"],
 )
 def test_where_memory_ends_batches_halve_and_stay_small(tmp_path: Path, sound: Path, problem: Exception) -> None:
     victim = Small(7, problem)

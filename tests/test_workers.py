@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from robustbench_nlp import workers
 from robustbench_nlp.api import Run, evaluate
 from robustbench_nlp.attack import Sample, Steps
 from robustbench_nlp.cli import main
@@ -46,15 +49,47 @@ def hangs_once(texts):
     return _once(texts, 17, lambda: time.sleep(600))
 def dies(texts):
     os._exit(3)
+def hangs_once_and_tells(texts):
+    Path(__file__).with_name("threads").write_text(os.environ["OMP_NUM_THREADS"])
+    return hangs_once(texts)
+"""
+SLOW = """
+import time
+from dataclasses import dataclass
+from robustbench_nlp import workers
+from robustbench_nlp.attack import Probe, Together
+from robustbench_nlp.attacks.deepwordbug import DeepWordBug
+from robustbench_nlp.runner import Runner
+from robustbench_nlp.threat import Threat
+@dataclass(frozen=True)
+class Studious:
+    threat: Threat = DeepWordBug().threat
+    def prepare(self, samples, rng):
+        for _ in range(12):
+            time.sleep(0.25)
+            yield Together(Probe, [(sample, sample.text) for sample in samples[:2]])
+    def run(self, sample, rng):
+        return None
+        yield
+def slow_down():
+    workers.BEAT = 0.1
+    made = Runner.defend
+    def defend(self, defense):
+        time.sleep(3)
+        return made(self, defense)
+    Runner.defend = defend
+    Runner.dev = property(lambda self: tuple(self.examples))
 """
 
 
 @pytest.fixture(autouse=True)
 def _module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     (tmp_path / "shared_victim.py").write_text(VICTIM)
+    (tmp_path / "shared_slow.py").write_text(SLOW)
     monkeypatch.syspath_prepend(tmp_path)
     yield
-    sys.modules.pop("shared_victim", None)
+    for name in ("shared_victim", "shared_slow"):
+        sys.modules.pop(name, None)
 
 
 def go(tmp_path: Path, output: str, **kwargs: Any) -> Run:
@@ -111,6 +146,19 @@ def test_actors_of_ray_make_the_same_records(tmp_path: Path) -> None:
         attacked(RayCrew(crew("no_such").opening, 1))
 
 
+def test_an_actor_that_hangs_on_a_cluster_is_replaced_and_takes_its_threads(tmp_path: Path) -> None:
+    ray = pytest.importorskip("ray", reason="no Ray for this Python")
+    variables = {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+    ray.init(include_dashboard=False, log_to_driver=False, logging_level="error", runtime_env={"env_vars": variables})
+    try:
+        by = RayCrew(replace(crew("hangs_once_and_tells").opening, threads=2), 2, stall=3.0)
+        assert attacked(by) == attacked(crew("predict"))
+    finally:
+        ray.shutdown()
+    assert by.restarts == 1
+    assert (tmp_path / "threads").read_text() == "2"
+
+
 @pytest.mark.parametrize(("victim", "stall"), [("dies_once", 600.0), ("hangs_once", 5.0)])
 def test_a_lost_worker_is_replaced(victim: str, stall: float, tmp_path: Path) -> None:
     expected = attacked(crew("predict"))
@@ -118,6 +166,16 @@ def test_a_lost_worker_is_replaced(victim: str, stall: float, tmp_path: Path) ->
     assert attacked(by) == expected
     assert by.restarts == 1
     assert (tmp_path / "mark").exists()
+
+
+def test_a_worker_that_makes_its_victim_or_learns_first_is_not_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    command = "import shared_slow; shared_slow.slow_down(); from robustbench_nlp.workers import work; work({})"
+    monkeypatch.setattr(workers, "_COMMAND", command)
+    attack = importlib.import_module("shared_slow").Studious()
+    opening = replace(crew("predict").opening, attacks=(attack,))
+    with Crew(opening, 1, stall=1.5) as by:
+        records = list(by.run("none", Member("studious", attack), from_pairs(PAIRS).examples))
+    assert (len(records), by.restarts) == (len(PAIRS), 0)
 
 
 def test_a_share_that_loses_every_worker_ends_the_run() -> None:

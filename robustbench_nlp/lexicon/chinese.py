@@ -6,7 +6,6 @@ is a character that readers don't know. The libraries come with the extra `chine
 
 from __future__ import annotations
 
-import logging
 import warnings
 from functools import cache
 from importlib.resources import files
@@ -27,13 +26,15 @@ def require(name: str) -> None:
 
 @cache
 def _segmenter() -> Any:
+    """Reads the dictionary itself: the library's own way is a cache in the shared temporary folder, where anybody may put one, and
+    saves no time."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # jieba's source has escapes that newer Pythons warn of
         import jieba
 
-    jieba.setLogLevel(logging.WARNING)
     segmenter = jieba.Tokenizer()
-    segmenter.initialize()
+    segmenter.FREQ, segmenter.total = segmenter.gen_pfdict(segmenter.get_dict_file())
+    segmenter.initialized = True
     return segmenter
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.lexicon.wordnet import Part
+from robustbench_nlp.resources import verified
 
 __all__ = ["LANGUAGES", "parts_in", "tagger_of"]
 
@@ -23,14 +24,17 @@ _LETTERS = 30
 
 @cache
 def tagger_of(language: str = "en") -> Any:
-    """The library's tagger. Raises `UsageError` without the extra, and for a language that it has no model of."""
+    """The library's tagger. Raises `UsageError` without the extra, for a language that it has no model of, and for a damaged model: it
+    is a pickle."""
     if language not in LANGUAGES:
         raise unknown("language of the tagger", language, LANGUAGES)
     try:
         from HanTa.HanoverTagger import HanoverTagger
     except ImportError as problem:
         raise UsageError("the tagger is not installed; pip install 'robustbench-nlp[tagger]'") from problem
-    return HanoverTagger(LANGUAGES[language])
+    return HanoverTagger(
+        str(verified("tagger") / LANGUAGES[language])
+    )  # a bare name is looked for in the current folder first
 
 
 @lru_cache(maxsize=4096)
