@@ -59,7 +59,7 @@ fuzz: $(READY)-fuzz  ## readers, texts, edits and reports under hostile inputs, 
 mutants: $(READY)-mutants  ## how many planted faults in statistics, referee and threats the tests notice: the score, in minutes
 	$(BIN)/python scripts/mutation_score.py
 
-audit: $(READY)-audit  ## the pinned packages against known advisories
+audit: $(READY)-audit  ## the packages of both files of constraints against known advisories
 	$(BIN)/python scripts/audit.py
 
 $(READY):
