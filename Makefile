@@ -29,9 +29,11 @@ test-slow: $(READY)-test  ## the tests that train models or run other libraries 
 	$(BIN)/python -m pytest -q -m slow
 
 test-tf5: $(VENV)-tf5/.ready  ## the fast tests under transformers 5, without TextAttack, in an environment of its own
+	$(VENV)-tf5/bin/python scripts/measured_at.py
 	$(VENV)-tf5/bin/python -m pytest -q -m "not slow"
 
 coverage: $(READY)-test  ## how much of the package the fast tests run; fails below 90 %
+	$(BIN)/python scripts/measured_at.py
 	$(BIN)/python -m coverage run -m pytest -q -m "not slow"
 	$(BIN)/python -m coverage report
 
@@ -51,13 +53,13 @@ leaderboard: $(READY)-test  ## every victim × defense under an ensemble becomes
 	$(BIN)/python scripts/seed_leaderboard.py --ensemble $(or $(ENSEMBLE),fast-1) $(if $(VICTIMS),--victims $(VICTIMS))
 	$(BIN)/robustbench-nlp report --leaderboard
 
-fuzz: $(READY)-fuzz  ## readers, texts, edits and reports under hostile inputs, by coverage: results/fuzz, in ten minutes
+fuzz: $(READY)-fuzz  ## readers, texts, edits and reports under hostile inputs, by coverage: results/fuzz, in some twenty minutes
 	$(BIN)/python scripts/fuzz.py
 
 mutants: $(READY)-mutants  ## how many planted faults in statistics, referee and threats the tests notice: the score, in minutes
 	$(BIN)/python scripts/mutation_score.py
 
-audit: $(READY)-audit  ## the pinned packages against known advisories
+audit: $(READY)-audit  ## the packages of both files of constraints against known advisories
 	$(BIN)/python scripts/audit.py
 
 $(READY):

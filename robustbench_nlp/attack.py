@@ -202,7 +202,7 @@ class Gradients(NamedTuple):
     words: list[int]
 
 
-Steps = Generator[Request, Any, "Text | None"]
+Steps = Generator[Request, Any, Text | None]
 
 
 @runtime_checkable

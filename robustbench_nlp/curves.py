@@ -12,7 +12,7 @@ import pandas as pd
 from robustbench_nlp.on_disk import View
 from robustbench_nlp.recorded import Cell
 from robustbench_nlp.records import Record
-from robustbench_nlp.report.table import rate
+from robustbench_nlp.report.table import named, rate
 
 __all__ = ["COLUMNS", "Point", "accuracy_by_queries", "accuracy_by_words", "curves", "of_fewest_words", "stands_alone"]
 
@@ -56,7 +56,7 @@ def curves(cells: Iterable[Cell]) -> pd.DataFrame:
     for cell in cells:
         if not cell.measures or cell.header["mode"] in ("noise", "transfer") or not stands_alone(cell):
             continue
-        shared = {name: cell.header[name] for name in COLUMNS[:6]} | {"n": len(cell.records), "floor": cell.floor()}
+        shared = named(cell.header, COLUMNS[:6]) | {"n": len(cell.records), "floor": cell.floor()}
         for by, points in (
             ("queries", accuracy_by_queries(cell.records.values())),
             ("words", accuracy_by_words(of_fewest_words(cell).records.values())),

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from robustbench_nlp.comparison import refuse_others
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.recorded import Cell, recorded_cells
+from robustbench_nlp.report.table import named
 from robustbench_nlp.stats import Interval, wilson_at
 
 __all__ = ["COLUMNS", "OverSeeds", "over_seeds", "rate_over_seeds"]
@@ -128,7 +129,7 @@ def _row(cells: Sequence[Cell]) -> dict[str, Any]:
     clean = np.array([[cell.records[example].clean_right for example in examples] for cell in cells], float)
     right, broken = (outcomes == "failed").astype(float), (outcomes == "success").astype(float)
     found = [rate_over_seeds(clean), rate_over_seeds(right), rate_over_seeds(broken, right + broken)]
-    values: dict[str, Any] = {name: header[name] for name in ("dataset", "split", "victim", "defense", "attack")}
+    values = named(header, ("dataset", "split", "victim", "defense", "attack"))
     values |= {"seeds": len(cells), "n": len(examples), "floor": cells[0].floor()}
     for name, (rate, sd, (low, high), _) in zip(RATES, found, strict=True):
         values |= {name: rate, f"{name}_sd": sd, f"{name}_low": low, f"{name}_high": high}

@@ -24,7 +24,7 @@ from robustbench_nlp.errors import UsageError
 from robustbench_nlp.on_disk import key_of
 from robustbench_nlp.recorded import Cell, recorded_cells
 from robustbench_nlp.records import Outcome, Record
-from robustbench_nlp.report.table import average, floor, rate
+from robustbench_nlp.report.table import average, floor, named, rate
 from robustbench_nlp.threat import Changes, Threat, measure
 
 __all__ = ["COLUMNS", "LIMITS", "Limit", "changes", "recheck", "rechecked"]
@@ -197,7 +197,7 @@ def _row(
     n, count = len(broken), int(broken.sum())
     told = bool(unknown < successes.sum() or not successes.any())
     return {
-        **{name: cell.header[name] for name in COLUMNS[:6]},
+        **named(cell.header, COLUMNS[:6]),
         "limit": str(limit),
         "n": n,
         "floor": parts[0].floor,

@@ -12,8 +12,12 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from pkgutil import walk_packages
+from types import GenericAlias
+from typing import ForwardRef
+from unittest.mock import patch
 
 import robustbench_nlp
 
@@ -22,10 +26,6 @@ TEMPLATES = ROOT / "scripts" / "api_docs"
 """An index of all modules: pdoc's own leads to the package's page, whose `__all__` names no modules."""
 LEFT_OUT = ("robustbench_nlp.commands", "robustbench_nlp.cli")
 """What `robustbench-nlp COMMAND -h` documents."""
-LET_PASS = (
-    "The module specification",  # of packages, whose modules pdoc finds by itself
-    "Error parsing type annotation",  # of named tuples and aliases, whose modules it doesn't look into: they stand as written
-)
 
 
 def modules() -> Iterator[str]:
@@ -60,9 +60,20 @@ def _says_something(found: object) -> bool:
     return bool(own) and not made_up
 
 
+def _make_readable(name: str) -> None:
+    """Say of a module's named tuples where their annotations are from, which Python leaves out: pdoc can't read them else."""
+    for found in vars(import_module(name)).values():
+        if inspect.isclass(found) and issubclass(found, tuple) and hasattr(found, "_fields"):
+            for annotation in found.__new__.__annotations__.values():
+                if isinstance(annotation, ForwardRef):
+                    annotation.__forward_module__ = found.__module__
+
+
 def built(folder: Path, names: Iterable[str]) -> int:
     """Write a page for each module; how many. Raises what is amiss, warnings too."""
+    import pandas as pd
     import pdoc
+    import pdoc.extract
     import pdoc.render
 
     wanted = list(names)
@@ -73,11 +84,16 @@ def built(folder: Path, names: Iterable[str]) -> int:
         footer_text=f"robustbench-nlp {robustbench_nlp.__version__}",
         template_directory=TEMPLATES,
     )
-    with warnings.catch_warnings():
+    generic = classmethod(GenericAlias)  # `Series[bool]` is one for mypy alone
+    with warnings.catch_warnings(), patch.object(pd.Series, "__class_getitem__", generic, create=True):
         warnings.simplefilter("error")
-        for start in LET_PASS:
-            warnings.filterwarnings("ignore", start)
-        pdoc.pdoc(*wanted, output_directory=folder)
+        brought: dict[str, list[str]] = {}
+        for name in wanted:  # pdoc finds a package's modules by itself, and warns of those that are named, too
+            if name not in chain.from_iterable(brought.values()):
+                brought[name] = pdoc.extract.walk_specs([name])
+        for name in chain.from_iterable(brought.values()):
+            _make_readable(name)
+        pdoc.pdoc(*brought, output_directory=folder)
     return len(wanted)
 
 

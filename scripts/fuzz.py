@@ -1,6 +1,6 @@
 """Fuzzes every target of `scripts/fuzz_targets.py` by coverage, with atheris, and records how many inputs each one took.
 
-    make fuzz                                   # every target for 45 seconds: results/fuzz/fuzz.csv and README.md
+    make fuzz                                   # every target for 45 seconds or more: results/fuzz/fuzz.csv and README.md
     python scripts/fuzz.py --seconds 600 csv_reader yaml_reader
 
 An input that breaks a target is kept in `--found`, and its bytes are printed: add them to tests/test_fuzz.py with the mending.
@@ -21,9 +21,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
+from measured_at import measured_at
+
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "results" / "fuzz"
-HEADINGS = ("target", "what holds", "inputs", "seconds", "edges covered", "findings")
+HEADINGS = ("target", "what holds", "inputs", "seconds", "edges covered", "findings", "measured on")
 
 
 class Fuzzed(NamedTuple):
@@ -35,15 +37,16 @@ class Fuzzed(NamedTuple):
     seconds: float
     edges: int
     findings: int
+    measured: str
 
 
 def fuzz(name: str, seconds: int, found: Path) -> Fuzzed:
-    """One target in a process of its own; what breaks it is printed and kept."""
+    """One target in a process of its own, for its share of `seconds`; what breaks it is printed and kept."""
     with tempfile.TemporaryDirectory() as corpus:
         for number, seed in enumerate(_targets().SEEDS.get(name, ())):
             (Path(corpus) / str(number)).write_bytes(seed)
         limits = [
-            f"-max_total_time={seconds}",
+            f"-max_total_time={seconds * _targets().SHARES.get(name, 1)}",
             "-timeout=20",
             "-rss_limit_mb=3000",
             "-max_len=400",
@@ -65,7 +68,8 @@ def fuzz(name: str, seconds: int, found: Path) -> Fuzzed:
     edges = re.findall(r"cov: (\d+)", told)
     doc = " ".join((_targets().TARGETS[name].__doc__ or "").split())
     count = int(inputs.group(1)) if inputs else 0
-    return Fuzzed(name, doc, count, round(spent, 1), int(edges[-1]) if edges else 0, int(bool(done.returncode)))
+    covered, broke = int(edges[-1]) if edges else 0, int(bool(done.returncode))
+    return Fuzzed(name, doc, count, round(spent, 1), covered, broke, measured_at())
 
 
 def _targets():  # type: ignore[no-untyped-def]  # a script's neighbour
@@ -78,7 +82,7 @@ def one(arguments: Sequence[str]) -> None:
     """Take over this process; libFuzzer ends it."""
     import atheris
 
-    with atheris.instrument_imports(include=["robustbench_nlp", "yaml", "fuzz_targets"]):
+    with atheris.instrument_imports(include=["robustbench_nlp", "yaml", "fuzz_targets", "fuzz_reports"]):
         targets = _targets()
     target = targets.TARGETS[arguments[0]]
     atheris.Setup([sys.argv[0], *arguments[1:]], lambda content: target(targets.Given(content)))
@@ -89,6 +93,7 @@ FOUND = """Found so, and mended:
 
 - Records and headers whose checksum is right and whose content is none: a traceback from `report`, `compare` and `verify`; now one line.
 - A label or name that is no UTF-8 (a file's name may be none): no table could hold it; now it is written out.
+- Such a name in the table of valid successes, which the web page has: a traceback from `report`; now written out there, too.
 - Zip files whose index points before their beginning, or that say they are bzip2: errors of the library; now \"damaged\"."""
 
 
@@ -99,8 +104,8 @@ def kept(output: Path, anew: set[str]) -> list[Fuzzed]:
         return []
     with path.open(encoding="utf-8", newline="") as file:
         rows = [
-            Fuzzed(r["target"], r["holds"], int(r["inputs"]), float(r["seconds"]), int(r["edges"]), int(r["findings"]))
-            for r in csv.DictReader(file)
+            Fuzzed(name, holds, int(inputs), float(seconds), int(edges), int(findings), measured)
+            for name, holds, inputs, seconds, edges, findings, measured in list(csv.reader(file))[1:]
         ]
     return [row for row in rows if row.target not in anew and row.target in _targets().TARGETS]
 
@@ -109,8 +114,11 @@ def write(rows: Sequence[Fuzzed], output: Path) -> None:
     output.mkdir(parents=True, exist_ok=True)
     with (output / "fuzz.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([Fuzzed._fields, *rows])
-    lines = [f"| {' | '.join(HEADINGS)} |", "| :-- | :-- | --: | --: | --: | --: |"]
-    lines += [f"| {r.target} | {r.holds} | {r.inputs:,} | {r.seconds:.0f} | {r.edges:,} | {r.findings} |" for r in rows]
+    lines = [f"| {' | '.join(HEADINGS)} |", "| :-- | :-- | --: | --: | --: | --: | :-- |"]
+    lines += [
+        f"| {r.target} | {r.holds} | {r.inputs:,} | {r.seconds:.0f} | {r.edges:,} | {r.findings} | {r.measured} |"
+        for r in rows
+    ]
     page = f"""# Fuzzing
 
 Made by `make fuzz` or `python scripts/fuzz.py TARGET…` ({platform.python_implementation()} {platform.python_version()}, atheris {version("atheris")}, one core): {sum(r.inputs for r in rows):,} inputs in
@@ -129,7 +137,7 @@ def main() -> int:
         one(sys.argv[2:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("targets", nargs="*", help="which; the rows of others stay as they are (default: all)")
-    parser.add_argument("--seconds", type=int, default=45, help="for each target")
+    parser.add_argument("--seconds", type=int, default=45, help="for each target; slow ones take several times that")
     parser.add_argument(
         "--found", type=Path, default=Path(tempfile.gettempdir()) / "fuzz-found", help="for what breaks one"
     )

@@ -18,8 +18,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import fuzz_reports
+from fuzz_given import HEADER, TARGETS, Given, target
+
 from robustbench_nlp.archives import extracted, gunzipped
-from robustbench_nlp.console import printable
 from robustbench_nlp.data.sources import csv as csv_source
 from robustbench_nlp.data.sources import jsonl as jsonl_source
 from robustbench_nlp.edits import characters, noise
@@ -30,48 +32,15 @@ from robustbench_nlp.grid import Benchmark
 from robustbench_nlp.leaderboard.entry import read_entry
 from robustbench_nlp.leaderboard.texts import applied, edits, unpacked
 from robustbench_nlp.plugins import parse, split_list
-from robustbench_nlp.recorded import Cell, recorded_cells
-from robustbench_nlp.records import Record, _line, read
-from robustbench_nlp.report import latex, sheet, shown
+from robustbench_nlp.recorded import recorded_cells
+from robustbench_nlp.records import _line, read
+from robustbench_nlp.report import sheet, shown
 from robustbench_nlp.report.files import tabled
-from robustbench_nlp.report.page import escaped as html_escaped
-from robustbench_nlp.report.table import row, table
 from robustbench_nlp.settings_file import plain_yaml
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat, align, measure, violations
 
-__all__ = ["SEEDS", "TARGETS", "Given"]
-
-Target = Callable[["Given"], None]
-TARGETS: dict[str, Target] = {}
-"""By name."""
-
-
-class Given:
-    """Bytes that become choices: numbers from the end, texts and files from the front; with none left, zeros and ''."""
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-
-    def number(self, below: int) -> int:
-        if not self.content or below < 2:
-            return 0
-        value, self.content = self.content[-1], self.content[:-1]
-        return value % below
-
-    def text(self, most: int = 200) -> str:
-        """Any code points, lone surrogates among them."""
-        taken, self.content = self.content[:most], self.content[most:]
-        return taken.decode("utf-8", "surrogateescape")
-
-    def rest(self) -> bytes:
-        taken, self.content = self.content, b""
-        return taken
-
-
-def target(function: Target) -> Target:
-    TARGETS[function.__name__] = function
-    return function
+__all__ = ["SEEDS", "SHARES", "TARGETS", "Given"]
 
 
 @cache
@@ -215,24 +184,6 @@ def records_reader(given: Given) -> None:
         read(Path(_file("cell.jsonl", given.rest())))
 
 
-HEADER = {
-    "defense": "none",
-    "attack": "pwws",
-    "mode": "adaptive",
-    "dataset": "d",
-    "split": "test",
-    "victim": "v",
-    "threat": "any@1",
-    "task": "classification",
-    "schema": 1,
-    "seed": 0,
-    "fingerprint": "f",
-    "max_queries": None,
-    "spec": {"labels": [["a", "b"], "x"]},
-    "environment": {"python": "3.11", "packages": {"torch": "2"}},
-}
-
-
 def _value(given: Given) -> Any:
     simple: list[Any] = [None, True, 0, -1, 1, 10**30, 0.5, float("nan"), float("inf"), "", [], {}, ["a"], {"a": 1}]
     kind = given.number(len(simple) + 3)
@@ -300,36 +251,6 @@ def run_folders(given: Given) -> None:
             shown.markdown(tabled(_folder() / "run")[0])
 
 
-@target
-def escapes(given: Given) -> None:
-    """What stands in Markdown, LaTeX, HTML, sheets and on terminals is shown, and does nothing."""
-    name = given.text()
-    cell = shown.escaped(name)
-    assert "\n" not in cell
-    assert "](" not in cell
-    assert printable(cell) == cell
-    html = html_escaped(name)
-    assert not set("<>\"'") & set(html)
-    tex = latex._escaped(name)
-    bare = tex.replace("\\{", "").replace("\\}", "")
-    assert bare.count("{") == bare.count("}")
-    assert printable(tex) == tex
-    assert not sheet.defused(name).lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r"))
-
-
-@target
-def reports(given: Given) -> None:
-    """Tables of any names have a line a row, and one table a victim."""
-    name, text = given.text(60), given.text(60)
-    made = Record(example_id="1", label=0, original=text, adversarial=name, outcome="success", clean_prediction=0)
-    header = {**HEADER, "victim": name, "dataset": text, "defense": name, "note": text}
-    frame = table([row(header, [made])])
-    body = shown.markdown(frame).partition("\n\n")[0]
-    assert len(body.splitlines()) == 3
-    assert latex.latex(frame).count("\\begin{table}") == 1
-    assert len(list(sheet.sheet([Cell(header, {"1": made})]))) == 3  # the mark, the heads, the record
-
-
 ENTRY_LINE = {"member": "pwws", "id": "1", "label": 0, "outcome": "success", "edits": [[0, 0, 1, "b"]]}
 
 
@@ -366,6 +287,7 @@ def _zip() -> bytes:
 
 
 SEEDS: dict[str, tuple[bytes, ...]] = {
+    **fuzz_reports.SEEDS,
     "text_model": (b"It's a well-made film .", "e\u0301t\u00e9 \u0939\u093f\u0928 \u5f88\u597d".encode()),
     "threats": (b"the film is good", b"the film is good" + b" " * 44 + b"the fi1m is bad"),
     "edits_of_texts": (b"Although the film was long, it was good, and the cast was great .",),
@@ -381,3 +303,5 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
     "archives_reader": (gzip.compress(b"good" * 9) + b"\0", _zip() + b"\1"),
 }
 """Where to begin, by target."""
+SHARES = {"reports": 5, "run_folders": 2}
+"""How many times as long as the others those targets are fuzzed that make whole tables, each input some hundredth of a second."""

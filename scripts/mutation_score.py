@@ -1,7 +1,8 @@
 """Mutation testing of what every number rests on: `python scripts/mutation_score.py`, or `make mutants`.
 
 mutmut changes stats.py, referee.py and threat.py in one place at a time (`[tool.mutmut]` in pyproject.toml) and runs their
-tests; a change that no test notices survives. Prints the score of each module and its survivors; exit code 1 below LEAST.
+tests; a change that no test notices survives. Prints the score of each module, of which day and commit it is, and the survivors;
+exit code 1 below LEAST.
 """
 
 from __future__ import annotations
@@ -41,13 +42,15 @@ def table(counts: dict[str, Counter[bool]]) -> str:
 
 
 def main() -> int:
+    from measured_at import measured_at  # a script's neighbour
+
     made = subprocess.run([*MUTMUT, "run", "--max-children", "2"], capture_output=True, text=True, check=False)
     told = subprocess.run([*MUTMUT, "results", "--all", "true"], capture_output=True, text=True, check=False)
     counts, survivors = tallied(told.stdout.splitlines())
     if made.returncode or not counts:
         print(made.stdout[-3000:] + made.stderr, file=sys.stderr)
         return 2
-    print(table(counts))
+    print(f"Measured on {measured_at()}:\n\n{table(counts)}")
     for name in survivors:
         print(name)
     total: Counter[bool] = sum(counts.values(), Counter())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import subprocess
@@ -17,10 +18,11 @@ from robustbench_nlp.cli import app
 from robustbench_nlp.grid import WORST_CASE
 
 ROOT = Path(__file__).resolve().parent.parent
-TOP = ("README.md", "CONTRIBUTING.md", "SECURITY.md")
+TOP = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 FOLDERS = ("docs", "benchmarks", "results")
 _BLOCK = re.compile(r"^[ ]*```(\w*)\n(.*?)^[ ]*```", re.DOTALL | re.MULTILINE)
-_SPAN = re.compile(r"`((?:robustbench-nlp|make|pip|pre-commit|pytest|python) [^`]+)`")
+_SPAN = re.compile(r"`((?:robustbench-nlp|make|pip|pre-commit|pytest|python|\w+\.py) [^`]+)`")
+SCRIPTS = ("scripts", "benchmarks")
 PROGRAMS = ("robustbench-nlp", "make", "pip", "pre-commit", "pytest", "python")
 
 
@@ -73,6 +75,9 @@ def words(line: str) -> Iterator[list[str]]:
 def read(argv: Sequence[str]) -> None:
     """Raise where a command can't be meant: no such program, subcommand, option, attack, target, extra or script."""
     program, *rest = argv
+    if program.endswith(".py"):  # a script that a table names by its file alone
+        found = (f"{folder}/{program}" for folder in SCRIPTS if (ROOT / folder / program).is_file())
+        program, rest = "python", [next(found, program), *rest]
     assert program in PROGRAMS, f"what is {program}?"
     if program == "robustbench-nlp":
         _ours(rest)
@@ -84,8 +89,16 @@ def read(argv: Sequence[str]) -> None:
     elif program == "python" and rest[0] != "-m":
         script = ROOT / rest[0] if (ROOT / rest[0]).is_file() else Path(rest[0])  # or a block that was saved before
         assert script.is_file(), f"no file {rest[0]}"
-        missing = [word for word in rest if word.startswith("--") and word not in script.read_text("utf-8")]
-        assert not missing, f"{rest[0]} has no {missing}"
+        missing = {word.partition("=")[0] for word in rest[1:] if word.startswith("-")} - _options(script)
+        assert not missing, f"{rest[0]} has no {sorted(missing)}"
+
+
+def _options(script: Path) -> set[str]:
+    """The options that a script's parser knows, off its source: to ask it would import models."""
+    called = [node for node in ast.walk(ast.parse(script.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    declaring = ("add_argument", "option")  # argparse's, click's
+    adding = [call for call in called if isinstance(call.func, ast.Attribute) and call.func.attr in declaring]
+    return {"-h", "--help"} | {word.value for call in adding for word in call.args if isinstance(word, ast.Constant)}
 
 
 def _ours(arguments: Sequence[str]) -> None:

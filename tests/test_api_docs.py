@@ -47,10 +47,20 @@ def test_the_pages_show_the_public_names(script: ModuleType, tmp_path: Path) -> 
     assert 'id="wilson"' in (tmp_path / "robustbench_nlp" / "stats.html").read_text("utf-8")
 
 
+def test_named_tuples_aliases_and_packages_are_no_exception(script: ModuleType, tmp_path: Path) -> None:
+    pytest.importorskip("pdoc")
+    names = [
+        f"robustbench_nlp.{name}" for name in ("attack", "attacks.pwws", "search", "search.greedy", "report.table")
+    ]
+    assert script.built(tmp_path, names) == len(names)
+    assert (tmp_path / "robustbench_nlp" / "search" / "greedy.html").exists()
+
+
 PLANTED = {
     "silent": "__all__ = ['spoken', 'unsaid', 'Made']\nfrom dataclasses import dataclass\n"
     "def spoken():\n    'Says.'\ndef unsaid():\n    pass\n@dataclass\nclass Made:\n    x: int = 0\n",
     "astray": "'''A module.'''\n__all__ = ['gone']\n",
+    "unread": "__all__ = ['says']\ndef says(of: 'Nobody') -> None:\n    'Says.'\n",
 }
 
 
@@ -70,4 +80,6 @@ def test_a_planted_fault_stops_the_build(script: ModuleType, tmp_path: Path) -> 
         script.built(tmp_path / "pages", ["planted_silent"])
     with pytest.raises(AttributeError, match="gone"):
         script.built(tmp_path / "pages", ["planted_astray"])
+    with pytest.raises(UserWarning, match="'Nobody' is not defined"):
+        script.built(tmp_path / "pages", ["planted_unread"])
     assert not (tmp_path / "pages").exists()

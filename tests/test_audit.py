@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ UNSAFE = {"name": "old", "version": "1.0", "vulns": [{"id": "CVE-1", "fix_versio
 UNKNOWN = {"name": "torch", "skip_reason": "Dependency not found on PyPI and could not be audited: torch (2.13.0)"}
 
 
-def audit(folder: Path, answer: str, error: str = "") -> subprocess.CompletedProcess[str]:
-    """Run the script over a pip-audit that gives one answer."""
+def audit(
+    folder: Path, answer: str, error: str = "", files: Sequence[str] = ("pins.txt",)
+) -> subprocess.CompletedProcess[str]:
+    """Run the script over a pip-audit that gives one answer, whichever file is asked for."""
     code = f"import sys\nassert '--disable-pip' in sys.argv\nprint({answer!r})\nsys.exit({error!r} or 0)\n"
     (folder / "pip_audit.py").write_text(code, "utf-8")
-    line = [sys.executable, str(SCRIPT), str(folder / "pins.txt")]
+    line = [sys.executable, str(SCRIPT), *files]
     return subprocess.run(
         line, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(folder)}
     )
@@ -30,16 +33,16 @@ def audit(folder: Path, answer: str, error: str = "") -> subprocess.CompletedPro
 @pytest.mark.parametrize(
     ("packages", "code", "out", "err"),
     [
-        ([SAFE, SAFE], 0, "2 pins checked by pypi: 0 advisories", ""),
+        ([SAFE, SAFE], 0, "pins.txt: 2 pins checked by pypi: 0 advisories", ""),
         ([SAFE, UNSAFE], 1, "old 1.0: CVE-1, mended in 1.1, 2.0", ""),
         (
             [UNKNOWN, UNKNOWN],
             2,
             "",
-            "audit: 2 of 2 pins could not be checked, torch first: pypi here serves no advisories",
+            "audit: 2 of 2 pins of pins.txt could not be checked, torch first: pypi here serves no advisories",
         ),
-        ([UNSAFE, UNKNOWN], 2, "old 1.0: CVE-1", "audit: 1 of 2 pins could not be checked"),
-        ([], 2, "", "audit: 0 of 0 pins could not be checked"),
+        ([UNSAFE, UNKNOWN], 2, "old 1.0: CVE-1", "audit: 1 of 2 pins of pins.txt could not be checked"),
+        ([], 2, "", "audit: 0 of 0 pins of pins.txt could not be checked"),
     ],
 )
 def test_what_is_known_of_the_pins(
@@ -55,4 +58,12 @@ def test_what_is_known_of_the_pins(
 def test_no_connection_is_one_line(tmp_path: Path) -> None:
     done = audit(tmp_path, "", "Traceback\n  and so on\nrequests.ConnectionError: no name")
     assert done.returncode == 2
-    assert done.stderr == "audit: the pins could not be checked: requests.ConnectionError: no name\n"
+    assert done.stderr == "audit: the pins of pins.txt could not be checked: requests.ConnectionError: no name\n"
+
+
+def test_every_file_of_pins_is_checked(tmp_path: Path) -> None:
+    done = audit(tmp_path, json.dumps({"dependencies": [SAFE], "fixes": []}), files=())
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        f"{name}: 1 pins checked by pypi: 0 advisories" for name in ("constraints-tf5.txt", "constraints.txt")
+    ]

@@ -205,6 +205,8 @@ def test_the_commands_in_a_pages_sentences_exist(page: str, desk: Path) -> None:
         ("pip install 'robustbench-nlp[plot]'", "plot"),
         ("python scripts/no_such.py", "no_such"),
         ("python scripts/measure_ensemble.py --limt 3", "--limt"),
+        ("python scripts/fuzz.py --one yaml_reader", "--one"),
+        ("overhead.py --textatack", "--textatack"),
         ("cargo build", "cargo"),
     ],
 )

@@ -5,17 +5,22 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import fuzz
+import fuzz_targets
 import pytest
+from fuzz_given import TARGETS, Given
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scripts import fuzz_targets
-from scripts.fuzz_targets import TARGETS, Given
-
 ONCE_BROKEN: dict[str, tuple[bytes, ...]] = {
     # a name that is no UTF-8: tables could not hold it
-    "reports": (b"\xff" + bytes(59) + b"\x01", b"\xff" * 60 + b"\x1eX\\n" + bytes(56) + b"\x01"),
+    "reports": (
+        b"\xff" + bytes(59) + b"\x01",
+        b"\xff" * 60 + b"\x1eX\\n" + bytes(56) + b"\x01",
+        b"\xff" * 60 + b"\x03",
+    ),
     # records of sound checksums without an id, with labels that are lists, of headers without a defense
     "run_folders": (
         b',\\."}"g.,[5[o .\\{{g:"}5 d =\\ao',
@@ -47,7 +52,36 @@ def test_any_bytes(name: str) -> None:
 
 
 def test_targets_and_seeds_have_one_list() -> None:
-    assert set(fuzz_targets.SEEDS) | set(ONCE_BROKEN) <= set(TARGETS)
+    assert set(fuzz_targets.SEEDS) | set(ONCE_BROKEN) | set(fuzz_targets.SHARES) <= set(TARGETS)
+
+
+def test_the_record_says_when_each_row_was_made_and_keeps_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fuzz, "version", lambda _: "3.0.0")
+    old = fuzz.Fuzzed("selectors", "Told.", 1200, 45.0, 28, 0, "2026-11-25 at 140706a")
+    fuzz.write([old, old._replace(target="gone")], tmp_path)
+    assert fuzz.kept(tmp_path, {"csv_reader"}) == [old]
+    assert fuzz.kept(tmp_path, {"selectors"}) == []
+    assert "| 1,200 | 45 | 28 | 0 | 2026-11-25 at 140706a |" in (tmp_path / "README.md").read_text("utf-8")
+
+
+def test_slow_targets_get_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def ran(line: list[str], **_: object) -> SimpleNamespace:
+        asked.extend(word for word in line if word.startswith("-max_total_time="))
+        return SimpleNamespace(
+            returncode=0, stdout="#9 DONE cov: 28\nstat::number_of_executed_units: 1200\n", stderr=""
+        )
+
+    monkeypatch.setattr(fuzz, "measured_at", lambda: "2026-11-29 at 447dd81")
+    monkeypatch.setattr(fuzz.subprocess, "run", ran)
+    made = [fuzz.fuzz(name, 10, tmp_path) for name in ("selectors", "reports")]
+    assert asked == ["-max_total_time=10", f"-max_total_time={10 * fuzz_targets.SHARES['reports']}"]
+    assert [(row.inputs, row.edges, row.findings, row.measured) for row in made] == [
+        (1200, 28, 0, "2026-11-29 at 447dd81")
+    ] * 2
 
 
 def test_the_script_says_what_is_missing_or_unknown() -> None:

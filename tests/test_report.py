@@ -21,7 +21,8 @@ from robustbench_nlp.attacks.deepwordbug import DeepWordBug
 from robustbench_nlp.cli import main
 from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.records import RecordFile, read
-from robustbench_nlp.report.files import written
+from robustbench_nlp.report.files import FORMATS, written
+from robustbench_nlp.seeds import over_seeds
 from robustbench_nlp.threat import Threat
 
 PAIRS = [(f"{words} number {i}", 1) for i in range(10) for words in ("a good and great but dull film", "a fine film")]
@@ -121,6 +122,24 @@ def test_without_the_extra_ties_are_untold_and_a_ranking_says_what_to_install(
     assert "pip install 'robustbench-nlp[stats]'" in told
     assert "≈" not in told
     assert "robustbench-nlp[stats]" in complaint(lambda: written(folder, ["ranking"]))
+
+
+def test_a_name_that_is_no_utf8_is_written_out_in_every_table(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        evaluate(
+            victim=KeywordVictim(name="my \udcff model"),
+            dataset=[("a good film", 1), ("a bad film", 0), ("a fine film", 1)],
+            attacks=["random-typos", "deepwordbug"],
+            defenses=["none", "unicode_normalize"],
+            similarity="none",
+            seed=seed,
+            output=tmp_path / str(seed),
+        )
+    formats = [name for name in FORMATS if name != "parquet"]
+    assert all(path.exists() for path in written(tmp_path / "0", formats))
+    for name in ("table", "valid", "ranking", "curves"):
+        assert set(pd.read_csv(tmp_path / "0" / f"{name}.csv")["victim"]) == {r"my \udcff model"}, name
+    assert set(over_seeds([tmp_path / "0", tmp_path / "1"])["victim"]) == {r"my \udcff model"}
 
 
 def test_latex_is_balanced_and_hostile_names_are_escaped(tmp_path: Path) -> None:

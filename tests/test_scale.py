@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import memory as benchmark
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -100,6 +101,16 @@ def test_memory_hardly_grows_with_what_a_report_tells_of(
         return most
 
     assert peak(large) - peak(small) < MOST_BYTES * 1200
+
+
+def test_the_benchmark_measures_a_run_and_every_report_of_it(tmp_path: Path) -> None:
+    benchmark.write(tmp_path / "data.csv", 12)
+    for step in benchmark.STEPS.values():
+        found = step(tmp_path, 12)
+        assert found["seconds"] > 0
+        assert found["peak"] >= found["before"] > 0
+    made = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"table.md", "table.csv", "examples.csv", "report.html", "table.parquet"} <= made
 
 
 # --- the same findings

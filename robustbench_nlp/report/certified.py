@@ -10,6 +10,7 @@ import pandas as pd
 
 from robustbench_nlp.records import write_whole
 from robustbench_nlp.report.shown import escaped, warned
+from robustbench_nlp.report.table import named
 from robustbench_nlp.stats import wilson
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def rows(header: Mapping[str, Any], records: Sequence[_Certificate]) -> list[dic
     clean = sum(record.error is None and record.majority == record.label for record in records)
     clean_ends = wilson(clean, n)
     shared = {
-        **{name: header[name] for name in COLUMNS if name in header and name != "n"},
+        **named(header, [name for name in COLUMNS if name in header and name != "n"]),
         "mode": "certified",
         "n": n,
         "draws": header["n"] if any(record.votes for record in records) or not records else 0,

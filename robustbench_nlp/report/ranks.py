@@ -12,7 +12,7 @@ from robustbench_nlp.ranking import ALPHA, standings
 from robustbench_nlp.recorded import Cell
 from robustbench_nlp.report.collapse import Answers, no_better_than_constant
 from robustbench_nlp.report.shown import escaped, headline, percent, warned
-from robustbench_nlp.report.table import INCOMPLETE, TIES, UNTOLD, WORST_CASE
+from robustbench_nlp.report.table import INCOMPLETE, TIES, UNTOLD, WORST_CASE, named
 
 __all__ = ["COLUMNS", "ranking", "ranking_markdown", "ties"]
 
@@ -48,13 +48,13 @@ def ranking(cells: Iterable[Cell]) -> pd.DataFrame:
     """
     rows = []
     for attack, part in _by_attack(cells):
-        named = {cell.name[0]: cell for cell in part}
-        for standing in standings({name: cell.right() for name, cell in named.items()}):
-            cell = named[standing.name]
+        by_defense = {cell.name[0]: cell for cell in part}
+        for standing in standings({name: cell.right() for name, cell in by_defense.items()}):
+            cell = by_defense[standing.name]
             low, high = standing.interval
             rows.append(
                 {
-                    **{name: cell.header[name] for name in ("dataset", "split", "victim")},
+                    **named(cell.header, ("dataset", "split", "victim")),
                     "attack": attack,
                     "rank": standing.rank,
                     "defense": standing.name,

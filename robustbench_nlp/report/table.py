@@ -27,6 +27,7 @@ __all__ = [
     "floor",
     "incomplete",
     "is_incomplete",
+    "named",
     "rate",
     "robust_if_errors_right",
     "row",
@@ -80,7 +81,7 @@ def row(cell: Mapping[str, Any], records: Iterable[Record]) -> dict[str, Any]:
             similarities.append(_known(record.similarity))
     n, attempted, successes = outcomes.total(), len(queries), outcomes["success"]
     values = {
-        **{name: _storable(cell.get(name)) for name in COLUMNS[:9]},
+        **named(cell, COLUMNS[:9]),
         "n": n,
         "skipped": outcomes["skipped"],
         "attempted": attempted,
@@ -117,9 +118,14 @@ def rate(names: tuple[str, str, str], successes: int, n: int) -> dict[str, float
     return dict(zip(names, (successes / n if n else nan, *wilson(successes, n)), strict=True))
 
 
-def _storable(value: Any) -> Any:
-    """A name as tables can hold it: halves of characters, which a file's name may have, written out."""
-    return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
+def named(header: Mapping[str, Any], columns: Iterable[str]) -> dict[str, Any]:
+    """What a cell's header says under these columns, as tables can hold it: halves of characters, which a file's name may have,
+    written out."""
+    found = {name: header.get(name) for name in columns}
+    return {
+        name: value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
+        for name, value in found.items()
+    }
 
 
 def _words_left(reduced: Record) -> int | None:
