@@ -109,7 +109,7 @@ def test_a_search_in_low_precision_gains_no_robustness(seed: int, tmp_path: Path
     model = tiny_bert.save(tmp_path / "model", seed=seed)
     victim = HFVictim.from_folder(model, name="tiny")
     rng = Random(0)
-    words = "good bad film the ab on so dry fun odd joy sad plot it".split()
+    words = ["good", "bad", "film", "the", "ab", "on", "so", "dry", "fun", "odd", "joy", "sad", "plot", "it"]
     texts = [" ".join(rng.choices(words, k=6)) for _ in range(60)]
     pairs = list(zip(texts, victim.predict_full(texts).argmax(axis=1).tolist(), strict=True))
     how = {"victim": f"hf:{model}", "dataset": pairs, "attacks": ["deepwordbug"], "similarity": "none"}
