@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from robustbench_nlp.data.example import Input
 from robustbench_nlp.errors import VictimError
-from robustbench_nlp.text import words_of
+from robustbench_nlp.text import is_word
 from robustbench_nlp.victim import Placed
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Reader:
         number, in its order."""
         numbers = sorted(self._backend.get_vocab().items(), key=lambda entry: entry[1])
         bare = {word: number for token, number in numbers if (word := token.lstrip("Ġ▁")).isalpha()}
-        known = [word for word in bare if words_of(word) == [word]]
+        known = [word for word in bare if is_word(word)]
         read = self._backend.encode_batch([f" {word}" for word in known], add_special_tokens=False)
         return {word: encoding.ids[0] for word, encoding in zip(known, read, strict=True) if len(encoding.ids) == 1}
 
