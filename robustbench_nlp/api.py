@@ -11,10 +11,10 @@ from typing import Any
 
 import pandas as pd
 
-from robustbench_nlp.attack import Attack, Encode
+from robustbench_nlp.attack import Attack
 from robustbench_nlp.data import Dataset, from_pairs, load_dataset, match_labels
 from robustbench_nlp.data.example import Input, content_hash
-from robustbench_nlp.encoder import EMBEDDED, embedded_folder
+from robustbench_nlp.encoder import EMBEDDED, embedded_folder, folder_of
 from robustbench_nlp.ensembles import ensemble_names
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.grid import DRAWS, Benchmark, grid_of, refuse_reductions
@@ -211,16 +211,15 @@ def opened(
         target = target.in_precision(benchmark.dtype) if isinstance(target, HFVictim) else target
     refuse_blind(grid.members, target, target.name, "attack an hf: victim, or cnn-mr")
     data = _dataset(dataset, benchmark.split, target)
-    helpers = Helpers(device, dtype=options.dtype)
     for name in {member.attack.threat.similarity_model for member in grid.members} | {benchmark.similarity}:
         if name not in (None, "none"):
-            helpers.exact(Encode, name)  # what can't be had is told before anything runs
+            folder_of(name)  # what can't be had is told before anything runs; it is loaded where something does
     return Runner(
         benchmark,
         match_labels(data, target.label_names, benchmark.label_map),
         target,
         grid,
-        helpers,
+        Helpers(device, dtype=options.dtype),
         own,
         resume,
         _batch_size(batch_size),

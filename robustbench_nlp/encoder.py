@@ -36,7 +36,10 @@ def folder_of(name: str) -> Path:
     from robustbench_nlp.victims.hf import local_folder
 
     if name != EMBEDDED:
-        return local_folder(name.removeprefix("hf:"))
+        place = local_folder(name.removeprefix("hf:"))
+        if not (place / "config.json").is_file() or not any(place.glob("*.safetensors")):
+            raise UsageError(f"'{name}' is no encoder: its folder lacks config.json or safetensors weights")
+        return place
     folder = embedded_folder()
     if folder is None:
         raise UsageError(

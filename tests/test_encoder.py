@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 import tiny_bert
 
+from robustbench_nlp import helpers
+from robustbench_nlp.api import evaluate
 from robustbench_nlp.encoder import encoder
+from robustbench_nlp.errors import UsageError
+from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.victims._reader import Reader
 
 TEXTS = [
@@ -48,3 +52,31 @@ def test_a_batch_is_as_large_as_its_tokens_not_its_texts(model: Path, monkeypatc
     encoder(str(model), "cpu")(["good", *["a film that is long"] * 70, "bad"] * 4)
     assert max(rows for rows, _ in shapes) > 64
     assert sum(rows * longest for rows, longest in shapes) == 8 * 3 + 280 * 14
+
+
+def test_a_finished_run_loads_no_encoder(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes seconds stands between a user and the first line of a table that is on record."""
+
+    def go() -> Any:
+        data = [("a good film", 1), ("a bad film", 0)]
+        return evaluate(
+            victim=KeywordVictim(), dataset=data, attacks=["pwws"], similarity=str(model), output=tmp_path / "run"
+        )
+
+    first = go()
+    monkeypatch.setattr(helpers, "provider", lambda *_: pytest.fail("an encoder was loaded"))
+    assert go().table.equals(first.table)
+
+
+@pytest.mark.parametrize("lost", ["config.json", "model.safetensors"])
+def test_an_encoder_that_is_none_is_told_before_anything_runs(lost: str, tmp_path: Path) -> None:
+    (tiny_bert.save(tmp_path / "model", head=False) / lost).unlink()
+    with pytest.raises(UsageError, match="is no encoder"):
+        evaluate(
+            victim=KeywordVictim(),
+            dataset=[("a good film", 1), ("a bad film", 0)],
+            attacks=["pwws"],
+            similarity=str(tmp_path / "model"),
+            output=tmp_path / "run",
+        )
+    assert not (tmp_path / "run").exists()
