@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -72,8 +73,14 @@ class Choice(NamedTuple):
 
 @cache
 def _files(kind: Kind) -> dict[str, Path]:
-    folder = Path(__file__).parent.joinpath(*_PACKAGES[kind].split(".")[1:])  # `find_spec` would import what it lies in
-    return {path.stem: path for path in sorted(folder.glob("*.py")) if not path.stem.startswith("_")}
+    spec = find_spec(_PACKAGES[kind])
+    folders = spec.submodule_search_locations if spec else None
+    return {
+        path.stem: path
+        for folder in folders or ()
+        for path in sorted(Path(folder).glob("*.py"))
+        if not path.stem.startswith("_")
+    }
 
 
 @cache
