@@ -45,9 +45,11 @@ lint: $(READY)-lint  ## ruff and mypy --strict
 docs: $(READY)-test  ## the API reference from docstrings: build/docs/index.html
 	$(BIN)/python scripts/build_api_docs.py
 
-bench: $(READY)-test  ## own overhead a query, and times beside TextAttack
-	$(BIN)/python benchmarks/overhead.py --textattack
-	$(BIN)/python benchmarks/vs_textattack.py
+bench: $(READY)-test  ## every benchmark with a bar, and a published ensemble: an hour; fails where a bar was missed
+	$(BIN)/robustbench-nlp fetch nltk-data mlm minilm-mr
+	missed=; for script in "overhead.py --textattack" startup.py noise.py vs_textattack.py roofline.py standard.py; do \
+	    $(BIN)/python benchmarks/$$script || missed+=" $${script%% *}"; done; \
+	    [ -z "$$missed" ] || { echo "bars missed or failed:$$missed" >&2; exit 1; }
 
 leaderboard: $(READY)-test  ## every victim × defense under an ensemble becomes an entry of results/leaderboard: hours; ENSEMBLE=standard-1, VICTIMS=..
 	$(BIN)/python scripts/seed_leaderboard.py --ensemble $(or $(ENSEMBLE),fast-1) $(if $(VICTIMS),--victims $(VICTIMS))

@@ -17,6 +17,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from bars import Bars
 
 import robustbench_nlp as rb
 from robustbench_nlp.attacks.textattack import find_nltk_data, silent
@@ -83,14 +84,15 @@ def main(arguments: Sequence[str]) -> None:
     mr = load_dataset("mr", "test").head(options.examples)
     examples = tuple(Example(fields=example.fields, label=1) for example in mr)
     data = Dataset(name="mr", split="test", examples=examples, label_names=("negative", "positive"))
-    victim = FreeVictim()
+    victim, bars = FreeVictim(), Bars()
     for recipe in RECIPES:
         for attack in (recipe, f"{recipe}(variant='textattack')"):
             ours(attack, victim, data)  # warm: lexicons are read once
             figure = median(ours(attack, victim, data) for _ in range(options.repeats))
-            print(f"{attack:36} {figure:6.1f} µs a query, bar {BAR}: {'met' if figure <= BAR else 'MISSED'}")
+            print(f"{attack:36} {figure:6.1f} µs a query, {bars.at_most(figure, BAR)}")
     for recipe in RECIPES if options.textattack else ():  # last: with it in memory, Python collects garbage for longer
         print(f"{'textattack:' + recipe:36} {theirs(recipe, victim, data):6.1f} µs a query")
+    bars.end()
 
 
 if __name__ == "__main__":

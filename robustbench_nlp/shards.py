@@ -14,7 +14,7 @@ from robustbench_nlp.compact import Compact
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.records import RecordFile, read, same_cell
 
-__all__ = ["Shard", "parsed", "take_in"]
+__all__ = ["Shard", "beside", "parsed", "take_in"]
 
 
 class Shard(NamedTuple):
@@ -38,6 +38,11 @@ def parsed(text: str) -> Shard:
     if match is None or int(match[1]) > int(match[2]):
         raise UsageError(f"no shard '{text}'; write 1/4, 2/4, 3/4 and 4/4 for the four shards of a run")
     return Shard(int(match[1]), int(match[2]))
+
+
+def beside(run: Path) -> list[Path]:
+    """The folders whose records go into one table: the run's own, and its shards'."""
+    return [run, *sorted(run.glob("shards/*"))]
 
 
 def take_in(file: RecordFile, header: Mapping[str, Any], run: Path) -> None:

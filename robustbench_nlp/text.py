@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import regex
 
-__all__ = ["Text", "edges_of", "words_of"]
+__all__ = ["Text", "edges_of", "is_word", "words_of"]
 
 _ALONE = r"[\w&&[\p{Han}\p{Hiragana}]]\p{M}*"
 _RUN = r"[\w--[\p{Han}\p{Hiragana}\p{M}\u200c\u200d]][\w--[\p{Han}\p{Hiragana}]]*"
-_WORD = regex.compile(rf"{_RUN}(?:['’\-‐‑]{_RUN})*|{_ALONE}", regex.V1)
-_ASCII_WORD = re.compile(r"\w+(?:['\-]\w+)*", re.ASCII)
-"""The same rule where the string is ASCII, in half the time."""
+_WORD = regex.compile(rf"({_RUN}(?:['’\-‐‑]{_RUN})*|{_ALONE})", regex.V1)
+_ASCII_WORD = re.compile(r"(\w+(?:['\-]\w+)*)", re.ASCII)
+"""The same rule where the string is ASCII, in half the time. Both are groups, so that a string split by one is gap, word, …, gap."""
 _CHARACTER = regex.compile(r"\X")
 
 
@@ -25,6 +25,11 @@ def words_of(string: str) -> list[str]:
     variation selectors behind it, for its scripts write no spaces; Katakana, Hangul, Thai and all other scripts make runs.
     """
     return _ASCII_WORD.findall(string) if string.isascii() else _WORD.findall(string)
+
+
+def is_word(string: str) -> bool:
+    """Whether the string is one word and nothing else."""
+    return (string.isascii() and string.isalnum()) or words_of(string) == [string]
 
 
 def edges_of(string: str) -> Sequence[int]:
@@ -46,15 +51,14 @@ class Text:
     __slots__ = ("_pieces", "_string")
 
     def __init__(self, string: str, end: int | None = None) -> None:
-        pieces: list[str] = []
-        last = 0
-        for match in (_ASCII_WORD if string.isascii() else _WORD).finditer(string):
-            if end is not None and match.end() > end:
-                break
-            pieces.append(string[last : match.start()])
-            pieces.append(match.group())
-            last = match.end()
-        pieces.append(string[last:])
+        pieces: list[str] = (_ASCII_WORD if string.isascii() else _WORD).split(string)
+        if end is not None and end < len(string):
+            position = 0
+            for i in range(0, len(pieces) - 1, 2):
+                position += len(pieces[i]) + len(pieces[i + 1])
+                if position > end:
+                    pieces[i:] = ["".join(pieces[i:])]
+                    break
         self._pieces = pieces
         self._string: str | None = string
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from robustbench_nlp.attack import HOLE, Blank
-from robustbench_nlp.text import words_of
+from robustbench_nlp.text import is_word
 
 __all__ = ["Place", "Tokens", "Windows", "Words", "whole_words"]
 
@@ -103,7 +103,7 @@ def whole_words(tokenizer: Any) -> dict[bool, Words]:
         if number in special or (prefix and piece.startswith(prefix)):
             continue
         word = tokenizer.convert_tokens_to_string([piece]).strip()
-        if words_of(word) == [word] and any(map(str.isalnum, word)):
+        if is_word(word) and any(map(str.isalnum, word)):
             for spaced, (ids, words) in found.items():
                 if not mark or piece.startswith(mark) == spaced:
                     ids.append(number)

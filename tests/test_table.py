@@ -13,7 +13,7 @@ from rich.console import Console
 
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.records import Record
-from robustbench_nlp.report.shown import render, summary, write
+from robustbench_nlp.report.shown import remarks, render, summary, write
 from robustbench_nlp.report.table import COLUMNS, incomplete, robust_if_errors_right, row, table
 from robustbench_nlp.report.worst_case import worst_case_row
 
@@ -211,6 +211,17 @@ def test_what_the_terminal_shows():
 
 def test_a_line_for_each_row_as_it_comes():
     assert summary(table([row(header(), FOUR)])) == ["none × typo: clean 75.0 %, robust 50.0 [15.0–85.0] %, ASR 33.3 %"]
+
+
+def test_claims_of_a_search_in_low_precision_are_counted_once():
+    """Those of all attacks, which the worst case over them holds again; nothing is said of float32."""
+    rejected = [record(0, "success"), record(1, "failed", rejected_successes=2), record(2, "success")]
+    low = [(header(attack, spec={"dtype": "bfloat16"}), rejected) for attack in ("typo", "swap")]
+    lines = remarks(table([row(*cell) for cell in [*low, worst_case(low)]]))
+    assert lines == [
+        "Searches in bfloat16: the referee, in float32 and held to the threat, rejected 4 of 8 successes that they claimed (50.0 %)."
+    ]
+    assert remarks(table([row(header(spec={"dtype": "float32"}), rejected)])) == []
 
 
 def test_eighty_columns_are_enough():

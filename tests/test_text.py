@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
 from robustbench_nlp.data.sources.mr import load
-from robustbench_nlp.text import _WORD, Text, edges_of, words_of
+from robustbench_nlp.text import _WORD, Text, edges_of, is_word, words_of
 from robustbench_nlp.threat import Threat, align, measure, violations
 
 STRINGS = st.text(st.characters(exclude_categories=()), max_size=60)  # lone surrogates too
@@ -130,6 +130,18 @@ def test_words_of_scripts_without_spaces_stand_alone_and_cut_no_character(string
 @given(st.text(st.characters(max_codepoint=0x7F)))
 def test_ascii_is_no_exception(string: str) -> None:
     assert words_of(string) == _WORD.findall(string)
+
+
+@given(ANY, st.integers(0, 60))
+def test_slots_are_the_words_that_lie_within_the_end(string: str, end: int) -> None:
+    text = Text(string, end)
+    assert text.words == [match.group() for match in _WORD.finditer(string) if match.end() <= end]
+    assert str(text) == "".join(text.pieces) == string
+
+
+@given(ANY)
+def test_a_word_is_what_has_one_word_and_nothing_else(string: str) -> None:
+    assert is_word(string) == (words_of(string) == [string])
 
 
 @given(ANY)

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from texts import complaint
 
-from robustbench_nlp import helpers
+from robustbench_nlp import api, helpers
 from robustbench_nlp.api import evaluate
 from robustbench_nlp.cli import main
 from robustbench_nlp.fakes import KeywordVictim
@@ -123,6 +123,7 @@ def test_a_changed_similarity_is_found(tmp_path: Path, monkeypatch: pytest.Monke
         return counts / np.linalg.norm(counts, axis=1, keepdims=True)
 
     monkeypatch.setattr(helpers, "provider", lambda *asked: letters)
+    monkeypatch.setattr(api, "folder_of", lambda name: tmp_path)
     folder = made(tmp_path, attacks=["deepwordbug"], defenses=["none"], similarity="letters")
     assert check(folder).differences == ()
     for forged in (0.1, None):

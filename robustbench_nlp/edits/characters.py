@@ -12,7 +12,7 @@ from string import ascii_letters, ascii_lowercase
 
 from robustbench_nlp.lexicon.keyboard import keys
 from robustbench_nlp.lexicon.ocr import confusions
-from robustbench_nlp.text import Text, edges_of, words_of
+from robustbench_nlp.text import Text, edges_of, is_word
 
 __all__ = [
     "NOISE",
@@ -90,7 +90,7 @@ def bare(word: str) -> Sequence[int]:
 def keyboard(word: str, rng: Random, layout: str = "us") -> str:
     """A letter becomes one whose key touches its own."""
     table = keys(layout)
-    places = [i for i in bare(word) if table.get(word[i])]
+    places = [i for i in bare(word) if word[i] in table]
     if not places:
         return word
     i = rng.choice(places)
@@ -139,14 +139,14 @@ def internal_edits(word: str, rng: Random | None = None, layout: str = "us") -> 
     edited += [word[:i] + key + word[i + 1 :] for i in inner if i in free for key in table.get(word[i], "")]
     distinct = dict.fromkeys(edited)
     distinct.pop(word, None)
-    return list(distinct) if word.isalnum() else [new for new in distinct if words_of(new) == [new]]
+    return list(distinct) if word.isalnum() else [new for new in distinct if is_word(new)]
 
 
 def one_typo(word: str, rng: Random, layout: str = "us") -> str:
     """A typing or scanning error of a random kind that leaves one word, another one; the word itself if there is none."""
     for edit in rng.sample(NOISE, len(NOISE)):
         new = keyboard(word, rng, layout) if edit is keyboard else edit(word, rng)
-        if new != word and words_of(new) == [new]:
+        if new != word and is_word(new):
             return new
     return word
 

@@ -15,7 +15,7 @@ from robustbench_nlp.lexicon.case import in_case_of
 from robustbench_nlp.lexicon.homophones import homophones
 from robustbench_nlp.lexicon.keyboard import keys
 from robustbench_nlp.lexicon.misspellings import misspellings
-from robustbench_nlp.text import Text, edges_of, words_of
+from robustbench_nlp.text import Text, edges_of, is_word, words_of
 
 __all__ = ["NOISES", "Noise", "noise_named", "repeat"]
 
@@ -56,19 +56,20 @@ def _word_noise(edit: Typo, min_length: int = 1, table: Callable[[], Mapping[str
 
     def noise(text: Text, rng: Random, share: float) -> Text:
         known = table() if table else None
-        places = [i for i, word in enumerate(text.words) if len(word) >= min_length]
+        words = text.words
+        places = [i for i, word in enumerate(words) if len(word) >= min_length]
         if known is not None:
-            places = [i for i in places if _plain(text.word(i)) in known]
+            places = [i for i in places if _plain(words[i]) in known]
         new: dict[int, str] = {}
         wanted = _count(share, places)
         for i in _shuffled(places, rng):
             if len(new) == wanted:
                 break
-            old = text.word(i)
-            drawn = (edit(old, rng) for _ in range(_TRIES))
-            word = next((word for word in drawn if word != old and words_of(word) == [word]), None)
-            if word is not None:
-                new[i] = word
+            for _ in range(_TRIES):
+                word = edit(words[i], rng)
+                if word != words[i] and is_word(word):
+                    new[i] = word
+                    break
         return text.replace(new)
 
     return noise
@@ -188,4 +189,5 @@ def noise_named(kind: str, layout: str = "us") -> Noise:
     if kind not in NOISES:
         raise unknown("kind of noise", kind, NOISES)
     keys(layout)
-    return _word_noise(partial(keyboard, layout=layout), 2) if kind == "keyboard" else NOISES[kind]
+    other = kind == "keyboard" and layout != "us"
+    return _word_noise(partial(keyboard, layout=layout), 2) if other else NOISES[kind]

@@ -10,7 +10,7 @@ from typing import Any
 
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.lexicon.wordnet import synonyms
-from robustbench_nlp.text import Text, words_of
+from robustbench_nlp.text import Text, is_word, words_of
 from robustbench_nlp.threat import Threat, violations
 
 __all__ = ["Limits", "candidate_maker", "candidate_words", "follow_candidates", "word_threat"]
@@ -48,7 +48,7 @@ def candidate_words(name: str) -> Callable[[str], tuple[str, ...]]:
 
     @cache
     def words(word: str) -> tuple[str, ...]:
-        return tuple(other for other in _lookup(name)(word) if words_of(other) == [other] and other != word)
+        return tuple(other for other in _lookup(name)(word) if is_word(other) and other != word)
 
     return words
 

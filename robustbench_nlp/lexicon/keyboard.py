@@ -24,8 +24,8 @@ _TOUCHING = 1.6
 
 @cache
 def keys(layout: str = "us") -> dict[str, str]:
-    """By letter of either case: the letters on the touching keys, in its case and in code-point order. Raises `UsageError`
-    for an unknown layout."""
+    """By letter of either case: the letters on the touching keys, at least one, in its case and in code-point order. Raises
+    `UsageError` for an unknown layout."""
     if layout not in LAYOUTS:
         raise unknown("keyboard layout", layout, LAYOUTS)
     places = dict(_places(LAYOUTS[layout]))
@@ -37,7 +37,7 @@ def keys(layout: str = "us") -> dict[str, str]:
         table[letter] = "".join(near)
         if len(letter.upper()) == 1:
             table[letter.upper()] = "".join(other.upper() for other in near if len(other.upper()) == 1)
-    return table
+    return {letter: near for letter, near in table.items() if near}
 
 
 def _places(rows: tuple[str, ...]) -> Iterator[tuple[str, tuple[float, int]]]:

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.lexicon.case import in_case_of
-from robustbench_nlp.text import words_of
+from robustbench_nlp.text import is_word
 
 __all__ = ["KEPT", "WAY", "Neighbours", "from_vectors", "near_words", "neighbours", "pack", "unpack"]
 
@@ -102,9 +102,7 @@ def near_words(word: str, k: int, min_cosine: float, vectors: str = "") -> tuple
     is the path of a file of the user's (`from_vectors`), "" the table."""
     look_up = from_vectors(vectors) if vectors else neighbours
     return tuple(
-        other
-        for other, cosine in look_up(word, k)
-        if cosine >= min_cosine and other != word and words_of(other) == [other]
+        other for other, cosine in look_up(word, k) if cosine >= min_cosine and other != word and is_word(other)
     )
 
 

@@ -14,6 +14,7 @@ from robustbench_nlp.ensembles import ensemble_names
 from robustbench_nlp.records import write_whole
 from robustbench_nlp.report.table import (
     BESIDE,
+    CLAIMS,
     REDUCTION,
     TIES,
     UNTOLD,
@@ -101,7 +102,8 @@ def _budget(row: Mapping[Hashable, Any]) -> str:
 
 
 def remarks(frame: pd.DataFrame) -> list[str]:
-    """The caption's further lines, each for tables with something to say of: reductions, detectors, costs, marks, errors, warnings."""
+    """The caption's further lines, each for tables with something to say of: reductions, low precision, detectors, costs, marks, errors,
+    warnings."""
     lines: list[str] = []
     reductions = frame[frame["mode"] == REDUCTION].to_dict("records")
     if reductions:
@@ -109,6 +111,11 @@ def remarks(frame: pd.DataFrame) -> list[str]:
         lines.append(
             f"Reductions keep the prediction: words changed = words left out; they measure no robustness. {told}."
         )
+    lines += [
+        f"Searches in {dtype}: the referee, in float32 and held to the threat, rejected {rejected} of {claimed} successes that they "
+        f"claimed{f' ({percent(rejected / claimed)} %)' if claimed else ''}."
+        for dtype, (rejected, claimed) in frame.attrs.get(CLAIMS, {}).items()
+    ]
     if "robust_with_rejection" in frame:
         lines += [
             f"{row['defense']} × {headline(str(row['attack']))}: detects {percent(row['detected'])} % of successes (AUROC "

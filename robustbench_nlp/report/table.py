@@ -17,6 +17,7 @@ from robustbench_nlp.stats import wilson
 
 __all__ = [
     "BESIDE",
+    "CLAIMS",
     "COLUMNS",
     "INCOMPLETE",
     "REDUCTION",
@@ -54,6 +55,9 @@ TIES, UNTOLD = "ties", "untold"
 """For the marks, in the frame's `attrs`: the [defense, attack] that can't be told from the best under the attack; or why no one knows."""
 BESIDE = ("floor", "note")
 """For the caption, by dataset in the frame's `attrs`: what a constant answer would score, and the dataset's note."""
+CLAIMS = "claims"
+"""For the caption, in the frame's `attrs`: by precision of the search, of those lower than the referee's, [rejected, all] successes
+that searches claimed."""
 
 
 def row(cell: Mapping[str, Any], records: Iterable[Record]) -> dict[str, Any]:
@@ -65,12 +69,13 @@ def row(cell: Mapping[str, Any], records: Iterable[Record]) -> dict[str, Any]:
     attempted examples, of which those that could not be reduced keep all their words.
     """
     outcomes, labels = Counter[str](), Counter[int]()
-    clean_right = 0
+    clean_right = rejected = 0
     queries, seconds, forwards, words_changed, similarities, words_left = array("q"), *(array("d") for _ in range(5))
     for record in records:
         outcomes[record.outcome] += 1
         labels[record.label] += 1
         clean_right += record.clean_right
+        rejected += record.rejected_successes
         seconds.append(record.seconds)
         if record.outcome in ("success", "failed"):
             queries.append(record.queries)
@@ -101,7 +106,9 @@ def row(cell: Mapping[str, Any], records: Iterable[Record]) -> dict[str, Any]:
     if cell.get("mode") == REDUCTION:
         told = ("robust_accuracy", "robust_low", "robust_high", "attack_success_rate", "asr_low", "asr_high")
         values |= dict.fromkeys(told, nan) | {"words_left_mean": average(words_left)}
-    return values | {"floor": _largest(labels), "note": cell.get("note") or ""}
+    dtype = str(cell.get("spec", {}).get("dtype", "float32"))
+    claims = {} if dtype == "float32" else {dtype: [rejected, rejected + successes]}
+    return values | {"floor": _largest(labels), "note": cell.get("note") or "", CLAIMS: claims}
 
 
 def floor(records: Iterable[Record]) -> float:
@@ -146,12 +153,19 @@ def _known(number: float | None) -> float:
 
 def table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """The rows as a frame with `COLUMNS`, then whatever metrics the rows add."""
-    extra = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in (*COLUMNS, *BESIDE)]
+    beside = (*BESIDE, CLAIMS)
+    extra = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in (*COLUMNS, *beside)]
     names = [*COLUMNS, *extra]
     frame = pd.DataFrame([[row.get(name) for name in names] for row in rows], columns=names)
     frame = frame.astype(dict.fromkeys(_COUNTS, "Int64"))
     for name in BESIDE:
         frame.attrs[name] = {row["dataset"]: row[name] for row in rows if name in row}
+    frame.attrs[CLAIMS] = {}
+    for row in rows:
+        if not str(row["attack"]).startswith(WORST_CASE):  # its members' claims again
+            for dtype, counts in row.get(CLAIMS, {}).items():
+                before = frame.attrs[CLAIMS].get(dtype, [0, 0])
+                frame.attrs[CLAIMS][dtype] = [one + other for one, other in zip(before, counts, strict=True)]
     return frame
 
 

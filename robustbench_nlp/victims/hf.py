@@ -23,15 +23,10 @@ from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.errors import UsageError, VictimError
 from robustbench_nlp.interrupts import batch_ended
 from robustbench_nlp.victim import DEFAULT_OPTIONS, Placed, Probabilities, TokenGradients, VictimOptions
-from robustbench_nlp.victims._reader import Reader, batches, placements
+from robustbench_nlp.victims._reader import Reader, batches, limits, placements
 from robustbench_nlp.victims._shortcut import shortened
 
 __all__ = ["load", "HFVictim", "device_of", "files_hash", "local_folder", "longest_input", "pad", "quiet"]  # noqa: RUF022 (the factory first)
-
-# Padded tokens of one batch, and what one more call costs in tokens. CPU: MiniLM-L6 on two cores with ~27 tokens a text
-# is at its best from about 400 tokens a batch on, and a call costs 3 ms beside 0.11 ms a token.
-_BUDGET = {"cpu": 1_600, "cuda": 65_536}
-_OVERHEAD = {"cpu": 32, "cuda": 2_048}
 
 
 def load(argument: str, options: VictimOptions = DEFAULT_OPTIONS) -> HFVictim:
@@ -74,8 +69,7 @@ class HFVictim:
         self.mask_token: str | None = tokenizer.special_tokens_map.get("mask_token")
         self._reader = Reader(tokenizer, options.max_length or longest_input(tokenizer, model.config))
         self._fast = self._lowered(options.dtype)
-        self._budget = _BUDGET.get(self._device.type, _BUDGET["cuda"])
-        self._overhead = _OVERHEAD.get(self._device.type, _OVERHEAD["cuda"])
+        self._budget, self._overhead = limits(self._device.type)
         names = model.config.id2label
         self.label_names = tuple(str(names[i]) for i in sorted(names))
 

@@ -18,16 +18,13 @@ from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.interrupts import batch_ended
 from robustbench_nlp.victim import DEFAULT_OPTIONS, Probabilities, VictimOptions
-from robustbench_nlp.victims._reader import Reader, batches
+from robustbench_nlp.victims._reader import Reader, batches, limits
 from robustbench_nlp.victims.hf import files_hash, longest_input, quiet
 
 __all__ = ["load", "OnnxVictim"]  # noqa: RUF022 (the factory first)
 
 MODEL = "model.onnx"
 WEIGHTS = ("*.onnx", "*.onnx.data", "*.onnx_data")
-_BUDGET = 1_600
-_OVERHEAD = 32
-"""Padded tokens of one batch, and what one more call costs in tokens: as for the CPU in `hf`."""
 
 
 def load(argument: str, options: VictimOptions = DEFAULT_OPTIONS) -> OnnxVictim:
@@ -75,7 +72,7 @@ class OnnxVictim:
             return np.zeros((0, len(self.label_names)), np.float32)
         start = time.perf_counter()
         encodings = self._reader(inputs)
-        plan = batches([len(encoding) for encoding in encodings], _BUDGET, _OVERHEAD)
+        plan = batches([len(encoding) for encoding in encodings], *limits("cpu"))
         rows = np.concatenate([self._forward([encodings[row] for row in batch]) for batch in plan])
         answer: Probabilities = np.empty_like(rows)
         answer[np.concatenate(plan)] = rows
