@@ -26,6 +26,7 @@ ONCE_BROKEN: dict[str, tuple[bytes, ...]] = {
         b',\\."}"g.,[5[o .\\{{g:"}5 d =\\ao',
         b"\xbd\x07\xb6\xae\xa8\x99>\xffH\x9cn\xa8\xbf\x1f\xe34\xcd\xdb\x84\xac\xe7\x8d\x12",
         b".d51: }\n]{{o,\\d]  -o5, ao']{\"{\"5oa5]'',.",
+        b"\xff\xf0\xc9-,-dataa",  # and a name that is no UTF-8 behind the first ones
         b"\x15\xf7\xd2\xb3\x02\xc2\x17d\xa2\xeb1\t*\x10\xab\x99O\xb3\xda0j\x8b\xbf;\n\xa4\x0bfg6k",
     ),
     # an archive whose index points before its beginning, one that is no bzip2 although it says so

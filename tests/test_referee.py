@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from robustbench_nlp.data.example import Example
+from robustbench_nlp.errors import UsageError, VictimError
 from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.predictor import Predictor
 from robustbench_nlp.referee import Referee, Verdict, similarities
@@ -74,6 +75,34 @@ def test_similarity_without_an_encoder_or_a_limit_is_no_limit() -> None:
     assert referee(Threat(name="t", min_similarity=0.9)).judge(EXAMPLE, "text", "a bad film").success
     assert referee(encoder=share_of_good).judge(EXAMPLE, "text", "a bad film").success
     assert similarities(share_of_good, ["a good film"], ["a bad film"]) == [0.5]
+
+
+def test_pairs_are_encoded_together_and_where_that_fails_apart() -> None:
+    asked: list[list[str]] = []
+
+    def encode(texts: Sequence[str]) -> NDArray[np.float32]:
+        asked.append(list(texts))
+        if "broken" in texts:
+            raise ValueError("no such word")
+        return share_of_good(texts)
+
+    before = ["a good film", "a bad film", "a good day"]
+    assert similarities(encode, before, ["a bad film", "a bad day", "good"]) == [0.5, pytest.approx(1.0), 1.0]
+    assert asked == [[*before, "a bad film", "a bad day", "good"]]
+    first, second, third = similarities(encode, before, ["a bad film", "broken", "good"])
+    assert (first, third) == (0.5, 1.0)
+    assert isinstance(second, VictimError)
+    assert str(second) == "the encoder raised ValueError: no such word"
+    assert similarities(encode, [], []) == []
+    assert [] not in asked
+    with pytest.raises(VictimError, match="no such word"):
+        referee(Threat(name="near", min_similarity=0.5), encoder=encode).judge(EXAMPLE, "text", "broken")
+
+    def missing(texts: Sequence[str]) -> NDArray[np.float32]:
+        raise UsageError("fetch it first")
+
+    with pytest.raises(UsageError, match="fetch it first"):
+        similarities(missing, before, before)
 
 
 def test_only_the_named_field_is_changed() -> None:

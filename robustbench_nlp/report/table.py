@@ -101,14 +101,14 @@ def row(cell: Mapping[str, Any], records: Iterable[Record]) -> dict[str, Any]:
         "words_changed_mean": average(words_changed),
         "similarity_mean": average(similarities),
         "seconds": fsum(seconds),
-        **{name: cell.get(name) for name in COLUMNS[-3:]},
+        **named(cell, COLUMNS[-3:]),
     }
     if cell.get("mode") == REDUCTION:
         told = ("robust_accuracy", "robust_low", "robust_high", "attack_success_rate", "asr_low", "asr_high")
         values |= dict.fromkeys(told, nan) | {"words_left_mean": average(words_left)}
-    dtype = str(cell.get("spec", {}).get("dtype", "float32"))
+    dtype = str(named(cell.get("spec", {}), ["dtype"])["dtype"] or "float32")
     claims = {} if dtype == "float32" else {dtype: [rejected, rejected + successes]}
-    return values | {"floor": _largest(labels), "note": cell.get("note") or "", CLAIMS: claims}
+    return values | {"floor": _largest(labels), "note": named(cell, ["note"])["note"] or "", CLAIMS: claims}
 
 
 def floor(records: Iterable[Record]) -> float:
