@@ -34,8 +34,8 @@ from robustbench_nlp.victims.hf import HFVictim
 LABELS = ("negative", "positive")
 WORDS = ("great", "one", "of", "is", "no", "movie", "wonderful", "fantastic", "terrible", "awful", "filmed", "lad")
 """Words of one token, synonyms of some that the toy texts have among them."""
-QUICK: dict[str, Any] = {"epochs": 1, "sample": 12, "max_queries": 20, "corpus": ""}
-"""What stands for these settings, where a defense has them, so that it trains in a moment."""
+QUICK: dict[str, Any] = {"epochs": 1, "sample": 12, "max_queries": 20, "corpus": "", "aim": 0.5}
+"""What stands for these settings, where a defense has them, so that it trains in a moment and every other one counts."""
 
 
 def quick(name: str) -> Defense:
@@ -204,6 +204,7 @@ OTHERWISE: dict[str, Any] = {
     "high": 0.8,
     "flooding.level": 5.0,  # the toy loss is above the default, and above its half
     "hotflip_training.share": 0.9,  # of few words, a tenth and a fifth are one
+    "consistency.aimed_share": 0.9,
     "word_dropout.share": 0.9,
     "tavat.radius": 0.01,  # nothing gets as far as the default in one epoch
 }
