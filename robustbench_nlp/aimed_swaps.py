@@ -40,6 +40,7 @@ class AimedSwaps:
         self._share = share
         self._k = k
         self._known: dict[str, int] = {}
+        self._numbers: frozenset[int] = frozenset()
 
     def __call__(self, batch: Batch, place: Embedded, gradient: Any, rows: Sequence[int]) -> dict[int, Input]:
         """These rows of the batch, swapped; `gradient` (rows, tokens, dimensions) is that of the loss at the embeddings."""
@@ -47,7 +48,9 @@ class AimedSwaps:
 
         from robustbench_nlp.language_model import masked
 
-        self._known = self._known or batch.reader.whole_words()
+        if not self._known:
+            self._known = batch.reader.whole_words()
+            self._numbers = frozenset(self._known.values())
         places = [found for row in rows for found in self._places(batch, row)]
         fills = masked(EMBEDDED)([found.blank for found in places], self._k)
         swaps: dict[tuple[int, int], list[tuple[float, int, str]]] = {}
@@ -72,13 +75,12 @@ class AimedSwaps:
         encoding = batch.reader.with_offsets(item)
         spans = zip(encoding.sequence_ids, encoding.offsets, strict=True)
         tokens = {(field, *span): token for token, (field, span) in enumerate(spans)}
-        known = set(self._known.values())
         for field, string in enumerate((item,) if isinstance(item, str) else item):
             text = Text(string)
             blanks = Blanks(text)
             for number, span in enumerate(text.spans):
                 token = tokens.get((field, *span))
-                if token is not None and encoding.ids[token] in known:
+                if token is not None and encoding.ids[token] in self._numbers:
                     blank = blanks.at(number, masked=False)
                     yield _Place(row, token, field, number, text.word(number), blank)
 
