@@ -1,28 +1,32 @@
 """Write results/defenses-mr: every defense against five attacks and a published worst case, on the test split of mr.
 
-Resumable anywhere: each defense and seed has a run folder of its own, so several of these may run at once on disjoint `--defenses`,
-and the table is written anew from what is finished: `--defenses ''` writes it alone. Attacks meet the defended victim end to end.
+Resumable anywhere: each defense and seed has a run folder of its own, so several of these may run at once on disjoint `--defenses`.
+What is finished goes into table.csv, with each example's outcome, and isn't run again, on any machine: take its rows out to have it
+run anew. The page is written from table.csv alone; `--defenses ''` writes it and runs nothing. Attacks meet the defended victim end
+to end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
+import numpy as np
 import pandas as pd
+from filelock import FileLock
 
 import robustbench_nlp as rb
-from robustbench_nlp.comparison import compare
 from robustbench_nlp.defense import shown
 from robustbench_nlp.defenses.recommended import CONSISTENT, REFILLED
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.plugins import split_list
-from robustbench_nlp.records import file_name
+from robustbench_nlp.recorded import recorded_cells
+from robustbench_nlp.records import Outcome, Record, file_name, write_whole
 from robustbench_nlp.report.shown import percent
-from robustbench_nlp.seeds import over_seeds
-from robustbench_nlp.stats import holm
+from robustbench_nlp.seeds import OverSeeds, rate_over_seeds
+from robustbench_nlp.stats import holm, mcnemar, paired_difference
 
 ATTACKS = ("random_typos", "deepwordbug", "textfooler", "pwws", "bert_attack")
 WORST = "worst-case:standard-1"
@@ -63,6 +67,9 @@ search probabilities, since shares of votes hide where to go without protecting.
 UNDEFENDED = {"known": False, "train_ratio": 0.0, "forwards_per_prediction": 1, "latency_ratio": 1.0, "draws": 1}
 """Of a run without any defense, whose table lacks the columns."""
 HEADS = ("defense", "clean %", *ATTACKS, "standard-1 [95 %]", "beside none", "p (Holm)", "training", "texts", "time")
+LETTERS: dict[Outcome, str] = {"failed": "r", "success": "b", "skipped": "w", "error": "e"}
+"""Of `outcomes`: still right, broken, wrong before any attack, error; a letter an example, by the order of the examples' ids."""
+CASCADE = "worst_case:"
 
 
 class Plan(NamedTuple):
@@ -72,9 +79,14 @@ class Plan(NamedTuple):
     limit: int
     dtype: str
     runs: Path
+    to: Path
 
     def folder(self, defense: str, seed: int, part: str) -> Path:
         return self.runs / f"{self.victim}-{self.limit}" / f"seed-{seed}" / file_name(shown(defense)) / part
+
+    @property
+    def table(self) -> Path:
+        return self.to / "table.csv"
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -87,20 +99,23 @@ class Plan(NamedTuple):
 )
 @click.option("--runs", default="runs/defenses-mr", show_default=True, type=click.Path(path_type=Path))
 @click.option("--to", default="results/defenses-mr", show_default=True, type=click.Path(path_type=Path))
-def main(defenses: str | None, seeds: str, to: Path, **plan_of: Any) -> None:
+def main(defenses: str | None, seeds: str, **plan_of: Any) -> None:
     """Attack what isn't attacked yet, and write the table."""
     plan = Plan(**plan_of)
     known = [name for family in FAMILIES.values() for name in family]
     for defense in known if defenses is None else split_list(defenses):
         for seed in map(int, split_list(seeds)):
             click.echo(f"{defense}, seed {seed}: {_attacked(plan, defense, seed)}")
-    _write(plan, known, to)
+    _write(plan, known)
 
 
 def _attacked(plan: Plan, defense: str, seed: int) -> str:
-    """Run the attacks, each part going on where it stopped and the worst case first, which is told in a phrase."""
-    left: float | None = None
-    for part, attacks in (("standard-1", (WORST,)), ("attacks", ATTACKS)):
+    """Run the attacks, each part going on where it stopped; what the worst case leaves is told in a phrase."""
+    if not _rows(plan, defense, seed).empty:
+        return f"stands in {plan.table}"
+    parts = []
+    for part, attacks in (("attacks", ATTACKS), ("standard-1", (WORST,))):
+        folder = plan.folder(defense, seed, part)
         try:
             run = rb.evaluate(
                 victim=plan.victim,
@@ -110,52 +125,65 @@ def _attacked(plan: Plan, defense: str, seed: int) -> str:
                 limit=plan.limit,
                 seed=seed,
                 dtype=plan.dtype,
-                output=plan.folder(defense, seed, part),
+                output=folder,
             )
         except UsageError as problem:
             return f"left out: {problem}"
-        left = float(run.table["robust_accuracy"].iloc[-1]) if left is None else left
-    return f"{percent(left or 0)} % left by {WORST}"
+        whole = [cell for cell in recorded_cells(folder) if cell.members or attacks is ATTACKS]
+        outcomes = {cell.name[1]: _letters(cell.records) for cell in whole}
+        parts.append(run.table.drop(columns="seconds").assign(outcomes=run.table["attack"].map(outcomes)))
+    rows = pd.concat(parts)
+    _keep(plan, rows.assign(**{name: value for name, value in UNDEFENDED.items() if name not in rows}))
+    return f"{percent(rows['robust_accuracy'].iloc[-1])} % left by {WORST}"
 
 
-def _write(plan: Plan, defenses: Sequence[str], to: Path) -> None:
-    """table.csv, seeds.csv and README.md of what is finished."""
-    tables = {name: table for name in defenses if (table := _table(plan, name, 0)) is not None}
+def _letters(records: Mapping[str, Record]) -> str:
+    return "".join(LETTERS[records[example].outcome] for example in sorted(records))
+
+
+def _keep(plan: Plan, rows: pd.DataFrame) -> None:
+    """Add a defense's rows to table.csv, which other processes may write too."""
+    plan.to.mkdir(parents=True, exist_ok=True)
+    with FileLock(plan.runs / ".lock"):
+        before = [pd.read_csv(plan.table)] if plan.table.exists() else []
+        together = pd.concat([*before, rows]).sort_values(["defense", "seed"], kind="stable")
+        write_whole(plan.table, together.to_csv(index=False, lineterminator="\n"))
+
+
+def _rows(plan: Plan, defense: str, seed: int) -> pd.DataFrame:
+    """What stands in table.csv of a defense under a seed: five attacks, the ensemble's attacks as its cascade met them, the ensemble."""
+    if not plan.table.exists():
+        return pd.DataFrame()
+    table = pd.read_csv(plan.table)
+    return table[(table["defense"] == shown(defense)) & (table["seed"] == seed)]
+
+
+def _attacks(rows: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """The five attacks' rows, and the ensemble's, in the order of the page."""
+    by_attack = {row["attack"]: row for row in rows.to_dict("records")}
+    names = [attack for attack in by_attack if attack.startswith(CASCADE)]
+    return [by_attack[name] for name in (*ATTACKS, *names)]
+
+
+def _write(plan: Plan, defenses: Sequence[str]) -> None:
+    """README.md and seeds.csv of what is finished."""
+    tables = {name: _attacks(rows) for name in defenses if not (rows := _rows(plan, name, 0)).empty}
     if "none" not in tables:
         return
-    to.mkdir(parents=True, exist_ok=True)
-    pd.concat(tables.values()).drop(columns="seconds").to_csv(to / "table.csv", index=False)
     lines = [*_page(plan, tables)]
-    several = [table for name in defenses if (table := _over_seeds(plan, name)) is not None]
-    if several:
-        frame = pd.concat(several)
-        frame.to_csv(to / "seeds.csv", index=False)
+    if several := [row for name in defenses for row in _over_seeds(plan, name)]:
+        frame = pd.DataFrame(several)
+        frame.to_csv(plan.to / "seeds.csv", index=False)
         lines += ["", *_seeds(frame)]
-    (to / "README.md").write_text("\n".join(lines) + "\n", "utf-8")
+    (plan.to / "README.md").write_text("\n".join(lines) + "\n", "utf-8")
 
 
-def _table(plan: Plan, defense: str, seed: int) -> pd.DataFrame | None:
-    """Both parts' rows, of the ensemble the worst case alone; None where one is missing."""
-    files = [plan.folder(defense, seed, part) / "table.csv" for part in ("attacks", "standard-1")]
-    if not all(file.exists() for file in files):
-        return None
-    attacks, worst = map(pd.read_csv, files)
-    both = pd.concat([attacks, worst.tail(1)])
-    return both.assign(**{name: value for name, value in UNDEFENDED.items() if name not in both})
-
-
-def _page(plan: Plan, tables: dict[str, pd.DataFrame]) -> Iterator[str]:
+def _page(plan: Plan, tables: dict[str, list[dict[Hashable, Any]]]) -> Iterator[str]:
     names = [name for name in tables if name != "none"]
-    folders = [plan.folder(name, 0, "standard-1") for name in ("none", *names)]
-    pairs = [
-        compare(f"{folders[0]}::none", f"{folder}::{shown(name)}").pairs[-1]
-        for name, folder in zip(names, folders[1:], strict=True)
-    ]
-    beside = {
-        name: (pair.difference, p) for name, pair, p in zip(names, pairs, holm([pair.p for pair in pairs]), strict=True)
-    }
-    row = next(iter(tables.values())).iloc[0]
-    yield f"# Defenses of {plan.victim} on mr, test split, n = {row['n']}"
+    right = {name: [letter == "r" for letter in rows[-1]["outcomes"]] for name, rows in tables.items()}
+    chances = holm([mcnemar(right["none"], right[name]) for name in names])
+    beside = {name: (paired_difference(right[name], right["none"]), p) for name, p in zip(names, chances, strict=True)}
+    yield f"# Defenses of {plan.victim} on mr, test split, n = {tables['none'][0]['n']}"
     yield ""
     yield "`python scripts/defense_table.py`: robust accuracy in percent, of what stands before or trains the victim, under attacks on"
     yield f"the defended victim, searched in {plan.dtype} and judged in float32. *Beside none*: the paired difference of the worst"
@@ -172,8 +200,8 @@ def _page(plan: Plan, tables: dict[str, pd.DataFrame]) -> Iterator[str]:
             yield f"| {' | '.join([f'`{name}`', *_cells(tables[name], *beside.get(name, (None, None)))])} |"
 
 
-def _cells(table: pd.DataFrame, difference: tuple[float, float] | None, p: float | None) -> Iterator[str]:
-    *attacks, worst = table.to_dict("records")
+def _cells(rows: list[dict[Hashable, Any]], difference: tuple[float, float] | None, p: float | None) -> Iterator[str]:
+    *attacks, worst = rows
     yield percent(worst["clean_accuracy"])
     for row in attacks:
         yield percent(row["robust_accuracy"]) + " †" * bool(row["known"])
@@ -193,18 +221,23 @@ def _cells(table: pd.DataFrame, difference: tuple[float, float] | None, p: float
     yield f"{worst['latency_ratio']:.1f} ×"
 
 
-def _over_seeds(plan: Plan, defense: str) -> pd.DataFrame | None:
-    """All rows over the seeds that are finished; None for fewer than two."""
-    found = []
-    for part in ("attacks", "standard-1"):
-        folders = sorted(
-            plan.runs.glob(f"{plan.victim}-{plan.limit}/seed-*/{file_name(shown(defense))}/{part}/table.csv")
-        )
-        if len(folders) < 2:
-            return None
-        found.append(over_seeds([file.parent for file in folders]))
-    attacks, worst = found
-    return pd.concat([attacks, worst.tail(1)])
+def _over_seeds(plan: Plan, defense: str) -> Iterator[dict[str, Any]]:
+    """A row an attack over the seeds that are finished, where they are several."""
+    table = pd.read_csv(plan.table)
+    seeds = sorted(table.loc[table["defense"] == shown(defense), "seed"].unique())
+    if len(seeds) < 2:
+        return
+    for rows in zip(*(_attacks(_rows(plan, defense, seed)) for seed in seeds), strict=True):
+        letters = np.array([list(row["outcomes"]) for row in rows])
+        found = {"clean": rate_over_seeds((letters != "w").astype(float))}
+        found["robust"] = rate_over_seeds((letters == "r").astype(float))
+        yield {"defense": defense, "attack": rows[0]["attack"], "seeds": len(seeds), "n": letters.shape[1]} | {
+            f"{name}_accuracy{part}": value for name, rate in found.items() for part, value in _parts(rate)
+        }
+
+
+def _parts(rate: OverSeeds) -> Iterator[tuple[str, float]]:
+    yield from (("", rate.rate), ("_sd", rate.sd), ("_low", rate.interval.low), ("_high", rate.interval.high))
 
 
 def _seeds(frame: pd.DataFrame) -> Iterator[str]:
@@ -216,7 +249,7 @@ def _seeds(frame: pd.DataFrame) -> Iterator[str]:
         low, high = percent(row["robust_accuracy_low"]), percent(row["robust_accuracy_high"])
         robust = f"{percent(row['robust_accuracy'])} [{low}–{high}]"
         clean = percent(row["clean_accuracy"])
-        attack = str(row["attack"]).removeprefix("worst_case:")
+        attack = str(row["attack"]).removeprefix(CASCADE)
         yield f"| `{row['defense']}` | {attack} | {row['seeds']} | {clean} | {robust} | {percent(row['robust_accuracy_sd'])} |"
 
 

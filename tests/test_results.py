@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from io import StringIO
 from pathlib import Path
 
@@ -119,11 +120,19 @@ def test_the_table_of_defenses_is_of_what_is_finished(tmp_path: Path, monkeypatc
         *("| `none`", "| `none`", "| `spell`", "| `spell`"),
     ]
     table = pd.read_csv(tmp_path / "table.csv")
-    assert [*zip(table["defense"], table["attack"], strict=True)] == [
-        (defense, attack) for defense in ("none", "spell") for attack in ("deepwordbug", "worst_case:fast-1")
+    whole = table[table["outcomes"].notna()]
+    assert [*zip(whole["defense"], whole["attack"], whole["seed"], strict=True)] == [
+        (defense, attack, seed)
+        for defense in ("none", "spell")
+        for seed in (0, 1)
+        for attack in ("deepwordbug", "worst_case:fast-1")
     ]
-    again = CliRunner().invoke(defense_table.main, [*how.split(), "--defenses", ""], catch_exceptions=False)
-    assert again.output == ""
+    for row in whole.to_dict("records"):
+        assert row["outcomes"].count("r") == round(row["robust_accuracy"] * row["n"])
+        assert row["outcomes"].count("w") == row["skipped"]
+    shutil.rmtree(tmp_path / "runs")
+    again = CliRunner().invoke(defense_table.main, [*how.split(), "--defenses", "none,spell"], catch_exceptions=False)
+    assert again.output.count(f"stands in {tmp_path / 'table.csv'}\n") == 2
     assert (tmp_path / "README.md").read_text("utf-8") == page
 
 
