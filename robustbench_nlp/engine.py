@@ -136,9 +136,7 @@ class Engine:
         lives, asking = asked.lives, asked.asking
         self._enter(asked)
         self._foresee(asking)
-        if (
-            self.predictor.ahead
-        ):  # the referee's own predictions come after the other half's: nobody else waits for those
+        if self.predictor.ahead:  # a device judges claims after the other half's texts: others needn't wait for that
             asking = sorted(asking, key=lambda live: live.claim() is not None)
         for live in asking:
             if not live.done:
