@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from bars import Bars
@@ -25,6 +26,7 @@ from robustbench_nlp.victims.hf import HFVictim
 
 __all__ = ["Asked", "bare"]
 
+Answer = TypeVar("Answer")
 SAMPLE = 8_000
 """Texts that the bare forward pass is timed on, drawn from those that the victim was asked."""
 BAR = 0.9
@@ -40,32 +42,38 @@ class Asked:
         self.texts = self.checked = 0
         self.seconds = self.checking = 0.0
         self.sample: list[Input] = []
-        self._predict, self._predict_exact = victim.predict, victim.predict_exact
+        self._begun, self._predict_exact = victim._begun, victim.predict_exact
         self._rng = random.Random(0)
-        victim.predict = self.predict  # type: ignore[method-assign]
+        victim._begun = self.begun  # type: ignore[method-assign]
         victim.predict_exact = self.predict_exact  # type: ignore[method-assign]
 
-    def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
-        answer, seconds = self._timed(inputs, lambda: self._predict(inputs, draw))
+    def begun(self, model: Any, inputs: Sequence[Input]) -> Callable[[], Probabilities]:
+        """What the victim's predictions go through, whether they are waited for at once or begun ahead: launching and waiting count."""
+        self._keep(inputs)
         self.texts += len(inputs)
+        wait, seconds = _timed(lambda: self._begun(model, inputs))
         self.seconds += seconds
-        return answer
+
+        def waited() -> Probabilities:
+            answer, seconds = _timed(wait)
+            self.seconds += seconds
+            return answer
+
+        return waited
 
     def predict_exact(self, inputs: Sequence[Input]) -> Probabilities:
-        answer, seconds = self._timed(inputs, lambda: self._predict_exact(inputs))
+        self._keep(inputs)
+        answer, seconds = _timed(lambda: self._predict_exact(inputs))
         self.checked += len(inputs)
         self.checking += seconds
         return answer
 
-    def _timed(self, inputs: Sequence[Input], ask: Callable[[], Probabilities]) -> tuple[Probabilities, float]:
+    def _keep(self, inputs: Sequence[Input]) -> None:
         for number, item in enumerate(inputs, self.texts + self.checked + 1):
             if len(self.sample) < SAMPLE:
                 self.sample.append(item)
             elif (place := self._rng.randrange(number)) < SAMPLE:
                 self.sample[place] = item
-        start = time.perf_counter()
-        answer = ask()
-        return answer, time.perf_counter() - start
 
     def told(self, bars: Bars | None = None) -> list[str]:
         """The texts and their seconds, those of the bare forward pass, and the share that these are, held against the bar."""
@@ -81,6 +89,12 @@ class Asked:
         ]
 
 
+def _timed(ask: Callable[[], Answer]) -> tuple[Answer, float]:
+    start = time.perf_counter()
+    answer = ask()
+    return answer, time.perf_counter() - start
+
+
 def bare(victim: HFVictim, inputs: Sequence[Input]) -> float:
     """Sentences a second of forward passes alone, in the victim's own batches; the best of three."""
     encodings = victim._reader(inputs)
@@ -89,8 +103,8 @@ def bare(victim: HFVictim, inputs: Sequence[Input]) -> float:
     for _ in range(3):
         start = time.perf_counter()
         with torch.inference_mode():
-            for rows in plan:
-                victim._forward(victim._fast, [encodings[row] for row in rows])
+            parts = [victim._forward(victim._fast, [encodings[row] for row in rows]) for rows in plan]
+            torch.cat(parts).cpu()  # a GPU is waited for
         times.append(time.perf_counter() - start)
     return len(inputs) / min(times)
 

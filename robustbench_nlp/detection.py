@@ -25,8 +25,8 @@ __all__ = ["COLUMNS", "Detecting", "Suspicion", "Watched", "rejection", "thresho
 
 COLUMNS = ("detection_auroc", "detected", "false_alarms", "robust_with_rejection")
 KEPT = (
-    *("predict_exact", "predict_apart", "truncate", "batch_size", "vocabulary", "gradients", "mask_token"),
-    *("added_seconds", "forwards_per_prediction"),
+    *("predict_exact", "predict_ahead", "predict_apart", "truncate", "batch_size", "vocabulary", "gradients"),
+    *("mask_token", "added_seconds", "forwards_per_prediction"),
     *("spending", "keep_in", "one_process", "selector", "certified_edits", "certify", "edits"),
 )
 """The capabilities of a victim that hold beside a suspicion."""

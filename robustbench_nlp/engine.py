@@ -3,14 +3,19 @@
 Each round gathers what all live attacks ask, predicts every distinct text once, lets the referee confirm claimed
 successes, and hands the answers back. A finished example's place is taken by the next, so memory does not grow with the
 number of examples; the clean prediction is simply the first thing that is asked of a new one.
+
+Where the victim predicts ahead (on a GPU), a round is that of half the live set: while the texts of one half are predicted,
+the attacks of the other hear their answers and make their next requests. No record depends on who shares a round.
 """
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from math import ceil
+from typing import Any, NamedTuple
 
 from robustbench_nlp import progress
 from robustbench_nlp.attack import Attack, Encode, Gradient, Help, as_attack
@@ -20,7 +25,7 @@ from robustbench_nlp.helpers import Helpers
 from robustbench_nlp.interrupts import held
 from robustbench_nlp.live import Live, Seen
 from robustbench_nlp.plugins import selector_of
-from robustbench_nlp.predictor import Predictor
+from robustbench_nlp.predictor import Answers, Predictor
 from robustbench_nlp.preparation import prepare, prepares
 from robustbench_nlp.records import Record
 from robustbench_nlp.referee import Referee, similarities
@@ -31,6 +36,18 @@ __all__ = ["LIVE", "Engine", "attack_examples"]
 
 LIVE = 64
 """Examples attacked side by side: enough to fill batches with four-candidate requests."""
+
+
+class Asked(NamedTuple):
+    """A round under way: its examples, those of them that asked for predictions, and of each text that is being predicted the owner
+    and the row in the `answers` that are waited for."""
+
+    lives: Sequence[Live]
+    asking: Sequence[Live]
+    owners: Sequence[Live]
+    strings: Sequence[str]
+    rows: Sequence[int]
+    answers: Callable[[], Answers]
 
 
 class Engine:
@@ -82,7 +99,8 @@ class Engine:
         """Attack examples; a record comes as soon as its example is done, so not in the order of the examples. A first
         `KeyboardInterrupt` comes between two rounds, after the records of the round before."""
         source = iter(examples)
-        alive: list[Live] = []
+        alive: list[Live] = []  # in the order in which they ask: first those that wait for the answers of `asked`
+        asked: deque[Asked] = deque()
         while True:
             while len(alive) < self.capacity and (example := next(source, None)) is not None:
                 alive.append(Live(example, self))
@@ -90,35 +108,42 @@ class Engine:
                 return
             start = time.perf_counter()
             with held() as interrupt:
-                self._round(alive)
-                done = [live for live in alive if live.done]
+                self._ask(alive, asked)
+                heard = asked.popleft()
+                self._answer(heard)
+                done = [live for live in heard.lives if live.done]
                 if done:
                     self._measure(done)
             self._each_round()
             share = (time.perf_counter() - start) / len(alive)
             for live in alive:
                 live.seconds += share
-            if done:
-                alive = [live for live in alive if not live.done]
-                yield from (live.record() for live in done)
+            alive = alive[len(heard.lives) :] + [live for live in heard.lives if not live.done]
+            yield from (live.record() for live in done)
             interrupt.raise_if_asked()
 
-    def _round(self, alive: Sequence[Live]) -> None:
-        """Answer every live attack's pending request once."""
-        asking: list[Live] = []
-        for live in alive:
-            if isinstance(live.request, Help | Gradient):
-                continue
-            if live.admit():
-                asking.append(live)
-        self._predict(asking)
+    def _ask(self, alive: Sequence[Live], asked: deque[Asked]) -> None:
+        """Begin rounds of those that don't wait yet, until as many are under way as the victim works ahead."""
+        together = 2 if self.predictor.ahead else 1
+        waiting = sum(len(each.lives) for each in asked)
+        while len(asked) < together and waiting < len(alive):
+            lives = alive[waiting : waiting + ceil(len(alive) / together)]
+            asked.append(self._begin(lives))
+            waiting += len(lives)
+
+    def _answer(self, asked: Asked) -> None:
+        """Answer the pending request of every attack of a round once."""
+        lives, asking = asked.lives, asked.asking
+        self._enter(asked)
         self._foresee(asking)
+        if self.predictor.ahead:  # a device judges claims after the other half's texts: others needn't wait for that
+            asking = sorted(asking, key=lambda live: live.claim() is not None)
         for live in asking:
             if not live.done:
                 live.hear()
-        self._gradients([live for live in alive if not live.done and isinstance(live.request, Gradient)])
-        self._help([live for live in alive if not live.done and isinstance(live.request, Help)])
-        ending = [live for live in alive if live.ending is not None and not live.done]
+        self._gradients([live for live in lives if not live.done and isinstance(live.request, Gradient)])
+        self._help([live for live in lives if not live.done and isinstance(live.request, Help)])
+        ending = [live for live in lives if live.ending is not None and not live.done]
         self._foresee(ending)
         for live in ending:
             live.conclude()
@@ -128,8 +153,9 @@ class Engine:
         if self.predictor.apart is not None:
             self.predictor.foresee([claim for live in lives if (claim := live.claim()) is not None])
 
-    def _predict(self, asking: Sequence[Live]) -> None:
-        """Predict all texts that their examples haven't seen, each distinct one once, and enter them in `seen`."""
+    def _begin(self, lives: Sequence[Live]) -> Asked:
+        """Have all texts predicted that their examples haven't seen, each distinct one once."""
+        asking = [live for live in lives if not isinstance(live.request, Help | Gradient) and live.admit()]
         numbers: dict[Input, int] = {}
         owners: list[Live] = []
         strings: list[str] = []
@@ -138,14 +164,19 @@ class Engine:
             seen, plain = live.seen, live.plain
             for string in live.strings:
                 if string not in seen:
-                    seen[string] = None  # entered below; a text asked twice in one request is predicted once
+                    seen[string] = None  # entered later; a text asked twice in one request is predicted once
                     item = string if plain else live.example.with_field(live.field, string)
                     rows.append(numbers.setdefault(item, len(numbers)))
                     owners.append(live)
                     strings.append(string)
+        return Asked(lives, asking, owners, strings, rows, self.predictor.begin(list(numbers)))
+
+    def _enter(self, asked: Asked) -> None:
+        """Wait for a round's predictions and enter them in `seen`."""
+        owners, strings, rows = asked.owners, asked.strings, asked.rows
         if not rows:
             return
-        outputs, errors = self.predictor.predict(list(numbers))
+        outputs, errors = asked.answers()
         for live, row in zip(owners, rows, strict=True):
             if row in errors:
                 live.fail(errors[row])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +41,7 @@ class Predictor:
         self._together = self.draws if hasattr(victim, "predict_drawn") else 1
         self.classes: int | None = len(victim.label_names) or None
         self.batch_size = batch_size or getattr(victim, "batch_size", None)
+        self.ahead = None if victim.random else getattr(victim, "predict_ahead", None)
         self.apart = None if victim.random else getattr(victim, "predict_apart", None)
         self._foreseen: dict[Input, Probabilities | VictimError] = {}
 
@@ -50,6 +52,28 @@ class Predictor:
         classes = self.classes or 2
         rows = [np.broadcast_to(part, (len(part), classes)) for part in parts] or [np.zeros((0, classes), np.float32)]
         return Answers(np.concatenate(rows), errors)
+
+    def begin(self, inputs: Sequence[Input]) -> Callable[[], Answers]:
+        """`predict`, begun now where the victim can do that (`ahead`): what is returned waits for the answers. If anything is wrong
+        with them, all is asked again in the ordinary way, which finds out whose fault that is. Raises `UsageError`."""
+        ahead = self.ahead
+        if ahead is None or not inputs:
+            return lambda: self.predict(inputs)
+        size = self.batch_size or len(inputs)
+        batches = [inputs[start : start + size] for start in range(0, len(inputs), size)]
+        try:
+            begun = [(batch, asked("the victim", partial(ahead, batch))) for batch in batches]
+        except VictimError:
+            return lambda: self.predict(inputs)
+
+        def answers() -> Answers:
+            try:
+                parts = [self._checked(batch, wait) for batch, wait in begun]
+            except VictimError:
+                return self.predict(inputs)
+            return Answers(np.concatenate(parts), {})
+
+        return answers
 
     def foresee(self, inputs: Sequence[Input]) -> None:
         """Ask now, side by side, what `exact` will be asked next, where the victim can do that (`apart`)."""
@@ -69,7 +93,7 @@ class Predictor:
         exact = getattr(self.victim, "predict_exact", None) or (
             lambda items: drawn(self.victim, items, [0] * len(items), exact=True)
         )
-        row: Probabilities = self._checked([item], exact if answer is None else lambda _: answer)[0]
+        row: Probabilities = self._checked([item], lambda: exact([item]) if answer is None else answer)[0]
         return row
 
     def _in_batches(self, inputs: Sequence[Input], errors: dict[int, VictimError]) -> list[Probabilities]:
@@ -102,7 +126,7 @@ class Predictor:
     def _averaged(self, inputs: Sequence[Input]) -> Probabilities:
         """The mean over the draws, which the victim is asked for together."""
         if self.draws == 1:
-            return self._checked(inputs, lambda items: self.victim.predict(items, 0))
+            return self._checked(inputs, lambda: self.victim.predict(inputs, 0))
         answers = self._under_all(inputs, range(self.draws), exact=False)
         mean: Probabilities = answers.reshape(len(inputs), self.draws, -1).mean(axis=1)
         return mean
@@ -111,14 +135,14 @@ class Predictor:
         """Each input's answers under all draws; one input's one by one where together they are more than the memory holds."""
         items, own = [item for item in inputs for _ in draws], [*draws] * len(inputs)
         try:
-            return self._checked(items, lambda items: drawn(self.victim, items, own, exact=exact))
+            return self._checked(items, lambda: drawn(self.victim, items, own, exact=exact))
         except OutOfMemory:
             if len(inputs) > 1 or len(draws) == 1:
                 raise
         return np.concatenate([self._under_all(inputs, [draw], exact=exact) for draw in draws])
 
-    def _checked(self, inputs: Sequence[Input], ask: Callable[[Sequence[Input]], Probabilities]) -> Probabilities:
-        outputs = sound(asked("the victim", lambda: ask(inputs)), len(inputs), self.classes)
+    def _checked(self, inputs: Sequence[Input], ask: Callable[[], Probabilities]) -> Probabilities:
+        outputs = sound(asked("the victim", ask), len(inputs), self.classes)
         self.classes = outputs.shape[1]
         return outputs
 

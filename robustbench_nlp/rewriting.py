@@ -26,8 +26,8 @@ class Rewritten:
     """`victim` reading `rewrite(input)`.
 
     `fingerprint_parts` (JSON-able) hold everything that the rewriting depends on. Of the optional capabilities only
-    `predict_exact`, `predict_apart`, `truncate`, `batch_size`, `vocabulary`, `gradients` and a detector's are kept, and only where
-    the inner victim has them: what is suspicious is the rewritten text. Gradients pass straight through, as if the rewriting changed nothing (BPDA, Athalye et al., 2018): they are those
+    `predict_exact`, `predict_ahead`, `predict_apart`, `truncate`, `batch_size`, `vocabulary`, `gradients` and a detector's are kept, and
+    only where the inner victim has them: what is suspicious is the rewritten text. Gradients pass straight through, as if the rewriting changed nothing (BPDA, Athalye et al., 2018): they are those
     at the rewritten text, each token's with the place in the original that it came from.
     """
 
@@ -49,6 +49,8 @@ class Rewritten:
             self.predict_exact: Callable[[Sequence[Input]], Probabilities] = lambda inputs: exact(
                 self._rewritten(inputs)
             )
+        if getattr(victim, "predict_ahead", None) is not None:
+            self.predict_ahead = self._ahead
         if (apart := getattr(victim, "predict_apart", None)) is not None:
             self.predict_apart: Callable[[Sequence[Input]], list[Probabilities | VictimError]] = lambda inputs: apart(
                 self._rewritten(inputs)
@@ -76,6 +78,13 @@ class Rewritten:
     def predict_drawn(self, inputs: Sequence[Input], draws: Sequence[int], exact: bool = False) -> Probabilities:
         """The inner victim's answers, each under its own draw."""
         return distinct(partial(drawn, self._victim, exact=exact), self._rewritten(inputs), draws)
+
+    def _ahead(self, inputs: Sequence[Input], draw: int = 0) -> Callable[[], Probabilities]:
+        """The same, begun; a GPU works on while the next inputs are rewritten."""
+        rewritten = self._rewritten(inputs)
+        rows = {item: row for row, item in enumerate(dict.fromkeys(rewritten))}
+        wait: Callable[[], Probabilities] = self._victim.predict_ahead(list(rows), draw)  # type: ignore[attr-defined]
+        return lambda: wait()[[rows[item] for item in rewritten]]
 
     def _rewritten(self, inputs: Sequence[Input]) -> list[Input]:
         return [

@@ -60,6 +60,8 @@ class Victim(Protocol):
     prediction (weights, precision, tokenizer, maximum length, defenses). Optional capabilities, looked up by `getattr`:
     `predict_exact(inputs)`, the referee's full-precision answer to each input alone where `predict` is a faster approximation;
     `predict_full(inputs)`, the same in batches;
+    `predict_ahead(inputs, draw=0)`, which begins what `predict` does and returns a function that waits for the answer, where work goes on
+    meanwhile (None: nowhere);
     `predict_drawn(inputs, draws, exact)`, the answer to each input under the draw of the same place, in one call (`drawn`);
     `predict_apart(inputs)`, the answer (1, classes) or `VictimError` of each input asked alone, where that can be done side by side;
     `gradients(inputs, labels, placed=...)`, a `TokenGradients` an input, with `Placed` embeddings where they are given;

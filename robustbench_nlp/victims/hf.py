@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, cached_property
@@ -28,6 +28,9 @@ from robustbench_nlp.victims._shortcut import shortened
 
 __all__ = ["load", "HFVictim", "device_of", "files_hash", "local_folder", "longest_input", "pad", "quiet"]  # noqa: RUF022 (the factory first)
 
+AHEAD = 2_048
+"""Inputs that are tokenised at a time where a GPU computes meanwhile: enough to fill its batches."""
+
 
 def load(argument: str, options: VictimOptions = DEFAULT_OPTIONS) -> HFVictim:
     """Open a model by hub id or folder. Raises `UsageError` where there is no such classifier."""
@@ -40,7 +43,7 @@ class HFVictim:
     """A transformers sequence classifier.
 
     `predict` runs length-sorted batches in the options' precision, `predict_exact` one input at a time in float32.
-    `forward_seconds` (tokenisation included) and `forward_count` (inputs) add up over both. `folder` is where the weights
+    `forward_seconds` (tokenisation included; on a GPU what is launched and waited for) and `forward_count` (inputs) add up over both. `folder` is where the weights
     came from, `mask_token` what the tokenizer reads as a masked word (None: nothing).
     """
 
@@ -61,6 +64,7 @@ class HFVictim:
         self.forward_seconds = 0.0
         self.forward_count = 0
         self._device = device_of(options)
+        self._launches = self._device.type == "cuda"  # Python goes on while it computes
         self._model = model.to(self._device).eval()
         pad(model, tokenizer)
         self._exact = shortened(self._model)
@@ -138,36 +142,60 @@ class HFVictim:
 
     def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
         """Probabilities, float32 (n, classes), in the options' precision; halves its batches where CUDA memory ends."""
-        return self._in_batches(self._fast, inputs)
+        return self._begun(self._fast, inputs)()
+
+    @property
+    def predict_ahead(self) -> Callable[..., Callable[[], Probabilities]] | None:
+        """`predict` on a GPU, begun: what is returned waits for the answer. None on a processor, where nothing goes on meanwhile."""
+        return (lambda inputs, draw=0: self._begun(self._fast, inputs)) if self._launches else None
 
     def predict_full(self, inputs: Sequence[Input]) -> Probabilities:
         """The same in float32."""
-        return self._in_batches(self._fast if self.options.dtype == "float32" else self._exact, inputs)
+        return self._begun(self._fast if self.options.dtype == "float32" else self._exact, inputs)()
 
-    def _in_batches(self, model: Any, inputs: Sequence[Input]) -> Probabilities:
+    def _begun(self, model: Any, inputs: Sequence[Input]) -> Callable[[], Probabilities]:
+        """The answers, once they are waited for. On a GPU the forward passes are only launched here, a chunk of inputs at a time, so that
+        the next is tokenised while one is computed; the wait is for these alone, not for what was launched since."""
         import torch
 
         if not inputs:
-            return np.zeros((0, len(self.label_names)), np.float32)
+            return lambda: np.zeros((0, len(self.label_names)), np.float32)
+        size = AHEAD if self._launches else len(inputs)
+        launched: list[tuple[list[int], Any]] = []
         with self._counted(len(inputs)), torch.inference_mode():
-            encodings = self._reader(inputs)
-            lengths = [len(encoding) for encoding in encodings]
-            while True:
-                plan = batches(lengths, self._budget, self._overhead)
-                try:
-                    parts = [self._forward(model, [encodings[row] for row in batch]) for batch in plan]
-                    break
-                except torch.cuda.OutOfMemoryError:
-                    if max(map(len, plan)) == 1:
-                        raise VictimError(
-                            "the device's memory is too small for one input; lower the maximum length"
-                        ) from None
-                    torch.cuda.empty_cache()
-                    self._budget //= 2
-            rows = torch.cat(parts).cpu().numpy()
-        answer: Probabilities = np.empty_like(rows)
-        answer[np.concatenate(plan)] = rows
-        return answer
+            for start in range(0, len(inputs), size):
+                launched += self._launched(model, inputs[start : start + size], start)
+            found = torch.cat([part for _, part in launched]).to("cpu", non_blocking=self._launches)
+            copied = torch.cuda.current_stream(self._device).record_event() if self._launches else None
+
+        def wait() -> Probabilities:
+            if copied is not None:
+                with self._counted(0):
+                    copied.synchronize()
+            answer: Probabilities = np.empty(found.shape, np.float32)
+            answer[np.concatenate([rows for rows, _ in launched])] = found.numpy()
+            return answer
+
+        return wait
+
+    def _launched(self, model: Any, inputs: Sequence[Input], start: int) -> list[tuple[list[int], Any]]:
+        """Row numbers, from `start` on, and answers of each batch, which a GPU may still be computing."""
+        import torch
+
+        encodings = self._reader(inputs)
+        lengths = [len(encoding) for encoding in encodings]
+        while True:
+            plan = batches(lengths, self._budget, self._overhead)
+            try:
+                parts = [self._forward(model, [encodings[row] for row in batch]) for batch in plan]
+                return [([start + row for row in batch], part) for batch, part in zip(plan, parts, strict=True)]
+            except torch.cuda.OutOfMemoryError:
+                if max(map(len, plan)) == 1:
+                    raise VictimError(
+                        "the device's memory is too small for one input; lower the maximum length"
+                    ) from None
+                torch.cuda.empty_cache()
+                self._budget //= 2
 
     def predict_exact(self, inputs: Sequence[Input]) -> Probabilities:
         """Probabilities, float32 (n, classes): each input alone, unpadded, in float32."""
