@@ -92,6 +92,7 @@ def test_masked_copies_are_filled_and_averaged(monkeypatch: pytest.MonkeyPatch) 
     read: list[Any] = []
     seen: list[Any] = []
     monkeypatch.setattr(mask_purify, "provider", lambda *_: fill)
+    monkeypatch.setattr(mask_purify, "identity", lambda *_: "fill")
     defended = MaskPurify(copies=2)(Spy(), [], Random(0))
     answer = defended.predict(["a bad, bad film"])
     assert seen == ["word bad, word film", "a word, bad word"]
