@@ -19,7 +19,7 @@ from robustbench_nlp.attack import Encode
 from robustbench_nlp.data.example import Example, Input, content_hash
 from robustbench_nlp.detection import Watched, threshold
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.helpers import provider
+from robustbench_nlp.helpers import identity, provider
 from robustbench_nlp.victim import Victim
 
 __all__ = ["Density"]
@@ -69,7 +69,8 @@ class Density:
             return found
 
         least = threshold(suspicion([example.input for example in tuned]), self.false_alarms)
-        parts = ["density", self.version, asdict(self), content_hash([example.id for example in drawn])]
+        learned = content_hash([[example.id, example.label] for example in drawn])
+        parts = ["density", self.version, asdict(self), identity(Encode, self.encoder), learned]
         return Watched(victim, suspicion, least, parts)
 
 

@@ -20,7 +20,7 @@ from robustbench_nlp.data.example import Example, Input, content_hash
 from robustbench_nlp.drawing import Ask, distinct, drawn
 from robustbench_nlp.edits.blanks import Blanks, substitutes
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.helpers import provider
+from robustbench_nlp.helpers import identity, provider
 from robustbench_nlp.text import Text
 from robustbench_nlp.victim import Probabilities, Victim
 
@@ -55,10 +55,11 @@ class _Purified:
         self._victim = victim
         self._settings = settings
         self._fill = provider(FillMask, settings.model)
+        self._model = identity(FillMask, settings.model)
 
     @property
     def fingerprint(self) -> str:
-        parts = ["mask_purify", self._settings.version, asdict(self._settings)]
+        parts = ["mask_purify", self._settings.version, asdict(self._settings), self._model]
         return content_hash(self._victim.fingerprint, *parts)[:16]
 
     def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:

@@ -1,23 +1,24 @@
 """Robust encodings (Jones et al., 2020): words that a typo can't tell apart become one word before the victim reads them.
 
-The training split's words are clustered by typos, every string of letters is replaced by the code of its cluster, and the
-victim goes on learning from coded texts. Differs from the paper: clusters are stars around frequent words, between its
-connected components (stable) and its agglomerative clusters (faithful); a code is a word of the victim's own language; words
-with an apostrophe or a hyphen inside have none of their own, and are read like unknown ones.
+The training split's words, `don't` and `well-made` among them, are clustered by typos, every word with a letter is replaced by
+the code of its cluster, and the victim goes on learning from coded texts. Differs from the paper: clusters are stars around
+frequent words, between its connected components (stable) and its agglomerative clusters (faithful); a code is a word of the
+victim's own language.
 It certifies against one typo in each of so many words (`robustbench-nlp certify`).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from random import Random
 from typing import ClassVar
 
 from robustbench_nlp.data.example import Example, content_hash
-from robustbench_nlp.defenses.spell import vocabulary
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.rewriting import Rewritten
+from robustbench_nlp.text import words_of
 from robustbench_nlp.training import further
 from robustbench_nlp.typo_certificates import TypoCertified, coded
 from robustbench_nlp.typo_clusters import TypoClusters
@@ -35,7 +36,7 @@ class RobustEncodings:
     size: int = 10_000
     epochs: int = 2
     learning_rate: float = 5e-5
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     known: ClassVar[tuple[str, ...]] = ("pruthi",)
 
     def __post_init__(self) -> None:
@@ -48,7 +49,8 @@ class RobustEncodings:
             raise UsageError(
                 "robust_encodings clusters a training split's words, and there is none; name one with --train"
             )
-        counts = vocabulary(string for example in train for string in example.fields.values())
+        strings = (string for example in train for string in example.fields.values())
+        counts = Counter(word.lower() for string in strings for word in words_of(string))
         clusters = TypoClusters(counts, self.size)
         if self.epochs and isinstance(victim, HFVictim):
             readable = [

@@ -25,16 +25,16 @@ MARGIN = 1e-4
 
 
 def coded(string: str, clusters: TypoClusters) -> str:
-    """The string with a code in place of every word that has letters; the rest stays as it is."""
+    """The string with its code in place of every word; what stands between them stays as it is."""
     text = Text(string)
-    return str(text.replace({i: clusters.code(text.word(i).lower()) for i in _lettered(text)}))
+    return str(text.replace({i: clusters.code(word.lower()) for i, word in enumerate(text.words)}))
 
 
 class TypoCertified(Rewritten):
     """A deterministic victim that reads codes, and certifies that no typos in so many words change what it predicts.
 
-    A typo is one internal edit of a word of four letters or more, one a word (`typo_clusters.typos`); case is free. Nothing is
-    sampled: every sequence of codes that such typos lead to is predicted, so a certificate is wrong for none. It ends where
+    A typo is one internal edit of a word that has a letter and four characters or more, and leaves one word; case is free
+    (`typo_clusters.typos`). It may move or drop an apostrophe or a hyphen, or take a word's only letter. Nothing is sampled: every sequence of codes that such typos lead to is predicted, so a certificate is wrong for none. It ends where
     more than `ASKED` texts would have to be.
     """
 
@@ -47,13 +47,14 @@ class TypoCertified(Rewritten):
     def certify(self, item: Input, sampling: Sampling = DEFAULT_SAMPLING) -> Certificate:
         """The largest number of mistyped words that is harmless; all words of the input where no typo makes another code."""
         texts = [Text(field) for field in _fields(item)]
-        slots = [(field, number) for field, text in enumerate(texts) for number in _lettered(text)]
-        words = {slot: texts[slot[0]].word(slot[1]).lower() for slot in slots}
-        others = {
-            slot: sorted(self._clusters.codes(word) - {self._clusters.code(word)}) for slot, word in words.items()
+        words = {
+            (field, number): word.lower() for field, text in enumerate(texts) for number, word in enumerate(text.words)
         }
-        open_slots = [slot for slot in slots if others[slot]]
         start = {slot: self._clusters.code(word) for slot, word in words.items()}
+        others = {
+            slot: sorted(self._clusters.codes(word) - {start[slot]}) for slot, word in words.items() if _lettered(word)
+        }
+        open_slots = [slot for slot in others if others[slot]]
 
         def made(codes: dict[tuple[int, int], str]) -> Input:
             fields = [
@@ -78,7 +79,7 @@ class TypoCertified(Rewritten):
             asked += len(changed)
             if any(prediction != guess for prediction in self._predictions(changed)):
                 return Certificate(guess, typed - 1)
-        return Certificate(guess, len(slots))
+        return Certificate(guess, len(others))
 
     def edits(self, original: Input, changed: Input) -> int | None:
         """The mistyped words; None where anything else changed."""
@@ -108,11 +109,11 @@ def _subsets(
 
 def _typo(before: str, after: str) -> bool:
     old, new = before.lower(), after.lower()
-    return any(map(str.isalpha, old)) and (old == new or new in typos(old))
+    return _lettered(old) and (old == new or new in typos(old))
 
 
-def _lettered(text: Text) -> list[int]:
-    return [number for number, word in enumerate(text.words) if any(map(str.isalpha, word))]
+def _lettered(word: str) -> bool:
+    return any(map(str.isalpha, word))
 
 
 def _fields(item: Input) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ CACHE = 100_000
 
 
 class TypoClusters:
-    """Codes words: a known word by the head of its cluster, another one by that of the most frequent known word within one
+    """Codes words (`text.words_of`): a known word by the head of its cluster, another one by that of the most frequent known word within one
     typo of it, else `OTHER`; the code of a cluster is its most frequent word.
 
     Words join in the order of their frequency: each joins the cluster of the most frequent head that shares a typo with it
@@ -38,7 +38,9 @@ class TypoClusters:
                 self._reached.setdefault(other, head)
 
     def code(self, word: str) -> str:
-        """The code of a lower-case word."""
+        """The code of a lower-case word; one without letters is its own."""
+        if not any(map(str.isalpha, word)):
+            return word
         return self.heads.get(word) or self._reached.get(word) or OTHER
 
     def codes(self, word: str) -> frozenset[str]:
@@ -48,5 +50,5 @@ class TypoClusters:
 
 @lru_cache(CACHE)
 def typos(word: str) -> tuple[str, ...]:
-    """Every internal edit of a word of four letters or more, in lower case; none for shorter ones (Pruthi et al., 2019)."""
+    """Every internal edit of a word of four characters or more, in lower case, that leaves one word; none for shorter ones (Pruthi et al., 2019)."""
     return tuple(internal_edits(word)) if len(word) >= 4 else ()

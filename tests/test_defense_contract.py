@@ -262,8 +262,9 @@ PLAIN = (
     "The film is great, and one of the good ones!",
     "Is it a bad story? He says no.",
     "An old man goes home; his house is (almost) gone...",
+    "It doesn't say who's well-made, and that isn't a happy-go-lucky story.",
 )
-"""Sentences of frequent words, as they are written; none with an apostrophe or a hyphen, for which robust encodings have no code."""
+"""Sentences of frequent words, as they are written."""
 
 
 class Reader(KeywordVictim):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -13,12 +14,18 @@ import tiny_bert
 
 from robustbench_nlp.api import evaluate
 from robustbench_nlp.attack import Blank, Encode, FillMask
+from robustbench_nlp.data.example import Example
+from robustbench_nlp.defense import Defense
+from robustbench_nlp.defenses import density
+from robustbench_nlp.defenses.density import Density
+from robustbench_nlp.defenses.mask_purify import MaskPurify
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.helpers import Helpers, identity
 from robustbench_nlp.plugins import create
 
 PAIRS = [("a good film", 1), ("a bad film", 0)]
+TRAIN = [Example(fields={"text": f"{text} {i}"}, label=label) for i in range(10) for text, label in PAIRS]
 
 
 def fingerprints(folder: Path, *attacks: object, output: str) -> dict[str, str]:
@@ -50,6 +57,31 @@ def test_the_encoder_of_a_threat_counts(tmp_path: Path) -> None:
         return fingerprints(tmp_path, replace(attack, threat=close), output=f"run{seed}")
 
     assert run(0) != run(1)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [lambda name: Density(encoder=name), lambda name: MaskPurify(model=name)],
+    ids=["density", "mask_purify"],
+)
+def test_a_defense_is_another_one_with_other_weights_in_the_same_folder(
+    made: Callable[[str], Defense], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(density, "threshold", lambda *_: 1.0)  # which the weights change too, mostly
+
+    def fingerprint(seed: int) -> str:
+        folder = tiny_bert.save(tmp_path / "model", masked=True, seed=seed)
+        return made(str(folder))(KeywordVictim(), TRAIN, Random(0)).fingerprint
+
+    assert fingerprint(0) == fingerprint(0) != fingerprint(1)
+
+
+def test_a_density_is_another_one_with_other_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(density, "threshold", lambda *_: 1.0)
+    made = Density(encoder=str(tiny_bert.save(tmp_path / "model", head=False)))
+    other = [replace(TRAIN[0], label=1 - TRAIN[0].label), *TRAIN[1:]]
+    found = [made(KeywordVictim(), train, Random(0)).fingerprint for train in (TRAIN, list(TRAIN), other)]
+    assert found[0] == found[1] != found[2]
 
 
 def test_names_of_one_model(tmp_path: Path) -> None:

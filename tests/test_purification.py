@@ -70,6 +70,15 @@ def test_robust_encodings_hide_typos_from_a_victim_without_weights() -> None:
         RobustEncodings()(victim, [], Random(0))
 
 
+def test_robust_encodings_know_words_with_an_apostrophe_or_a_hyphen() -> None:
+    train = [Example(fields={"text": f"It isn't Well-made, it's {i}"}, label=1) for i in range(3)]
+    victim = KeywordVictim(keywords=(("isn't",), ("well-made", "it's")))
+    defended = RobustEncodings(epochs=0)(victim, train, Random(0))
+    for read, meant in {"isn't": "isn't", "Wlel-made": "well-made", "is'nt wellmade": "isn't well-made"}.items():
+        np.testing.assert_array_equal(defended.predict([read]), victim.predict([meant]))
+    np.testing.assert_array_equal(defended.predict(["isn made"]), victim.predict([f"{OTHER} {OTHER}"]))
+
+
 def test_masked_copies_are_filled_and_averaged(monkeypatch: pytest.MonkeyPatch) -> None:
     class Spy(KeywordVictim):
         def predict(self, inputs: Sequence[Any], draw: int = 0) -> Any:
@@ -83,6 +92,7 @@ def test_masked_copies_are_filled_and_averaged(monkeypatch: pytest.MonkeyPatch) 
     read: list[Any] = []
     seen: list[Any] = []
     monkeypatch.setattr(mask_purify, "provider", lambda *_: fill)
+    monkeypatch.setattr(mask_purify, "identity", lambda *_: "fill")
     defended = MaskPurify(copies=2)(Spy(), [], Random(0))
     answer = defended.predict(["a bad, bad film"])
     assert seen == ["word bad, word film", "a word, bad word"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from robustbench_nlp.certificates import Certified
@@ -47,6 +47,68 @@ def test_no_text_within_the_radius_is_predicted_otherwise(words: list[str]) -> N
         return
     texts = attacked(string, min(certificate.radius, 2 if len(words) == 1 else 1))
     assert set(VICTIM.predict(texts).argmax(axis=1).tolist()) == {certificate.prediction}
+
+
+JOINED = Counter({"don't": 30, "its": 40, "it's": 35, "good": 25, "well-made": 20, "can't": 9, "won't": 8, "e-mail": 5})
+SPEAKING = KeywordVictim(keywords=(("don't", "can't", "its", "422"), ("good", "well-made", "e-mail")))
+JOINS = TypoCertified(SPEAKING, TypoClusters(JOINED, 100), [])
+ODD = [
+    "Don't",
+    "it's",
+    "its",
+    "well-made",
+    "e-mail",
+    "a-b-c",
+    "o'n't",
+    "can’t",
+    "won't",
+    "good",
+    "4x22",
+    "4-x2",
+    "1999",
+]
+
+
+def edited(word: str) -> list[str]:
+    """Every text that one inner swap, deletion, insertion or substitution makes of a word, also what is outside the threat."""
+    inner, letters = range(1, len(word) - 1), "aet'-2 "
+    found = [word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in inner if i + 2 < len(word)]
+    found += [word[:i] + word[i + 1 :] for i in inner]
+    found += [word[:i] + letter + word[i:] for i in range(1, len(word)) for letter in letters]
+    return found + [word[:i] + letter + word[i + 1 :] for i in inner for letter in letters]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.sampled_from(ODD), min_size=1, max_size=4), st.sampled_from([" ", " - ", "' ", ", "]), st.randoms())
+@example(["good", "can’t"], " ", Random(0))  # "cant" is known as a typo of "can't"
+@example(["good", "4x22"], " ", Random(0))
+def test_no_edit_that_counts_as_a_typo_breaks_a_certificate(words: list[str], gap: str, rng: Random) -> None:
+    """Also where apostrophes and hyphens move, go or leave two words, and where a word loses its only letter."""
+    string = gap.join(words)
+    certificate = JOINS.certify(string)
+    if certificate.prediction is None:
+        return
+    texts = [gap.join([*words[:i], new, *words[i + 1 :]]) for i, word in enumerate(words) for new in edited(word)]
+    texts += [gap.join(rng.choice(edited(word)) for word in words) for _ in range(200)]
+    within = [
+        text for text in texts if (typed := JOINS.edits(string, text)) is not None and typed <= certificate.radius
+    ]
+    assert set(JOINS.predict([string, *within]).argmax(axis=1).tolist()) == {certificate.prediction}
+
+
+def test_a_word_that_loses_its_only_letter_is_asked_about() -> None:
+    assert JOINS.certify("good 4x22")[:2] == (1, 0)
+    assert JOINS.edits("good 4x22", "good 422") == 1
+    assert JOINS.predict(["good 422"]).argmax() == 0
+
+
+def test_what_a_typo_with_an_apostrophe_or_a_hyphen_is() -> None:
+    assert JOINS.edits("I don't", "I do'nt") == JOINS.edits("I don't", "I dont") == 1
+    assert JOINS.edits("well-made", "wellmade") == 1
+    assert JOINS.edits("well-made", "well made") is None
+    assert JOINS.edits("a-b-c", "a--c") is None  # two words
+    assert JOINS.certify("don't don't").radius == 2
+    assert JOINS.certify("well-made").radius == 1
 
 
 def test_a_code_that_a_typo_can_change_is_counted() -> None:
