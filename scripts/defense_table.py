@@ -3,7 +3,7 @@
 Resumable anywhere: each defense and seed has a run folder of its own, so several of these may run at once on disjoint `--defenses`.
 What is finished goes into table.csv, with each example's outcome, and isn't run again, on any machine: take its rows out to have it
 run anew. The page is written from table.csv alone; `--defenses ''` writes it and runs nothing. Attacks meet the defended victim end
-to end.
+to end. A victim that was trained on another machine is another victim: a defense stands beside the one that it was put before.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ BOTH = "unicode_normalize+spell"
 """What takes away most of what characters alone can do, before what was trained."""
 READ = "unicode_normalize+noisy_channel"
 FAMILIES = {
-    "none": ("none",),
     "purify": (
         "unicode_normalize",
         "spell",
@@ -70,6 +69,8 @@ HEADS = ("defense", "clean %", *ATTACKS, "standard-1 [95 %]", "beside none", "p 
 LETTERS: dict[Outcome, str] = {"failed": "r", "success": "b", "skipped": "w", "error": "e"}
 """Of `outcomes`: still right, broken, wrong before any attack, error; a letter an example, by the order of the examples' ids."""
 CASCADE = "worst_case:"
+Rows = list[dict[Hashable, Any]]
+"""Of the five attacks and the ensemble."""
 
 
 class Plan(NamedTuple):
@@ -102,7 +103,7 @@ class Plan(NamedTuple):
 def main(defenses: str | None, seeds: str, **plan_of: Any) -> None:
     """Attack what isn't attacked yet, and write the table."""
     plan = Plan(**plan_of)
-    known = [name for family in FAMILIES.values() for name in family]
+    known = ["none", *(name for family in FAMILIES.values() for name in family)]
     for defense in known if defenses is None else split_list(defenses):
         for seed in map(int, split_list(seeds)):
             click.echo(f"{defense}, seed {seed}: {_attacked(plan, defense, seed)}")
@@ -111,7 +112,9 @@ def main(defenses: str | None, seeds: str, **plan_of: Any) -> None:
 
 def _attacked(plan: Plan, defense: str, seed: int) -> str:
     """Run the attacks, each part going on where it stopped; what the worst case leaves is told in a phrase."""
-    if not _rows(plan, defense, seed).empty:
+    victim = rb.open_victim(plan.victim).fingerprint
+    there = _rows(plan, defense, seed)
+    if not there.empty and (defense != "none" or victim in set(there["undefended"])):
         return f"stands in {plan.table}"
     parts = []
     for part, attacks in (("attacks", ATTACKS), ("standard-1", (WORST,))):
@@ -133,7 +136,8 @@ def _attacked(plan: Plan, defense: str, seed: int) -> str:
         outcomes = {cell.name[1]: _letters(cell.records) for cell in whole}
         parts.append(run.table.drop(columns="seconds").assign(outcomes=run.table["attack"].map(outcomes)))
     rows = pd.concat(parts)
-    _keep(plan, rows.assign(**{name: value for name, value in UNDEFENDED.items() if name not in rows}))
+    costs = {name: value for name, value in UNDEFENDED.items() if name not in rows}
+    _keep(plan, rows.assign(**costs, undefended=victim))
     return f"{percent(rows['robust_accuracy'].iloc[-1])} % left by {WORST}"
 
 
@@ -153,12 +157,12 @@ def _keep(plan: Plan, rows: pd.DataFrame) -> None:
 def _rows(plan: Plan, defense: str, seed: int) -> pd.DataFrame:
     """What stands in table.csv of a defense under a seed: five attacks, the ensemble's attacks as its cascade met them, the ensemble."""
     if not plan.table.exists():
-        return pd.DataFrame()
+        return pd.DataFrame(columns=["undefended"])
     table = pd.read_csv(plan.table)
     return table[(table["defense"] == shown(defense)) & (table["seed"] == seed)]
 
 
-def _attacks(rows: pd.DataFrame) -> list[dict[Hashable, Any]]:
+def _attacks(rows: pd.DataFrame) -> Rows:
     """The five attacks' rows, and the ensemble's, in the order of the page."""
     by_attack = {row["attack"]: row for row in rows.to_dict("records")}
     names = [attack for attack in by_attack if attack.startswith(CASCADE)]
@@ -167,10 +171,14 @@ def _attacks(rows: pd.DataFrame) -> list[dict[Hashable, Any]]:
 
 def _write(plan: Plan, defenses: Sequence[str]) -> None:
     """README.md and seeds.csv of what is finished."""
-    tables = {name: _attacks(rows) for name in defenses if not (rows := _rows(plan, name, 0)).empty}
-    if "none" not in tables:
+    undefended = {
+        str(victim): _attacks(rows) for victim, rows in _rows(plan, "none", 0).groupby("undefended", sort=False)
+    }
+    if not undefended:
         return
-    lines = [*_page(plan, tables)]
+    found = {name: _rows(plan, name, 0) for name in defenses if name != "none"}
+    tables = {name: _attacks(rows) for name, rows in found.items() if {*rows["undefended"]} & undefended.keys()}
+    lines = [*_page(plan, undefended, tables)]
     if several := [row for name in defenses for row in _over_seeds(plan, name)]:
         frame = pd.DataFrame(several)
         frame.to_csv(plan.to / "seeds.csv", index=False)
@@ -178,12 +186,11 @@ def _write(plan: Plan, defenses: Sequence[str]) -> None:
     (plan.to / "README.md").write_text("\n".join(lines) + "\n", "utf-8")
 
 
-def _page(plan: Plan, tables: dict[str, list[dict[Hashable, Any]]]) -> Iterator[str]:
-    names = [name for name in tables if name != "none"]
-    right = {name: [letter == "r" for letter in rows[-1]["outcomes"]] for name, rows in tables.items()}
-    chances = holm([mcnemar(right["none"], right[name]) for name in names])
-    beside = {name: (paired_difference(right[name], right["none"]), p) for name, p in zip(names, chances, strict=True)}
-    yield f"# Defenses of {plan.victim} on mr, test split, n = {tables['none'][0]['n']}"
+def _page(plan: Plan, undefended: dict[str, Rows], tables: dict[str, Rows]) -> Iterator[str]:
+    pairs = [(_right(rows), _right(undefended[rows[-1]["undefended"]])) for rows in tables.values()]
+    chances = holm([mcnemar(*pair) for pair in pairs])
+    beside = {name: (paired_difference(*pair), p) for name, pair, p in zip(tables, pairs, chances, strict=True)}
+    yield f"# Defenses of {plan.victim} on mr, test split, n = {next(iter(undefended.values()))[0]['n']}"
     yield ""
     yield "`python scripts/defense_table.py`: robust accuracy in percent, of what stands before or trains the victim, under attacks on"
     yield f"the defended victim, searched in {plan.dtype} and judged in float32. *Beside none*: the paired difference of the worst"
@@ -192,15 +199,22 @@ def _page(plan: Plan, tables: dict[str, list[dict[Hashable, Any]]]) -> Iterator[
     yield ""
     yield f"| {' | '.join(HEADS)} |"
     yield f"| :-- {'| --: ' * (len(HEADS) - 1)}|"
+    for rows in undefended.values():
+        yield f"| {' | '.join(['`none`', *_cells(rows, None, None)])} |"
     for family, members in FAMILIES.items():
         there = [name for name in members if name in tables]
-        if there and family != "none":
+        if there:
             yield f"| *{family}* {'| ' * (len(HEADS) - 1)}|"
         for name in there:
-            yield f"| {' | '.join([f'`{name}`', *_cells(tables[name], *beside.get(name, (None, None)))])} |"
+            yield f"| {' | '.join([f'`{name}`', *_cells(tables[name], *beside[name])])} |"
 
 
-def _cells(rows: list[dict[Hashable, Any]], difference: tuple[float, float] | None, p: float | None) -> Iterator[str]:
+def _right(rows: Rows) -> list[bool]:
+    """Which examples the worst case leaves."""
+    return [letter == "r" for letter in rows[-1]["outcomes"]]
+
+
+def _cells(rows: Rows, difference: tuple[float, float] | None, p: float | None) -> Iterator[str]:
     *attacks, worst = rows
     yield percent(worst["clean_accuracy"])
     for row in attacks:
@@ -223,15 +237,17 @@ def _cells(rows: list[dict[Hashable, Any]], difference: tuple[float, float] | No
 
 def _over_seeds(plan: Plan, defense: str) -> Iterator[dict[str, Any]]:
     """A row an attack over the seeds that are finished, where they are several."""
+    first = _rows(plan, defense, 0)
     table = pd.read_csv(plan.table)
-    seeds = sorted(table.loc[table["defense"] == shown(defense), "seed"].unique())
-    if len(seeds) < 2:
+    alike = (table["defense"] == shown(defense)) & table["undefended"].isin(first["undefended"].tail(1))
+    by_seed = [_attacks(rows) for _, rows in table[alike].groupby("seed")]
+    if len(by_seed) < 2:
         return
-    for rows in zip(*(_attacks(_rows(plan, defense, seed)) for seed in seeds), strict=True):
+    for rows in zip(*by_seed, strict=True):
         letters = np.array([list(row["outcomes"]) for row in rows])
         found = {"clean": rate_over_seeds((letters != "w").astype(float))}
         found["robust"] = rate_over_seeds((letters == "r").astype(float))
-        yield {"defense": defense, "attack": rows[0]["attack"], "seeds": len(seeds), "n": letters.shape[1]} | {
+        yield {"defense": defense, "attack": rows[0]["attack"], "seeds": len(rows), "n": letters.shape[1]} | {
             f"{name}_accuracy{part}": value for name, rate in found.items() for part, value in _parts(rate)
         }
 
