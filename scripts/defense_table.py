@@ -95,9 +95,7 @@ class Plan(NamedTuple):
 @click.option("--defenses", help="Default: those of the table.")
 @click.option("--seeds", default="0", show_default=True, help="Of trainings and attacks; the table is of seed 0.")
 @click.option("--limit", default=500, show_default=True)
-@click.option(
-    "--dtype", default="bfloat16", show_default=True, help="Of the searches; successes are judged in float32."
-)
+@click.option("--dtype", default="float32", show_default=True, help="Of the searches; successes are judged in float32.")
 @click.option("--runs", default="runs/defenses-mr", show_default=True, type=click.Path(path_type=Path))
 @click.option("--to", default="results/defenses-mr", show_default=True, type=click.Path(path_type=Path))
 def main(defenses: str | None, seeds: str, **plan_of: Any) -> None:
