@@ -187,13 +187,21 @@ def test_bad_use_is_told_at_once() -> None:
         list(Engine(Asks(), Misused()).run(examples(2)))
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT as Python handles it: where the tests run in the background, a shell has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_comes_after_the_records_of_its_round_and_the_rest_can_follow() -> None:
     class Interrupted(Device):
         def predict_ahead(self, inputs: Sequence[Any], draw: int = 0) -> Callable[[], Any]:
             wait = super().predict_ahead(inputs)
-            if (
-                sum(kind == "ask" for kind, _ in self.told) == 4
-            ):  # the second half's last; the first half's end is waited for next
+            # the second half's last; the first half's end is waited for next
+            if sum(kind == "ask" for kind, _ in self.told) == 4:
                 signal.raise_signal(signal.SIGINT)
             return wait
 
