@@ -5,7 +5,8 @@ successes, and hands the answers back. A finished example's place is taken by th
 number of examples; the clean prediction is simply the first thing that is asked of a new one.
 
 Where the victim predicts ahead (on a GPU), a round is that of half the live set: while the texts of one half are predicted,
-the attacks of the other hear their answers and make their next requests. No record depends on who shares a round.
+the attacks of the other hear their answers and make their next requests. No record depends on who shares a round, but
+for the last bits of what a victim computes in batches.
 """
 
 from __future__ import annotations

@@ -1,15 +1,19 @@
 """Write results/defenses-mr: every defense against five attacks and a published worst case, on the test split of mr.
 
 Resumable anywhere: each defense and seed has a run folder of its own, so several of these may run at once on disjoint `--defenses`.
-What is finished goes into table.csv, with each example's outcome, and isn't run again, on any machine: take its rows out to have it
-run anew. The page is written from table.csv alone; `--defenses ''` writes it and runs nothing. Attacks meet the defended victim end
-to end. A victim that was trained on another machine is another victim: a defense stands beside the one that it was put before.
+What is finished goes into table.csv, with each example's outcome and the commit, and isn't run again, on any machine: take its rows
+out where the defense has changed since. The page is written from table.csv alone; `--defenses ''` writes it and runs nothing. Attacks
+meet the defended victim end to end. A victim that was trained on another machine is another victim (`undefended`, its fingerprint): a
+defense stands beside the one that it was put before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any, NamedTuple
 
 import click
@@ -20,13 +24,14 @@ from filelock import FileLock
 import robustbench_nlp as rb
 from robustbench_nlp.defense import shown
 from robustbench_nlp.defenses.recommended import CONSISTENT, REFILLED
+from robustbench_nlp.environment import environment
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.plugins import split_list
 from robustbench_nlp.recorded import recorded_cells
 from robustbench_nlp.records import Outcome, Record, file_name, write_whole
 from robustbench_nlp.report.shown import percent
 from robustbench_nlp.seeds import OverSeeds, rate_over_seeds
-from robustbench_nlp.stats import holm, mcnemar, paired_difference
+from robustbench_nlp.stats import Interval, holm, mcnemar, paired_difference
 
 ATTACKS = ("random_typos", "deepwordbug", "textfooler", "pwws", "bert_attack")
 WORST = "worst-case:standard-1"
@@ -67,10 +72,17 @@ UNDEFENDED = {"known": False, "train_ratio": 0.0, "forwards_per_prediction": 1, 
 """Of a run without any defense, whose table lacks the columns."""
 HEADS = ("defense", "clean %", *ATTACKS, "standard-1 [95 %]", "beside none", "p (Holm)", "training", "texts", "time")
 LETTERS: dict[Outcome, str] = {"failed": "r", "success": "b", "skipped": "w", "error": "e"}
-"""Of `outcomes`: still right, broken, wrong before any attack, error; a letter an example, by the order of the examples' ids."""
+"""Of `outcomes`: still right, broken, wrong before any attack, error (E: and right before); a letter an example, by the order of the
+examples' ids."""
+RIGHT = ["r", "b", "E"]
+"""Those that are right before any attack."""
+KEY = ["selector", "dtype", "limit", "defense", "seed", "undefended"]
+"""What tells one defense's rows in table.csv from another's."""
 CASCADE = "worst_case:"
 Rows = list[dict[Hashable, Any]]
 """Of the five attacks and the ensemble."""
+Beside = tuple[Interval, float]
+"""A difference with its interval, and its p."""
 
 
 class Plan(NamedTuple):
@@ -83,11 +95,29 @@ class Plan(NamedTuple):
     to: Path
 
     def folder(self, defense: str, seed: int, part: str) -> Path:
-        return self.runs / f"{self.victim}-{self.limit}" / f"seed-{seed}" / file_name(shown(defense)) / part
+        where = self.runs / f"{self.victim}-{self.limit}-{self.dtype}" / f"seed-{seed}"
+        return where / file_name(shown(defense)) / part
 
     @property
     def table(self) -> Path:
         return self.to / "table.csv"
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """One process at a time reads and writes what stands in `to`."""
+        self.to.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.to / ".lock"):
+            yield
+
+    def rows(self) -> pd.DataFrame:
+        """All of table.csv that is of this victim, precision and number of examples."""
+        if not self.table.exists():
+            return pd.DataFrame(columns=[*KEY, "attack"])
+        table = pd.read_csv(self.table, dtype=dict.fromkeys(("undefended", "fingerprint", "commit", "outcomes"), str))
+        if lacking := {*KEY} - {*table}:
+            raise click.ClickException(f"{self.table} lacks {', '.join(sorted(lacking))}; move it away")
+        mine = (table["selector"] == self.victim) & (table["dtype"] == self.dtype) & (table["limit"] == self.limit)
+        return table[mine]
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -105,14 +135,16 @@ def main(defenses: str | None, seeds: str, **plan_of: Any) -> None:
     for defense in known if defenses is None else split_list(defenses):
         for seed in map(int, split_list(seeds)):
             click.echo(f"{defense}, seed {seed}: {_attacked(plan, defense, seed)}")
-    _write(plan, known)
+    with plan.claimed():
+        _write(plan)
 
 
 def _attacked(plan: Plan, defense: str, seed: int) -> str:
     """Run the attacks, each part going on where it stopped; what the worst case leaves is told in a phrase."""
     victim = rb.open_victim(plan.victim).fingerprint
-    there = _rows(plan, defense, seed)
-    if not there.empty and (defense != "none" or victim in set(there["undefended"])):
+    there = plan.rows()
+    there = there[(there["defense"] == shown(defense)) & (there["seed"] == seed)]
+    if victim in set(there["undefended"]) or (defense != "none" and not there.empty):
         return f"stands in {plan.table}"
     parts = []
     for part, attacks in (("attacks", ATTACKS), ("standard-1", (WORST,))):
@@ -134,30 +166,26 @@ def _attacked(plan: Plan, defense: str, seed: int) -> str:
         outcomes = {cell.name[1]: _letters(cell.records) for cell in whole}
         parts.append(run.table.drop(columns="seconds").assign(outcomes=run.table["attack"].map(outcomes)))
     rows = pd.concat(parts)
-    costs = {name: value for name, value in UNDEFENDED.items() if name not in rows}
-    _keep(plan, rows.assign(**costs, undefended=victim))
+    costs: dict[str, Any] = {name: value for name, value in UNDEFENDED.items() if name not in rows}
+    own: dict[str, Any] = {"selector": plan.victim, "dtype": plan.dtype, "limit": plan.limit, "undefended": victim}
+    _keep(plan, rows.assign(**costs, **own, commit=environment()["commit"]))
     return f"{percent(rows['robust_accuracy'].iloc[-1])} % left by {WORST}"
 
 
 def _letters(records: Mapping[str, Record]) -> str:
-    return "".join(LETTERS[records[example].outcome] for example in sorted(records))
+    by_id = [records[example] for example in sorted(records)]
+    return "".join(
+        "E" if record.outcome == "error" and record.clean_right else LETTERS[record.outcome] for record in by_id
+    )
 
 
 def _keep(plan: Plan, rows: pd.DataFrame) -> None:
     """Add a defense's rows to table.csv, which other processes may write too."""
-    plan.to.mkdir(parents=True, exist_ok=True)
-    with FileLock(plan.runs / ".lock"):
-        before = [pd.read_csv(plan.table)] if plan.table.exists() else []
-        together = pd.concat([*before, rows]).sort_values(["defense", "seed"], kind="stable")
+    with plan.claimed():
+        before = [pd.read_csv(plan.table, dtype=str)] if plan.table.exists() else []
+        together = pd.concat([*before, pd.read_csv(StringIO(rows.to_csv(index=False)), dtype=str)])
+        together = together.drop_duplicates([*KEY, "attack"]).sort_values(["defense", "seed"], kind="stable")
         write_whole(plan.table, together.to_csv(index=False, lineterminator="\n"))
-
-
-def _rows(plan: Plan, defense: str, seed: int) -> pd.DataFrame:
-    """What stands in table.csv of a defense under a seed: five attacks, the ensemble's attacks as its cascade met them, the ensemble."""
-    if not plan.table.exists():
-        return pd.DataFrame(columns=["undefended"])
-    table = pd.read_csv(plan.table)
-    return table[(table["defense"] == shown(defense)) & (table["seed"] == seed)]
 
 
 def _attacks(rows: pd.DataFrame) -> Rows:
@@ -167,44 +195,53 @@ def _attacks(rows: pd.DataFrame) -> Rows:
     return [by_attack[name] for name in (*ATTACKS, *names)]
 
 
-def _write(plan: Plan, defenses: Sequence[str]) -> None:
+def _write(plan: Plan) -> None:
     """README.md and seeds.csv of what is finished."""
-    undefended = {
-        str(victim): _attacks(rows) for victim, rows in _rows(plan, "none", 0).groupby("undefended", sort=False)
-    }
-    if not undefended:
+    table = plan.rows()
+    if "none" not in set(table.loc[table["seed"] == 0, "defense"]):
         return
-    found = {name: _rows(plan, name, 0) for name in defenses if name != "none"}
-    tables = {name: _attacks(rows) for name, rows in found.items() if {*rows["undefended"]} & undefended.keys()}
-    lines = [*_page(plan, undefended, tables)]
-    if several := [row for name in defenses for row in _over_seeds(plan, name)]:
+    lines = [*_page(plan, table[table["seed"] == 0])]
+    if several := [*_over_seeds(table)]:
         frame = pd.DataFrame(several)
-        frame.to_csv(plan.to / "seeds.csv", index=False)
+        write_whole(plan.to / "seeds.csv", frame.to_csv(index=False, lineterminator="\n"))
         lines += ["", *_seeds(frame)]
-    (plan.to / "README.md").write_text("\n".join(lines) + "\n", "utf-8")
+    write_whole(plan.to / "README.md", "\n".join(lines) + "\n")
 
 
-def _page(plan: Plan, undefended: dict[str, Rows], tables: dict[str, Rows]) -> Iterator[str]:
-    pairs = [(_right(rows), _right(undefended[rows[-1]["undefended"]])) for rows in tables.values()]
-    chances = holm([mcnemar(*pair) for pair in pairs])
-    beside = {name: (paired_difference(*pair), p) for name, pair, p in zip(tables, pairs, chances, strict=True)}
+def _page(plan: Plan, table: pd.DataFrame) -> Iterator[str]:
+    parts = table.groupby(["defense", "undefended"], sort=False)
+    found = {(str(defense), str(victim)): _attacks(rows) for (defense, victim), rows in parts}
+    undefended = {victim: rows for (defense, victim), rows in found.items() if defense == "none"}
+    marks = dict(zip(undefended, ascii_lowercase if len(undefended) > 1 else [""], strict=False))
+    beside = _beside(undefended, {key: rows for key, rows in found.items() if key[0] != "none" and key[1] in marks})
     yield f"# Defenses of {plan.victim} on mr, test split, n = {next(iter(undefended.values()))[0]['n']}"
     yield ""
     yield "`python scripts/defense_table.py`: robust accuracy in percent, of what stands before or trains the victim, under attacks on"
     yield f"the defended victim, searched in {plan.dtype} and judged in float32. *Beside none*: the paired difference of the worst"
     yield "case with its 95 % interval, in points; p: McNemar's, by Holm over the table. †: the defense knows this attack or, of"
     yield "standard-1, one of its own, or the words or characters that it draws on."
+    if len(marks) > 1:
+        yield f"{', '.join(marks.values())}: trainings of the victim on one machine each; a defense is beside `none` of its own letter."
+    if alone := [f"`{defense}`" for defense, victim in found if victim not in marks]:
+        yield f"Not shown, since `none` is still to be run with their training of the victim: {', '.join(alone)}."
     yield ""
     yield f"| {' | '.join(HEADS)} |"
     yield f"| :-- {'| --: ' * (len(HEADS) - 1)}|"
-    for rows in undefended.values():
-        yield f"| {' | '.join(['`none`', *_cells(rows, None, None)])} |"
+    for victim, rows in undefended.items():
+        yield f"| {' | '.join([f'`none` {marks[victim]}'.strip(), *_cells(rows, None, None)])} |"
     for family, members in FAMILIES.items():
-        there = [name for name in members if name in tables]
+        there = [(name, key) for name in members for key in beside if key[0] == shown(name)]
         if there:
             yield f"| *{family}* {'| ' * (len(HEADS) - 1)}|"
-        for name in there:
-            yield f"| {' | '.join([f'`{name}`', *_cells(tables[name], *beside[name])])} |"
+        for name, key in there:
+            yield f"| {' | '.join([f'`{name}` {marks[key[1]]}'.strip(), *_cells(found[key], *beside[key])])} |"
+
+
+def _beside(undefended: dict[str, Rows], defended: dict[tuple[str, str], Rows]) -> dict[tuple[str, str], Beside]:
+    """Each defense's worst case less that of its own undefended victim."""
+    pairs = {key: (_right(rows), _right(undefended[key[1]])) for key, rows in defended.items()}
+    chances = holm([mcnemar(*pair) for pair in pairs.values()])
+    return {key: (paired_difference(*pair), p) for (key, pair), p in zip(pairs.items(), chances, strict=True)}
 
 
 def _right(rows: Rows) -> list[bool]:
@@ -233,21 +270,17 @@ def _cells(rows: Rows, difference: tuple[float, float] | None, p: float | None) 
     yield f"{worst['latency_ratio']:.1f} ×"
 
 
-def _over_seeds(plan: Plan, defense: str) -> Iterator[dict[str, Any]]:
-    """A row an attack over the seeds that are finished, where they are several."""
-    first = _rows(plan, defense, 0)
-    table = pd.read_csv(plan.table)
-    alike = (table["defense"] == shown(defense)) & table["undefended"].isin(first["undefended"].tail(1))
-    by_seed = [_attacks(rows) for _, rows in table[alike].groupby("seed")]
-    if len(by_seed) < 2:
-        return
-    for rows in zip(*by_seed, strict=True):
-        letters = np.array([list(row["outcomes"]) for row in rows])
-        found = {"clean": rate_over_seeds((letters != "w").astype(float))}
-        found["robust"] = rate_over_seeds((letters == "r").astype(float))
-        yield {"defense": defense, "attack": rows[0]["attack"], "seeds": len(rows), "n": letters.shape[1]} | {
-            f"{name}_accuracy{part}": value for name, rate in found.items() for part, value in _parts(rate)
-        }
+def _over_seeds(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """A row an attack over the seeds that are finished, where they are several of one training of the victim."""
+    for (defense, _), rows in table.groupby(["defense", "undefended"], sort=False):
+        by_seed = [_attacks(part) for _, part in rows.groupby("seed")]
+        for same in zip(*by_seed, strict=True) if len(by_seed) > 1 else ():
+            letters = np.array([list(row["outcomes"]) for row in same])
+            found = {"clean": rate_over_seeds(np.isin(letters, RIGHT).astype(float))}
+            found["robust"] = rate_over_seeds((letters == "r").astype(float))
+            yield {"defense": defense, "attack": same[0]["attack"], "seeds": len(same), "n": letters.shape[1]} | {
+                f"{name}_accuracy{part}": value for name, rate in found.items() for part, value in _parts(rate)
+            }
 
 
 def _parts(rate: OverSeeds) -> Iterator[tuple[str, float]]:

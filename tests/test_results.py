@@ -135,6 +135,26 @@ def test_the_table_of_defenses_is_of_what_is_finished(tmp_path: Path, monkeypatc
     assert again.output.count(f"stands in {tmp_path / 'table.csv'}\n") == 2
     assert (tmp_path / "README.md").read_text("utf-8") == page
 
+    def page_of(rows: pd.DataFrame) -> list[str]:
+        rows.to_csv(tmp_path / "table.csv", index=False)
+        CliRunner().invoke(defense_table.main, [*how.split(), "--defenses", ""], catch_exceptions=False)
+        return (tmp_path / "README.md").read_text("utf-8").split("## Over")[0].splitlines()
+
+    elsewhere = table.assign(undefended="123456789012e456")  # a fingerprint that would do for a number
+    alone = page_of(pd.concat([table, elsewhere[elsewhere["defense"] == "spell"]]))
+    assert "Not shown, since `none` is still to be run with their training of the victim: `spell`." in alone
+    assert [line for line in alone if line.startswith("| `")] == [
+        line for line in page.split("## Over")[0].splitlines() if line.startswith("| `")
+    ]
+    both = page_of(pd.concat([table, elsewhere]))
+    assert [line.split(" | ")[0] for line in both if line.startswith("| `")] == [
+        *("| `none` a", "| `none` b", "| `spell` a", "| `spell` b"),
+    ]
+    other = [*how.split(), "--dtype", "bfloat16", "--defenses", ""]
+    (tmp_path / "README.md").unlink()
+    CliRunner().invoke(defense_table.main, other, catch_exceptions=False)
+    assert not (tmp_path / "README.md").exists(), "rows of another precision are no rows of this page"
+
 
 LEADERBOARD = ROOT / "results" / "leaderboard"
 
