@@ -58,7 +58,7 @@ class RobustEncodings:
                 for example in train
             ]
             victim = further(self, victim, readable, rng)
-        parts = ["robust_encodings", self.version, asdict(self), content_hash(sorted(counts.items()))]
+        parts = ["robust_encodings", self.version, asdict(self), content_hash([*counts.items()])]
         if victim.random:
             return Rewritten(victim, lambda string: coded(string, clusters), parts)
         return TypoCertified(victim, clusters, parts)

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import tiny_bert
 from texts import ODD
@@ -74,6 +75,9 @@ def test_eight_bits_are_another_model(original: HFVictim, folder: Path, tmp_path
     assert 0 < agreement.largest < 0.05
     assert agreement.changed == 0
     assert [path.name for path in (tmp_path / "int8").glob("*.onnx*")] == ["model.onnx"]
+    tensors = onnx.load(tmp_path / "int8" / "model.onnx").graph.initializer
+    weights = [onnx.numpy_helper.to_array(tensor) for tensor in tensors if tensor.data_type == onnx.TensorProto.INT8]
+    assert max(np.abs(weight.astype(int)).max() for weight in weights) == 64, "7 bits, so that nothing overflows"
     assert open_victim(f"onnx:{tmp_path / 'int8'}").fingerprint != open_victim(f"onnx:{folder}").fingerprint
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -217,7 +218,10 @@ def test_an_interrupt_comes_after_the_records_of_its_round_and_the_rest_can_foll
 
 
 def test_the_seconds_of_examples_add_up_to_the_time_of_the_run() -> None:
+    start = time.perf_counter()
     found = list(Engine(create("attack", "random_typos"), Device(), live=5).run(examples(12)))
+    elapsed = time.perf_counter() - start
+    assert elapsed / 2 < sum(record.seconds for record in found) < elapsed + 1e-3
     assert len({record.example_id for record in found}) == 12
     assert all(record.seconds > 0 for record in found)
 
@@ -299,13 +303,16 @@ def test_where_memory_ends_only_the_chunk_is_launched_again(
         sizes.append(len(encodings))
         if len(encodings) > 1 and len(sizes) > 1:
             raise torch.cuda.OutOfMemoryError
+        answered.append(len(encodings))
         return forward(model, encodings)
 
+    answered: list[int] = []
     monkeypatch.setattr(launching, "_forward", limited)
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     np.testing.assert_allclose(launching.predict(TEXTS), expected, atol=1e-6)
     assert launching._budget < budget
     assert sizes[-1] == 1
+    assert sum(answered) == len(TEXTS), "what was launched before isn't launched again"
     monkeypatch.setattr(
         launching, "_forward", lambda model, encodings: (_ for _ in ()).throw(torch.cuda.OutOfMemoryError)
     )
