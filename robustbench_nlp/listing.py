@@ -65,12 +65,12 @@ def _group(unit: str, knowledge: str) -> str:
 
 
 def _attack(name: str) -> Listed:
-    title = plugins.describe("attack", name)
     try:
         make, choices = plugins.factory("attack", name), plugins.choices("attack", name)
         made = _made(make)
     except Exception as problem:  # another's plug-in: the rest is listed all the same
-        return Listed(name, f"{title} ({type(problem).__name__}: {problem})", OTHERS[-1])
+        return Listed(name, f"{plugins.describe('attack', name)} ({type(problem).__name__}: {problem})", OTHERS[-1])
+    title = plugins.describe("attack", name)
     threat = getattr(made, "threat", None)
     threat = threat if isinstance(threat, Threat) else None
     mode = getattr(made, "mode", "adaptive")

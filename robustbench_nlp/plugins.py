@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import re
+import sys
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
@@ -94,12 +95,13 @@ def plugin_names(kind: Kind) -> list[str]:
 
 
 def describe(kind: Kind, name: str) -> str:
-    """The first line of the plug-in's docstring, read without importing it."""
+    """The first line of the plug-in's docstring; nothing is imported, and what is imported already isn't parsed."""
     path = _files(kind).get(name)
     if path is None:
         return f"plug-in {_entry_points(kind)[name].value}"
-    docstring = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
-    return docstring.partition("\n")[0]
+    loaded = sys.modules.get(f"{_PACKAGES[kind]}.{name}")
+    docstring = loaded.__doc__ if loaded else ast.get_docstring(ast.parse(path.read_text("utf-8")))
+    return (docstring or "").partition("\n")[0]
 
 
 def choices(kind: Kind, name: str) -> list[Choice]:

@@ -52,23 +52,22 @@ def _any(phrases: Iterable[str]) -> str:
     return "|".join(sorted(map(regex.escape, phrases), key=lambda phrase: (-len(phrase), phrase)))
 
 
+# Patterns of the rules, which regex compiles when the first sentence asks and keeps: who lists attacks needs none of them.
 _SUBORDINATE = rf"(?P<link>{_any(_CONTRASTS | _CONDITIONS)})"
-_FRONT = regex.compile(
-    rf"(?P<link>{_any(_CONTRASTS | _CONDITIONS | _OPENINGS)}) (?P<sub>[^,]+?)(?P<comma> ?, )(?P<main>[^,]+)"
-)
-_TAIL = regex.compile(rf"(?P<main>[^,]+?)(?P<comma> ?,)? {_SUBORDINATE} (?P<sub>[^,]+)")
-_BUT = regex.compile(r"(?P<one>[^,]+?)(?P<comma> ?, )but (?P<two>.+)")
-_ALTHOUGH = regex.compile(r"(?:although|though|while) (?P<one>[^,]+?)(?P<comma> ?, )(?P<two>[^,]+)")
-_AND = regex.compile(r"(?P<one>[^,]+?)(?P<link>(?: ?,)? and )(?P<two>[^,]+)")
+_FRONT = rf"(?P<link>{_any(_CONTRASTS | _CONDITIONS | _OPENINGS)}) (?P<sub>[^,]+?)(?P<comma> ?, )(?P<main>[^,]+)"
+_TAIL = rf"(?P<main>[^,]+?)(?P<comma> ?,)? {_SUBORDINATE} (?P<sub>[^,]+)"
+_BUT = r"(?P<one>[^,]+?)(?P<comma> ?, )but (?P<two>.+)"
+_ALTHOUGH = r"(?:although|though|while) (?P<one>[^,]+?)(?P<comma> ?, )(?P<two>[^,]+)"
+_AND = r"(?P<one>[^,]+?)(?P<link>(?: ?,)? and )(?P<two>[^,]+)"
 _ANY_REMARK = rf"(?P<remark>{_any(clause_words('remark', 'opening remark'))})"
-_REMARK_FIRST = regex.compile(rf"(?P<remark>{_any(_REMARKS)})(?P<comma> ?, )(?P<main>[^,]+)")
-_REMARK_LAST = regex.compile(rf"(?P<main>[^,]+?)(?P<comma> ?, ){_ANY_REMARK}")
-_REMARK_INSIDE = regex.compile(rf"(?P<left>[^,]+?)(?P<comma> ?, ){_ANY_REMARK} ?, (?P<right>[^,]+)")
+_REMARK_FIRST = rf"(?P<remark>{_any(_REMARKS)})(?P<comma> ?, )(?P<main>[^,]+)"
+_REMARK_LAST = rf"(?P<main>[^,]+?)(?P<comma> ?, ){_ANY_REMARK}"
+_REMARK_INSIDE = rf"(?P<left>[^,]+?)(?P<comma> ?, ){_ANY_REMARK} ?, (?P<right>[^,]+)"
 
 
 def trailed(body: str, comma: str) -> Iterator[str]:
     """When A, B: B when A. Where B doesn't point back to A."""
-    if (match := _FRONT.fullmatch(body)) and is_clause(match["main"]):
+    if (match := regex.fullmatch(_FRONT, body)) and is_clause(match["main"]):
         if pointers(match["main"]) or LINKS & set(small_words(match["main"])):
             return
         if match["link"] in _OPENINGS or is_clause(match["sub"]):
@@ -78,7 +77,7 @@ def trailed(body: str, comma: str) -> Iterator[str]:
 
 def fronted(body: str, comma: str) -> Iterator[str]:
     """B when A: when A, B. Where A belongs to all of B, and points back to nothing but B's own pronoun."""
-    if (match := _TAIL.fullmatch(body)) and is_clause(match["sub"]) and is_clause(match["main"]):
+    if (match := regex.fullmatch(_TAIL, body)) and is_clause(match["sub"]) and is_clause(match["main"]):
         main, sub = small_words(match["main"]), small_words(match["sub"])
         governed = main[-1] in FINITE | USUAL or clause_words("governor") & {main[-1]} or _FOCUS & set(main)
         if governed or LINKS & set(main) or match["link"] in sub:
@@ -89,7 +88,7 @@ def fronted(body: str, comma: str) -> Iterator[str]:
 
 def although(body: str, comma: str) -> Iterator[str]:
     """A, but B: although A, B."""
-    if (match := _BUT.fullmatch(body)) and is_clause(match["one"]) and is_clause(match["two"]):
+    if (match := regex.fullmatch(_BUT, body)) and is_clause(match["one"]) and is_clause(match["two"]):
         one, two = small_words(match["one"]), small_words(match["two"])
         polite = "sorry" in one[:4] or one[:3] == ["i", "don't", "know"]
         if "but" not in two and not polite and not {"not", "only"} <= set(one):
@@ -98,7 +97,7 @@ def although(body: str, comma: str) -> Iterator[str]:
 
 def but(body: str, comma: str) -> Iterator[str]:
     """Although A, B: A, but B."""
-    if (match := _ALTHOUGH.fullmatch(body)) and is_clause(match["one"]) and is_clause(match["two"]):
+    if (match := regex.fullmatch(_ALTHOUGH, body)) and is_clause(match["one"]) and is_clause(match["two"]):
         in_time = body.startswith("while") and any(word.endswith("ing") for word in small_words(match["one"]))
         if not in_time:
             yield f"{match['one']}{match['comma']}but {match['two']}"
@@ -106,13 +105,13 @@ def but(body: str, comma: str) -> Iterator[str]:
 
 def remark(body: str, comma: str) -> Iterator[str]:
     """A remark on the whole sentence moves to its other end, or from its middle to its head."""
-    if (match := _REMARK_FIRST.fullmatch(body)) and is_clause(match["main"]):
+    if (match := regex.fullmatch(_REMARK_FIRST, body)) and is_clause(match["main"]):
         words = small_words(match["main"])
         if len(words) <= _LONGEST and not LINKS & set(words):
             yield f"{match['main']}{match['comma']}{match['remark']}"
-    if (match := _REMARK_LAST.fullmatch(body)) and is_clause(match["main"]):
+    if (match := regex.fullmatch(_REMARK_LAST, body)) and is_clause(match["main"]):
         yield f"{match['remark']}{match['comma']}{match['main']}"
-    if (match := _REMARK_INSIDE.fullmatch(body)) and is_clause(f"{match['left']} {match['right']}"):
+    if (match := regex.fullmatch(_REMARK_INSIDE, body)) and is_clause(f"{match['left']} {match['right']}"):
         left = small_words(match["left"])
         if LINKS & set(left) or (is_clause(match["left"]) and left[-1] not in FINITE):
             return
@@ -121,7 +120,7 @@ def remark(body: str, comma: str) -> Iterator[str]:
 
 def states(body: str, comma: str) -> Iterator[str]:
     """A is so and B is so: B is so and A is so. What happens one after the other stays so."""
-    if (match := _AND.fullmatch(body)) and is_clause(match["one"]) and is_clause(match["two"]):
+    if (match := regex.fullmatch(_AND, body)) and is_clause(match["one"]) and is_clause(match["two"]):
         one, two = (set(small_words(match[half])) for half in ("one", "two"))
         if BE & one and BE & two and not LINKS & (one | two) and "even" not in two and not pointers(match["two"]):
             yield match["two"] + match["link"] + match["one"]
