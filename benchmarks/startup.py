@@ -1,7 +1,7 @@
 """How long a user waits: for help, for a list, and for the first result line of a run that has finished before.
 
-Each is a process of its own, the median of several after one to warm the disk: wall seconds until the line is there, and seconds of
-the processor for the whole command.
+Each is a process of its own, the median of several after one that warms the disk and leaves bytecode there, as a user's first does:
+wall seconds until the line is there, and seconds of the processor for the whole command.
 
 Usage: startup.py [--victim minilm-mr] [--examples N] [--repeats K]
 """
@@ -36,7 +36,8 @@ class Waited(NamedTuple):
 def waited(arguments: Sequence[str], wanted: str = "") -> Waited:
     """Run a command until its end. Raises `SystemExit` where it fails or never prints a line that holds `wanted`."""
     start = time.perf_counter()
-    process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, text=True)
+    kept = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, text=True, env=kept)
     assert process.stdout is not None
     walls = [time.perf_counter() - start for line in process.stdout if wanted in line]
     _, status, usage = os.wait4(process.pid, 0)
