@@ -119,6 +119,7 @@ def test_help_and_lists_load_nothing_heavy(arguments: list[str]) -> None:
 @pytest.mark.parametrize("arguments", [["-h"], ["list", "attacks"]])
 def test_help_and_lists_are_quick(command: Command, tmp_path: Path, arguments: list[str]) -> None:
     kept = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path / "bytecode")}
+    kept["OPENBLAS_NUM_THREADS"] = "1"  # numpy's start else waits on every core, in which a user waits once
 
     def seconds() -> float:
         """Of the processor: another job on it is no fault of the command's."""
