@@ -229,7 +229,9 @@ def _page(plan: Plan, table: pd.DataFrame) -> Iterator[str]:
     yield f"| :-- {'| --: ' * (len(HEADS) - 1)}|"
     for victim, rows in undefended.items():
         yield f"| {' | '.join([f'`none` {marks[victim]}'.strip(), *_cells(rows, None, None)])} |"
-    for family, members in FAMILIES.items():
+    known = {shown(name) for members in FAMILIES.values() for name in members}
+    others = {"others": tuple(sorted({defense for defense, _ in beside} - known))}
+    for family, members in (FAMILIES | others).items():
         there = [(name, key) for name in members for key in beside if key[0] == shown(name)]
         if there:
             yield f"| *{family}* {'| ' * (len(HEADS) - 1)}|"

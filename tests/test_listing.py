@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
+
 import pytest
 
 from robustbench_nlp import listing, plugins
@@ -21,6 +24,16 @@ def test_attacks_stand_by_what_they_change_and_know() -> None:
     assert "nlpaug:KeyboardAug " in printed
     assert "noise:keyboard, ocr, " in printed
     assert len(listed("attack")) == len(plugins.plugin_names("attack")) + 1
+
+
+def test_a_title_is_the_same_before_and_after_its_plug_in_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("pwws", "textattack", "noise"):
+        module = "robustbench_nlp.attacks." + name
+        import_module(module)
+        after = plugins.describe("attack", name)
+        monkeypatch.delitem(sys.modules, module)
+        assert plugins.describe("attack", name) == after
+    assert plugins.describe("attack", "pwws").startswith("PWWS")
 
 
 @pytest.mark.parametrize("kind", ["attack", "defense", "victim", "dataset", "task"])

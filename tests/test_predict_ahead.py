@@ -218,8 +218,9 @@ def test_an_interrupt_comes_after_the_records_of_its_round_and_the_rest_can_foll
 
 
 def test_the_seconds_of_examples_add_up_to_the_time_of_the_run() -> None:
+    engine, data = Engine(create("attack", "random_typos"), Device(), live=5), examples(12)
     start = time.perf_counter()
-    found = list(Engine(create("attack", "random_typos"), Device(), live=5).run(examples(12)))
+    found = list(engine.run(data))
     elapsed = time.perf_counter() - start
     assert elapsed / 2 < sum(record.seconds for record in found) < elapsed + 1e-3
     assert len({record.example_id for record in found}) == 12
@@ -255,16 +256,24 @@ def test_rewritings_and_detectors_pass_it_on_where_it_is() -> None:
 
 @pytest.fixture
 def launching(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HFVictim:
-    """A tiny model that takes itself for one on a GPU, and chunks of four inputs; `synchronised` counts the waits."""
+    """A tiny model that takes itself for one on a GPU, and chunks of four inputs; `waits` counts the waits, `copies` has how answers leave it."""
     import torch
 
     victim = HFVictim.from_folder(tiny_bert.save(tmp_path / "tiny"), name="tiny")
     victim._launches = True
+    copies: list[dict[str, Any]] = []
+    plain = torch.Tensor.to
+
+    def copied(tensor: Any, *target: Any, **how: Any) -> Any:
+        copies.extend([how] * (target == ("cpu",)))
+        return plain(tensor, *target, **how)
+
+    monkeypatch.setattr(torch.Tensor, "to", copied)
     waits: list[int] = []
     stream = SimpleNamespace(record_event=lambda: SimpleNamespace(synchronize=lambda: waits.append(1)))
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: stream)
     monkeypatch.setattr(hf, "AHEAD", 4)
-    victim.waits = waits  # type: ignore[attr-defined]
+    victim.waits, victim.copies = waits, copies  # type: ignore[attr-defined]
     return victim
 
 
@@ -280,7 +289,9 @@ def test_chunks_answer_as_all_together(launching: HFVictim, tmp_path: Path) -> N
     assert whole.predict_ahead is None
     ahead = launching.predict_ahead
     assert ahead is not None
+    launching.copies.clear()  # type: ignore[attr-defined]
     first, second = ahead(TEXTS), ahead(TEXTS[:2])
+    assert launching.copies == [{"non_blocking": True}] * 2  # type: ignore[attr-defined]
     assert chunks == [4, 4, 3, 2]
     assert not launching.waits  # type: ignore[attr-defined]
     np.testing.assert_allclose(first(), whole.predict(TEXTS), atol=1e-6)

@@ -94,6 +94,9 @@ def test_pairs_are_encoded_together_and_where_that_fails_apart() -> None:
     assert isinstance(second, VictimError)
     assert str(second) == "the encoder raised ValueError: no such word"
     assert similarities(encode, [], []) == []
+    for originals, changed in ((["good"], []), (["good"], ["good", "bad"])):
+        with pytest.raises(ValueError, match=r"shorter|longer"):
+            similarities(encode, originals, changed)
     assert [] not in asked
     with pytest.raises(VictimError, match="no such word"):
         referee(Threat(name="near", min_similarity=0.5), encoder=encode).judge(EXAMPLE, "text", "broken")

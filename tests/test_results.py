@@ -146,6 +146,14 @@ def test_the_table_of_defenses_is_of_what_is_finished(tmp_path: Path, monkeypatc
     assert [line for line in alone if line.startswith("| `")] == [
         line for line in page.split("## Over")[0].splitlines() if line.startswith("| `")
     ]
+    page_of(pd.concat([table[table["defense"] == "none"], elsewhere[elsewhere["defense"] == "spell"]]))
+    told = CliRunner().invoke(defense_table.main, [*how.split(), "--defenses", "spell"], catch_exceptions=False)
+    assert f"stands in {tmp_path / 'table.csv'}\n" in told.output
+    assert not (tmp_path / "runs").exists(), "what another machine ran isn't run again"
+    own = table.replace({"defense": {"spell": "density"}})
+    assert [line.split(" | ")[0] for line in page_of(own) if line.startswith("| ")][2:] == [
+        *("| `none`", "| *others*", "| `density`"),
+    ]
     both = page_of(pd.concat([table, elsewhere]))
     assert [line.split(" | ")[0] for line in both if line.startswith("| `")] == [
         *("| `none` a", "| `none` b", "| `spell` a", "| `spell` b"),

@@ -137,6 +137,15 @@ def test_the_records_are_the_same_whatever_the_split(tmp_path: Path) -> None:
     assert findings(go(tmp_path, "mixed", workers=2)) == findings(alone)
 
 
+def test_a_run_that_was_begun_alone_ends_the_same_on_a_cluster(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="no Ray for this Python")
+    expected = findings(go(tmp_path, "begun"))
+    for path in (tmp_path / "begun" / "records").glob("*.jsonl"):
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(lines[:12]))
+    assert findings(go(tmp_path, "begun", workers=2, backend="ray")) == expected
+
+
 def test_actors_of_ray_make_the_same_records(tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="no Ray for this Python")
     by = RayCrew(crew("dies_once").opening, 2)
