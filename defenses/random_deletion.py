@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from rapidfuzz.distance import Levenshtein
 
+from robustbench_nlp.chance import chance
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.smoothing import smooth
@@ -58,7 +59,7 @@ class RandomDeletion:
 class Deletion:
     """Leaves out each word by itself with probability `rate`, and everything that is no word."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     edit: ClassVar[str] = "words inserted, deleted or replaced"
 
     rate: float
@@ -68,7 +69,8 @@ class Deletion:
             raise UsageError(f"the rate of deleted words is {self.rate}; give a share from 0 to below 1")
 
     def draw(self, string: str, rng: Random) -> str:
-        return " ".join(word for word in words_of(string) if rng.random() >= self.rate)
+        key = rng.getrandbits(64)
+        return " ".join(word for place, word in enumerate(words_of(string)) if chance(key, place) >= self.rate)
 
     def overlaps(self, string: str) -> list[float]:
         """The chance that whatever d edits touch is left out of both texts: rate ** d."""

@@ -12,6 +12,7 @@ from math import comb
 from random import Random
 from typing import ClassVar
 
+from robustbench_nlp.chance import chance
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.smoothing import replaced_words, smooth
@@ -50,7 +51,7 @@ class RanMask:
 class Masking:
     """Keeps a fixed number of the words, every choice of them equally likely, and puts `mask` in place of the others."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     edit: ClassVar[str] = "words replaced in place"
 
     rate: float
@@ -66,7 +67,8 @@ class Masking:
 
     def draw(self, string: str, rng: Random) -> str:
         text = Text(string)
-        masked = rng.sample(range(len(text)), len(text) - self.kept(len(text)))
+        key = rng.getrandbits(64)
+        masked = sorted(range(len(text)), key=lambda place: chance(key, place))[self.kept(len(text)) :]
         return str(text.replace(dict.fromkeys(masked, self.mask)))
 
     def overlaps(self, string: str) -> list[float]:

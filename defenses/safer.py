@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from random import Random
 from typing import ClassVar
 
+from robustbench_nlp.chance import chance
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.lexicon.case import in_case_of
@@ -61,7 +62,7 @@ class Synonyms:
 
     Words of mixed case or of one letter stay, and are nobody's synonyms."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     min_cosine: float
     size: int
@@ -76,11 +77,10 @@ class Synonyms:
 
     def draw(self, string: str, rng: Random) -> str:
         text = Text(string)
-        drawn = {}
-        for number, word in enumerate(text.words):
-            found = self._perturbations(word)
-            if len(found) > 1:
-                drawn[number] = in_case_of(found[int(rng.random() * len(found))], word)
+        key, drawn = rng.getrandbits(64), {}
+        for place, word in enumerate(text.words):
+            if _plain(word):
+                drawn[place] = in_case_of(_drawn(key, place, word.lower(), self.min_cosine, self.size), word)
         return str(text.replace(drawn)) if drawn else string
 
     def overlaps(self, string: str) -> list[float]:
@@ -110,6 +110,13 @@ class Synonyms:
 def _plain(word: str) -> bool:
     """Whether the case of a word is one that a synonym can take."""
     return len(word) > 1 and in_case_of(word.lower(), word) == word
+
+
+@lru_cache(200_000)
+def _drawn(key: int, place: int, word: str, min_cosine: float, size: int) -> str:
+    """One of a word's perturbation set, each equally likely; another word in its place has the same one drawn as often as their sets
+    overlap (Manasse, McSherry and Talwar, 2010)."""
+    return min(perturbations(word, min_cosine, size), key=lambda other: chance(key, place, other))
 
 
 @cache

@@ -120,8 +120,12 @@ class Live:
         clean = self.seen[self.original]
         assert clean is not None
         self._clean = clean
-        if not right(clean.margin):
-            self._finish("skipped")
+        try:
+            if not (right(clean.margin) and self.engine.referee.upholds(self.example)):
+                self._finish("skipped")
+                return
+        except VictimError as problem:
+            self.fail(problem)
             return
         if (left := self._left()) is not None and left < 1:
             self._finish("failed")
@@ -305,8 +309,7 @@ class Live:
         return measure(self.original, text).words_changed
 
     def _score(self, text: str) -> float:
-        entry = self.seen.get(text)
-        return entry.score if entry else 0.0
+        return entry.score if (entry := self.seen.get(text)) else 0.0
 
     def fail(self, problem: Exception) -> None:
         """Make this example an error record."""

@@ -82,10 +82,11 @@ class Predictor:
 
     def exact(self, item: Input) -> Probabilities:
         """The referee's answer for one input, alone and in full precision; for a random victim the shares of the votes
-        of fresh draws. Raises `VictimError`."""
+        of fresh draws, of an odd number, lest two classes tie. Raises `VictimError`."""
         if self.victim.random:
-            answers = self._under_all([item], range(FRESH, FRESH + self.draws), exact=True)
-            shares = np.bincount(answers.argmax(axis=1), minlength=self.classes or 0) / self.draws
+            fresh = range(FRESH, FRESH + self.draws + 1 - self.draws % 2)
+            answers = self._under_all([item], fresh, exact=True)
+            shares = np.bincount(answers.argmax(axis=1), minlength=self.classes or 0) / len(fresh)
             return shares.astype(np.float32)
         answer = self._foreseen.pop(item, None)
         if isinstance(answer, VictimError):

@@ -24,7 +24,8 @@ COPIES = 8_192
 
 
 class Noise(Protocol):
-    """A random change of one string. A frozen dataclass: its repr and `version` are its identity."""
+    """A random change of one string, by common random numbers (`chance`) where it can. A frozen dataclass: its repr and `version` are
+    its identity."""
 
     @property
     def version(self) -> int: ...
@@ -56,8 +57,9 @@ class BoundedNoise(Noise, Protocol):
 class Smoothed:
     """`victim` asked about `samples` noisy copies of each input; each field gets its own noise.
 
-    The answer is the shares of the copies' `votes`, else the mean of their probabilities. Seeded by (seed, input, draw):
-    no other input of a call matters. With `random` off there is one draw for ever, so that an input has one answer.
+    The answer is the shares of the copies' `votes`, else the mean of their probabilities. Seeded by (seed, draw, copy): all texts
+    meet the same chance, and no other input of a call matters. With `random` off there is one draw for ever, so that an input has
+    one answer.
     Of the optional capabilities `predict_exact` is kept where the answer doesn't change; gradients at the copies are none at
     the input. `forwards_per_prediction` counts copies.
     """
@@ -88,7 +90,7 @@ class Smoothed:
     @property
     def fingerprint(self) -> str:
         noise = [type(self._noise).__name__, repr(self._noise), self._noise.version]
-        own = ["smoothed", noise, self._samples, self._votes, self._seed, self._fresh]
+        own = ["smoothed 2", noise, self._samples, self._votes, self._seed, self._fresh]
         return content_hash(self._victim.fingerprint, *own)[:16]
 
     def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
@@ -111,8 +113,8 @@ class Smoothed:
         return mean
 
     def _copies(self, item: Input, count: int, *key: object) -> list[Input]:
-        rng = Random(int(content_hash(self._seed, item, *key)[:16], 16))
-        return [_noisy(self._noise, item, rng) for _ in range(count)]
+        rng = Random(int(content_hash(self._seed, *key)[:16], 16))
+        return [_noisy(self._noise, item, Random(rng.getrandbits(64))) for _ in range(count)]
 
     def _answers(self, copies: Sequence[Input], draws: Sequence[int], ask: Ask) -> Probabilities:
         """The inner victim's answers, every distinct copy asked once (under each draw, where it is random itself)."""
@@ -136,7 +138,8 @@ class CertifiedSmoothed(Smoothed):
         return self._noise.edit
 
     def certify(self, item: Input, sampling: Sampling = DEFAULT_SAMPLING) -> Certificate:
-        """The certificate by fresh copies, `sampling.n0` to guess the class and `sampling.n` to bound its share."""
+        """The certificate by fresh copies, whose chance is the input's own, `sampling.n0` to guess the class and `sampling.n` to bound
+        its share."""
         guess = self._counts(item, sampling.n0, "guess", sampling.seed)
         votes = self._counts(item, sampling.n, "certify", sampling.seed)
         overlaps = _shared([self._noise.overlaps(field) for field in _fields(item)])
@@ -148,7 +151,7 @@ class CertifiedSmoothed(Smoothed):
         return None if None in found else sum(count or 0 for count in found)
 
     def _counts(self, item: Input, count: int, *key: object) -> list[int]:
-        copies = self._copies(item, count, *key)
+        copies = self._copies(item, count, item, *key)
         answers = self._answers(copies, [0] * count, lambda items, _: self._victim.predict(items, 0))
         counts: list[int] = np.bincount(answers.argmax(axis=1), minlength=answers.shape[1]).tolist()
         return counts

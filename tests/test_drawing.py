@@ -11,11 +11,15 @@ import pytest
 import tiny_bert
 
 from robustbench_nlp.averaging import Averaged
-from robustbench_nlp.data.example import Input
+from robustbench_nlp.data.example import Example, Input
 from robustbench_nlp.defense import compose
 from robustbench_nlp.drawing import by_draw, drawn
+from robustbench_nlp.engine import Engine
 from robustbench_nlp.fakes import KeywordVictim
-from robustbench_nlp.predictor import Predictor
+from robustbench_nlp.plugins import create
+from robustbench_nlp.predictor import FRESH, Predictor
+from robustbench_nlp.records import Record
+from robustbench_nlp.smoothing import Smoothed
 from robustbench_nlp.victim import Probabilities, Victim
 
 DELETION = "random_deletion(rate=0.4,samples=2,votes=False,train=False)"
@@ -129,3 +133,71 @@ def test_texts_and_draws_of_a_call_are_bounded(monkeypatch: pytest.MonkeyPatch) 
     inner = Coarse()
     Predictor(defended(DELETION, inner), draws=20).predict(TEXTS)
     assert len(inner.calls) == 2
+
+
+class Moody(KeywordVictim):
+    """Right about what `wrong` doesn't say of a text and a draw."""
+
+    def wrong(self, text: str, draw: int) -> bool:
+        raise NotImplementedError
+
+    def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
+        return np.array([[0.9, 0.1] if self.wrong(str(item), draw) else [0.1, 0.9] for item in inputs], np.float32)
+
+
+def attacked(victim: Victim) -> Record:
+    """The record of a good film under typos."""
+    example = Example(fields={"text": TEXTS[0]}, label=1)
+    (record,) = Engine(create("attack", "deepwordbug"), victim, draws=20, max_queries=2_000).run([example])
+    return record
+
+
+def test_luck_in_the_draws_of_the_search_is_no_success() -> None:
+    class Lucky(Moody):
+        def wrong(self, text: str, draw: int) -> bool:
+            return text != TEXTS[0] and draw < FRESH
+
+    record = attacked(Lucky(random=True))
+    assert (record.outcome, record.rejected_successes > 0) == ("failed", True)
+
+
+def test_a_victim_that_fresh_draws_find_wrong_without_an_attack_was_never_right() -> None:
+    class Flattered(Moody):
+        def wrong(self, text: str, draw: int) -> bool:
+            return draw >= FRESH
+
+    record = attacked(Flattered(random=True))
+    assert (record.outcome, record.clean_prediction, record.clean_right) == ("skipped", 1, False)
+
+
+def test_votes_of_two_classes_never_tie() -> None:
+    class Torn(Moody):
+        def wrong(self, text: str, draw: int) -> bool:
+            return bool(draw % 2)
+
+    shares = Predictor(Torn(random=True), draws=20).exact(TEXTS[0])
+    np.testing.assert_allclose(sorted(shares), [10 / 21, 11 / 21], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("defense", "other"),
+    [
+        ("random_deletion(rate=0.7,samples=1,votes=False,train=False)", "a good and dreary film with a great story"),
+        ("ranmask(rate=0.7,samples=1,votes=False,train=False,mask='x')", "a good and dreary film with a great story"),
+        ("safer(samples=1,votes=False,train=False)", "a good and superb film with a great story"),
+    ],
+)
+def test_texts_that_differ_in_a_word_meet_the_same_chance(defense: str, other: str) -> None:
+    """The copies differ in that word alone, or not at all where it is hidden: as often as the noise hides it."""
+    text = "a good and wonderful film with a great story"
+    victim = defended(defense, KeywordVictim())
+    assert isinstance(victim, Smoothed)
+    same = 0
+    for draw in range(200):
+        first, second = (str(victim._copies(item, 1, draw)[0]).split() for item in (text, other))
+        gone = [word for word in first if word not in second]
+        assert len(gone) <= 1
+        same += first == second
+    least, most = (120, 160) if "safer" not in defense else (185, 200)
+    assert least <= same <= most
+    assert len({str(victim._copies(text, 1, draw)[0]) for draw in range(200)}) > 50
