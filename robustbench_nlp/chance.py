@@ -6,11 +6,13 @@ not which text was lucky, and copies in which the changed word is hidden are one
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 
 __all__ = ["chance"]
 
 
+@lru_cache(1 << 17)
 def chance(key: int, *place: object) -> float:
     """A number in [0, 1) that looks random, the same for the same draw's `key` and the same place, whose parts are told by their repr."""
     digest = blake2b(repr((key, *place)).encode("utf-8", "backslashreplace"), digest_size=8).digest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from random import Random
 from typing import Protocol, runtime_checkable
 
@@ -113,8 +113,7 @@ class Smoothed:
         return mean
 
     def _copies(self, item: Input, count: int, *key: object) -> list[Input]:
-        rng = Random(int(content_hash(self._seed, *key)[:16], 16))
-        return [_noisy(self._noise, item, Random(rng.getrandbits(64))) for _ in range(count)]
+        return [_noisy(self._noise, item, Random(seed)) for seed in _copy_seeds(count, self._seed, *key)]
 
     def _answers(self, copies: Sequence[Input], draws: Sequence[int], ask: Ask) -> Probabilities:
         """The inner victim's answers, every distinct copy asked once (under each draw, where it is random itself)."""
@@ -155,6 +154,12 @@ class CertifiedSmoothed(Smoothed):
         answers = self._answers(copies, [0] * count, lambda items, _: self._victim.predict(items, 0))
         counts: list[int] = np.bincount(answers.argmax(axis=1), minlength=answers.shape[1]).tolist()
         return counts
+
+
+@lru_cache(1_000)
+def _copy_seeds(count: int, *key: object) -> list[int]:
+    rng = Random(int(content_hash(*key)[:16], 16))
+    return [rng.getrandbits(64) for _ in range(count)]
 
 
 def _fields(item: Input) -> tuple[str, ...]:
