@@ -63,6 +63,11 @@ class BadCharacters:
         if self.threat == HOMOGLYPHS_5:
             object.__setattr__(self, "threat", threat_of(self.kind))
 
+    @property
+    def drawn_from(self) -> tuple[str, ...]:
+        """The characters that it puts in."""
+        return (self.kind,)
+
     def run(self, sample: Sample, rng: Random) -> Steps:
         string, limit = str(sample.text), sample.threat.max_edits
         changes = CHANGES if limit is None else limit // COST[self.kind]

@@ -46,6 +46,11 @@ class DeepWordBug:
         if self.edit not in EDITS:
             raise unknown("edit of deepwordbug", self.edit, EDITS)
 
+    @property
+    def drawn_from(self) -> tuple[str, ...]:
+        """The kinds of its edits."""
+        return (self.edit,) if self.variant == "paper" else tuple(EDITS)
+
     def run(self, sample: Sample, rng: Random) -> Steps:
         return _by_paper(sample, rng, EDITS[self.edit]) if self.variant == "paper" else _by_textattack(sample, rng)
 

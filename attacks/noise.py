@@ -44,6 +44,7 @@ _LIMITS: dict[str, dict[str, Any]] = {
     "homophones": {"candidates": "homophones-1"},
 }
 """What can be checked of a kind from the two strings alone; how many places are struck is no limit but a share."""
+_EDITS = {"drop_chars": "delete", "swap_chars": "swap"}
 _REDRAWS = 20
 """Edits of neighbouring words may, rarely, read as whole words changed; such a draw is drawn again."""
 
@@ -73,6 +74,11 @@ class Noise:
     def threat(self) -> Threat:
         """Named after the kind; each limit is the most that the kind does to a word."""
         return Threat(name=f"noise_{self.kind}", **_LIMITS.get(self.kind, {}))
+
+    @property
+    def drawn_from(self) -> tuple[str, ...]:
+        """What strikes a place: the edit of a random typo where it is one."""
+        return (_EDITS.get(self.kind, self.kind),)
 
     @property
     def suite(self) -> str:

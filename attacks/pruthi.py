@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 
 from robustbench_nlp.attack import Sample, Steps
 from robustbench_nlp.constraints.words import content_words
-from robustbench_nlp.edits.characters import internal_edits
+from robustbench_nlp.edits.characters import INTERNAL_KINDS, internal_edits
 from robustbench_nlp.errors import UsageError, unknown
 from robustbench_nlp.lexicon.keyboard import keys
 from robustbench_nlp.lexicon.stopwords import stopwords
@@ -40,6 +40,7 @@ class Pruthi:
     layout: str = "us"
     language: str = "en"
     version: ClassVar[int] = 1
+    drawn_from: ClassVar[tuple[str, ...]] = INTERNAL_KINDS
 
     def __post_init__(self) -> None:
         keys(self.layout)

@@ -7,7 +7,7 @@ from random import Random
 from typing import ClassVar
 
 from robustbench_nlp.attack import Sample, Score, Scores, Steps
-from robustbench_nlp.edits.characters import random_typos
+from robustbench_nlp.edits.characters import NOISE_KINDS, random_typos
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.lexicon.keyboard import keys
 from robustbench_nlp.threat import Threat, violations
@@ -30,6 +30,7 @@ class RandomTypos:
     layout: str = "us"
     version: ClassVar[int] = 1
     mode: ClassVar[str] = "noise"
+    drawn_from: ClassVar[tuple[str, ...]] = NOISE_KINDS
 
     def __post_init__(self) -> None:
         keys(self.layout)

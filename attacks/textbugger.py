@@ -48,6 +48,7 @@ class TextBugger:
     layout: str = "us"
     language: str = "en"
     version: ClassVar[int] = 1
+    drawn_from: ClassVar[tuple[str, ...]] = ("delete", "swap", "homoglyphs", "keyboard")
 
     def __post_init__(self) -> None:
         keys(self.layout)

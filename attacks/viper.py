@@ -41,6 +41,11 @@ class Viper:
         if not (0 <= self.probability <= 1 and self.draws >= 1):
             raise UsageError("viper wants a probability between 0 and 1, and at least one draw")
 
+    @property
+    def drawn_from(self) -> tuple[str, ...]:
+        """The letters that it puts in."""
+        return (self.space,)
+
     def run(self, sample: Sample, rng: Random) -> Steps:
         original = str(sample.text)
         drawn = dict.fromkeys(self._draw(sample.text, rng) for _ in range(self.draws))

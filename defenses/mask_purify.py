@@ -35,6 +35,7 @@ class MaskPurify:
     copies: int = 4
     model: str = "embedded"
     version: ClassVar[int] = 2
+    known: ClassVar[tuple[str, ...]] = ("masked-lm",)
 
     def __post_init__(self) -> None:
         if self.copies < 1:

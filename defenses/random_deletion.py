@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from rapidfuzz.distance import Levenshtein
 
+from robustbench_nlp.augmentation import KNOWN_FROM
 from robustbench_nlp.chance import chance
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.errors import UsageError
@@ -39,6 +40,7 @@ class RandomDeletion:
     train: bool = True
     epochs: int = 2
     learning_rate: float = 5e-5
+    known: ClassVar[tuple[str, ...]] = KNOWN_FROM["drop"]
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
         """Raises `UsageError` for a victim that can't be trained, `TrainingCollapsed` where nothing was learned."""

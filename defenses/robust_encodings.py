@@ -16,6 +16,7 @@ from random import Random
 from typing import ClassVar
 
 from robustbench_nlp.data.example import Example, content_hash
+from robustbench_nlp.edits.characters import INTERNAL_KINDS
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.rewriting import Rewritten
 from robustbench_nlp.text import words_of
@@ -37,7 +38,7 @@ class RobustEncodings:
     epochs: int = 2
     learning_rate: float = 5e-5
     version: ClassVar[int] = 2
-    known: ClassVar[tuple[str, ...]] = ("pruthi",)
+    known: ClassVar[tuple[str, ...]] = INTERNAL_KINDS
 
     def __post_init__(self) -> None:
         if self.size < 1 or self.epochs < 0:

@@ -40,7 +40,7 @@ class UnicodeNormalize:
     compatibility: bool = True
     invisible: bool = True
     lookalikes: bool = True
-    known: ClassVar[tuple[str, ...]] = ("bad-characters-homoglyphs", "bad-characters-invisible")
+    known: ClassVar[tuple[str, ...]] = ("homoglyphs", "bad-characters-invisible", "bad-characters-reorderings")
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
         return Rewritten(

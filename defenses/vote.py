@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
 
+from robustbench_nlp.augmentation import KNOWN_FROM
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.edits.characters import random_typos
 from robustbench_nlp.errors import UsageError
@@ -20,7 +21,8 @@ from robustbench_nlp.victim import Victim
 
 __all__ = ["Vote", "Variants"]  # noqa: RUF022 (the factory first)
 
-KINDS = ("typo", "case", "space")
+KINDS = {"typo": KNOWN_FROM["typos"], "case": ("casing",), "space": ("whitespace",)}
+"""The kinds of copies, and what each looks a text up among (`defense.knows`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,9 +35,14 @@ class Vote:
     """
 
     samples: int = 9
-    kinds: tuple[str, ...] = KINDS
+    kinds: tuple[str, ...] = tuple(KINDS)
     share: float = 0.2
     votes: bool = False
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """What the copies are made of."""
+        return tuple(name for kind in self.kinds for name in KINDS[kind])
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
         noise = Variants(kinds=tuple(self.kinds), share=self.share)

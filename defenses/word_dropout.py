@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import ClassVar
 
-from robustbench_nlp.augmentation import NOISES, check_shares, on_share
+from robustbench_nlp.augmentation import KNOWN_FROM, NOISES, check_shares, on_share
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.training import further
 from robustbench_nlp.victim import Victim
@@ -25,6 +26,7 @@ class WordDropout:
     noisy: float = 0.5
     epochs: int = 2
     learning_rate: float = 5e-5
+    known: ClassVar[tuple[str, ...]] = KNOWN_FROM["drop"]
 
     def __post_init__(self) -> None:
         check_shares("word_dropout", share=self.share, noisy=self.noisy)

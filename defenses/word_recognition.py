@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from robustbench_nlp.costs import seconds_trained
 from robustbench_nlp.data.example import Example, content_hash
+from robustbench_nlp.edits.characters import NOISE_KINDS
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.lexicon.case import in_case_of
 from robustbench_nlp.rewriting import Rewritten
@@ -34,7 +35,7 @@ class WordRecognition:
     epochs: int = 5
     noisy: float = 0.4
     version: ClassVar[int] = 1
-    known: ClassVar[tuple[str, ...]] = ("random_typos",)
+    known: ClassVar[tuple[str, ...]] = NOISE_KINDS
 
     def __post_init__(self) -> None:
         if self.size < 1 or self.epochs < 1 or not 0 <= self.noisy <= 1:

@@ -45,11 +45,13 @@ def adversarial(
 
 
 def taught(attacks: Sequence[str]) -> tuple[str, ...]:
-    """What a defense knows that learns from attacks (`defense.knows`): their names, and the sets of words that they draw on."""
-    made = [
-        (plugins.parse(attack).name, plugins.create("attack", attack).threat.candidates or "") for attack in attacks
-    ]
-    return tuple(dict.fromkeys(set_name(told) for pair in made for told in pair if told))
+    """What a defense knows that learns from attacks (`defense.knows`): their names, and what they draw on."""
+    told: list[str] = []
+    for selector in attacks:
+        attack = plugins.create("attack", selector)
+        sets = [set_name(attack.threat.candidates)] if attack.threat.candidates else []
+        told += [plugins.parse(selector).name, *sets, *getattr(attack, "drawn_from", ())]
+    return tuple(dict.fromkeys(told))
 
 
 def versions(attacks: Sequence[str]) -> list[object]:

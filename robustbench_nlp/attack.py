@@ -214,7 +214,8 @@ class Attack(Protocol):
     (int, default 1; raised by any change of behaviour), `mode` ("noise" for attacks without a search, "reduction" for those
     that keep the prediction), `goal` (a `tasks.classification.Goal`, by default any other class),
     `places_embeddings` (True when its `Gradient` requests hold vectors), and `one_at_a_time` (True when the attack drives a
-    library that uses process-wide state). An attack that asks helper models
+    library that uses process-wide state), and `drawn_from` (the tables and kinds of edits that it draws on and that
+    `Threat.candidates` doesn't name, for `defense.knows`). An attack that asks helper models
     names them in a property `helpers` (`Helped`), so that the models' weights enter its cells' fingerprints. An attack that learns first has
     `prepare(samples, rng)`, a generator of `Together` requests, run once per cell on the dev split.
     """

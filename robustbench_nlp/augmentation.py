@@ -7,7 +7,7 @@ from random import Random
 
 from robustbench_nlp.data.example import Input
 from robustbench_nlp.edits.blanks import Blanks, substitutes
-from robustbench_nlp.edits.characters import random_typos
+from robustbench_nlp.edits.characters import NOISE_KINDS, random_typos
 from robustbench_nlp.edits.noise import drop_words
 from robustbench_nlp.edits.tautologies import TAUTOLOGIES
 from robustbench_nlp.edits.visual import accented, homoglyphs
@@ -85,15 +85,15 @@ NOISES: dict[str, Noise] = {
     "refill": refilled,
 }
 KNOWN_FROM = {
-    "typos": ("random_typos",),
-    "unicode": ("viper", "bad_characters"),
-    "drop": (),
+    "typos": NOISE_KINDS,
+    "unicode": ("homoglyphs", "accents", "bad-characters-invisible"),
+    "drop": ("drop_words",),
     "wordnet": ("wordnet",),
     "neighbours": ("neighbours",),
     "tautology": ("stress_test",),
     "refill": ("masked-lm",),
 }
-"""What a defense knows that was trained on a noise: attacks, and sets of words (`defense.knows`)."""
+"""What a defense knows that was trained on a noise: attacks, and what they draw on (`defense.knows`)."""
 
 
 def noisy(item: Input, noise: Noise, rng: Random, share: float) -> Input:

@@ -12,12 +12,12 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from robustbench_nlp.attack import Attack
 from robustbench_nlp.data.example import Example, Input, content_hash
 from robustbench_nlp.detection import Detecting, Watched
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.plugins import create
 from robustbench_nlp.rewriting import Rewritten
-from robustbench_nlp.threat import Threat
 from robustbench_nlp.victim import Victim
 
 __all__ = ["Composed", "Defense", "Learns", "Unread", "compose", "defend", "knows", "rehearse", "shown"]
@@ -128,15 +128,17 @@ def _unsuspecting(inputs: Sequence[Input]) -> NDArray[np.float32]:
     return np.zeros(len(inputs), np.float32)
 
 
-def knows(defense: Defense, attack: str, threat: Threat) -> bool:
-    """Whether the defense learned from this attack (by the name that tables print), or from the words or characters that it draws on,
-    or looks texts up among them.
+def knows(defense: Defense, name: str, attack: Attack) -> bool:
+    """Whether the defense learned from this attack (`name`: as tables print it), or from the words or characters that it draws on, or
+    looks texts up among them.
 
-    A defense that did names them in its attribute `known`: attacks, and the first words of `Threat.candidates`.
+    A defense that did names them in its attribute `known`: attacks, what these name in `drawn_from`, and the first words of
+    `Threat.candidates`.
     """
-    known: Sequence[str] = getattr(defense, "known", ())
-    name = attack.rpartition("/")[2].partition("(")[0].partition(":")[0].partition("@")[0]
-    return name in known or (threat.candidates or "").startswith(tuple(known) or ("\0",))
+    known: tuple[str, ...] = tuple(getattr(defense, "known", ()))
+    name = name.rpartition("/")[2].partition("(")[0].partition(":")[0].partition("@")[0]
+    material = {name, *getattr(attack, "drawn_from", ())}
+    return not material.isdisjoint(known) or (attack.threat.candidates or "").startswith(known)
 
 
 def shown(selector: str) -> str:

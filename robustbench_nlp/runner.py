@@ -215,7 +215,7 @@ class Runner:
         made = compose(defense)
 
         def told(members: Sequence[Member]) -> dict[str, Any]:
-            return spent | {"known": any(knows(made, member.name, member.attack.threat) for member in members)}
+            return spent | {"known": any(knows(made, member.name, member.attack) for member in members)}
 
         return told
 

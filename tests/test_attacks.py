@@ -12,14 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from texts import ODD
+from touched import material, touched
 
-from robustbench_nlp.attack import Attack, Gradient, Help, Probe, Request, Score, Scores, Steps
+from robustbench_nlp.attack import Attack, FillMask, Gradient, Help, Probe, Request, Score, Scores, Steps
 from robustbench_nlp.constraints.words import content_words
 from robustbench_nlp.edits.characters import internal_edits
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.fakes import KeywordVictim, drive, graded, helped, sample_of
 from robustbench_nlp.lexicon.wordnet import synonyms
-from robustbench_nlp.plugins import create, factory, plugin_names
+from robustbench_nlp.plugins import choices, create, factory, plugin_names
 from robustbench_nlp.text import Text, words_of
 from robustbench_nlp.threat import other_limits, violations
 
@@ -132,6 +133,23 @@ def test_every_candidate_is_inside_the_threat(attack: Attack, limits: dict[str, 
             assert all(not violations(attack.threat, string, str(text)) for text in request.texts)
             assert all(str(text) != string for text in request.texts)
         request = _answered(steps, Scores([0.1] * len(request.texts), [False] * len(request.texts)))
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        *ATTACKS,
+        *(create("attack", f"noise:{kind.argument}") for kind in choices("attack", "noise")),
+        *(create("attack", f"deepwordbug(edit={edit!r})") for edit in ("swap", "delete", "insert")),
+        *(create("attack", f"bad_characters:{kind}") for kind in ("invisible", "reorderings", "deletions")),
+        create("attack", "viper(space='homoglyphs')"),
+    ],
+)
+def test_it_says_what_it_draws_from(attack: Attack) -> None:
+    sample = sample_of(attack, "It's a well-made, fine film with good actors, their reviews and a great score")
+    found = touched(lambda: drive(attack, sample, Random(0), VICTIM, max_queries=500))
+    found |= {"masked-lm" for kind, _ in getattr(attack, "helpers", ()) if kind is FillMask}
+    assert found <= material([attack.threat.candidates or "", *getattr(attack, "drawn_from", ())])
 
 
 @every_attack

@@ -112,7 +112,18 @@ def test_seconds_of_training_are_read_beside_the_weights(tmp_path: Path) -> None
         ("adversarial_training(attacks=('deepwordbug',))", "pwws", False),
         ("adversarial_training(attacks=('pwws',))", "textbugger", True),
         ("safer", "textfooler", True),
-        ("safer(train=False)", "textfooler", False),
+        ("safer(train=False)", "textfooler", True),
+        ("mask_purify", "bae", True),
+        ("typo_augmentation", "noise:swap_chars(severity=5)", True),
+        ("typo_augmentation", "noise:swap_words", False),
+        ("word_recognition", "noise:keyboard(layout='de')", True),
+        ("typo_augmentation", "deepwordbug", False),
+        ("typo_augmentation", "deepwordbug(variant='textattack')", True),
+        ("robust_encodings", "standard-1/pruthi", True),
+        ("vote(kinds=('case',))", "random_typos", False),
+        ("word_dropout", "noise:drop_words", True),
+        ("consistency(noises='drop')", "noise:drop_words", True),
+        ("adversarial_training(attacks=\"deepwordbug(edit='swap')\")", "noise:swap_chars", True),
         ("frequency_guided", "pwws", True),
         ("synonym_augmentation", "pwws", True),
         ("synonym_augmentation", "textfooler", False),
@@ -124,13 +135,19 @@ def test_seconds_of_training_are_read_beside_the_weights(tmp_path: Path) -> None
         ("consistency(noises=('drop',),aim=0.1)", "bae", True),
         ("unicode_normalize+ascc", "textfooler", True),
         ("unicode_normalize", "bad_characters:homoglyphs", True),
+        ("unicode_normalize", "bad_characters:reorderings", True),
+        ("unicode_normalize", "bad_characters:deletions", False),
+        ("unicode_normalize", "reorder", False),
+        ("unicode_normalize", "viper", False),
+        ("unicode_normalize", "viper(space='homoglyphs')", True),
+        ("unicode_normalize", "textbugger", True),
+        ("spell", "noise:keyboard", False),
         ("freelb", "pwws", False),
         ("none", "pwws", False),
     ],
 )
 def test_known_and_held_out_attacks(defense: str, attack: str, known: bool) -> None:
-    threat = create("attack", attack.rpartition("/")[2]).threat
-    assert knows(compose(defense), attack, threat) is known
+    assert knows(compose(defense), attack, create("attack", attack.rpartition("/")[2])) is known
 
 
 def test_a_table_of_defenses_has_the_columns_and_marks(tmp_path: Path) -> None:

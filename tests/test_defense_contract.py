@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tiny_bert
 from texts import ODD
+from touched import material, touched
 
 from robustbench_nlp import cache, language_model, masked_lm_training
 from robustbench_nlp.certificates import Certified, Sampling
@@ -234,6 +235,22 @@ def test_every_setting_makes_another_victim(name: str, victim: HFVictim, monkeyp
         value = otherwise(name, field.name, getattr(made, field.name))
         other = dataclasses.replace(made, **{field.name: value})(victim, few, Random(0))  # type: ignore[type-var]
         assert other.fingerprint != plain, f"{field.name}={value!r}"
+
+
+@every_defense
+def test_its_mark_names_what_it_looks_up_and_nothing_else(
+    name: str, victim: HFVictim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("robustbench_nlp.training._check", lambda *_: 1.0)
+    monkeypatch.setenv("ROBUSTBENCH_NLP_CACHE", str(tmp_path))
+    made = quick(name)
+    texts = [
+        *map(str, (example.input for example in TRAIN[:32])),
+        "the film is graet",
+        "a g\u043e\u043ed film, no story",
+    ]
+    found = touched(lambda: made(victim, TRAIN[:32], Random(0)).predict(texts))
+    assert found == material(getattr(made, "known", ()))
 
 
 @every_defense

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import tiny_bert
 import torch
+from touched import material, touched
 
 from robustbench_nlp.attack import Blank
 from robustbench_nlp.augmentation import KNOWN_FROM, NOISES, on_share
@@ -173,8 +174,18 @@ def test_a_lone_name_is_one_of_several() -> None:
     assert create("defense", "consistency(noises='typos')") == create("defense", "consistency(noises=('typos',))")
 
 
-def test_it_is_said_what_every_noise_teaches() -> None:
-    assert set(KNOWN_FROM) == set(NOISES)
+@pytest.mark.parametrize("name", NOISES)
+def test_it_is_said_what_every_noise_teaches(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: set[str] = set()
+
+    def masked(model: str) -> Any:
+        asked.add("masked-lm")
+        return filling
+
+    monkeypatch.setattr("robustbench_nlp.language_model.masked", masked)
+    text = Text("a really great movie with good actors and one wonderful story")
+    found = touched(lambda: [NOISES[name](text, Random(seed), 0.9) for seed in range(20)])
+    assert found | asked == material(KNOWN_FROM[name])
 
 
 def test_on_share_changes_that_many_texts_and_both_fields() -> None:

@@ -15,7 +15,9 @@ from robustbench_nlp.lexicon.ocr import confusions
 from robustbench_nlp.text import Text, edges_of, is_word
 
 __all__ = [
+    "INTERNAL_KINDS",
     "NOISE",
+    "NOISE_KINDS",
     "Typo",
     "bare",
     "delete",
@@ -110,6 +112,9 @@ def ocr(word: str, rng: Random) -> str:
 
 EACH: tuple[Typo, ...] = (swap, substitute, delete, insert)
 NOISE: tuple[Typo, ...] = (keyboard, ocr, swap, delete, insert)
+NOISE_KINDS = tuple(edit.__name__ for edit in NOISE)
+INTERNAL_KINDS = ("swap", "delete", "insert", "keyboard")
+"""What `one_typo` and `internal_edits` draw on (`defense.knows`)."""
 
 
 def one_of_each(word: str, rng: Random) -> list[str]:

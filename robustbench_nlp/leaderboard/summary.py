@@ -61,7 +61,7 @@ def summarised(cells: Sequence[Cell], members: Sequence[Member], ensemble: str, 
                 "version": cell.header["spec"]["attack"][2],
                 "threat": cell.header["threat"],
                 "max_queries": cell.header["max_queries"],
-                "known": knows(defense, member.name, member.attack.threat),
+                "known": knows(defense, member.name, member.attack),
                 **_values(values),
                 "fingerprint": cell.header["fingerprint"],
             }
