@@ -14,6 +14,7 @@ import tiny_bert
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from robustbench_nlp.augmentation import KNOWN_FROM
 from robustbench_nlp.averaging import Averaged
 from robustbench_nlp.certificates import Certified, Sampling
 from robustbench_nlp.data.example import Example, Input
@@ -337,7 +338,7 @@ def test_an_ensemble_of_a_defense_has_members_trained_by_it(tiny: HFVictim, monk
     assert one.fingerprint != other.fingerprint
     assert isinstance(plain, Rewritten)
     made = compose("spell+ensemble(of=('consistency(noises=(\"tautology\",))','spell+typo-augmentation'))")
-    assert set(made.known) == {"stress_test", "random_typos"}  # type: ignore[attr-defined]
+    assert set(made.known) == {"stress_test", *KNOWN_FROM["typos"]}  # type: ignore[attr-defined]
     with pytest.raises(UsageError, match="no defense 'consistancy'"):
         compose("ensemble(of=('consistancy',))")
 

@@ -106,7 +106,7 @@ def _members(entry: Entry) -> str:
         "; each met what those before it left" if cascade else ", each on every example"
     )
     if any(member.get("known") for member in entry.members):
-        caption += "; †: the defense learned from it, or from the words that it draws on"
+        caption += "; †: the defense knows it, or the words or characters that it draws on"
     return table(f"members-{anchor(entry)}", caption, columns, rows)
 
 
