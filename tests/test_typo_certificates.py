@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import combinations, product
 from pathlib import Path
 from random import Random
+from typing import Any
 
+import numpy as np
 import pytest
+import tiny_bert
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from robustbench_nlp.certificates import Certified
 from robustbench_nlp.certification import certify
-from robustbench_nlp.data.example import Example
+from robustbench_nlp.data.example import Example, Input
 from robustbench_nlp.defenses.robust_encodings import RobustEncodings
 from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.text import Text
-from robustbench_nlp.typo_certificates import TypoCertified
+from robustbench_nlp.typo_certificates import MARGIN, TypoCertified
 from robustbench_nlp.typo_clusters import TypoClusters, typos
+from robustbench_nlp.victims.hf import HFVictim
 
 COUNTS = Counter(
     {"film": 90, "fine": 85, "find": 84, "good": 80, "goad": 2, "dull": 60, "doll": 70, "firm": 50, "the": 99}
@@ -47,6 +52,72 @@ def test_no_text_within_the_radius_is_predicted_otherwise(words: list[str]) -> N
         return
     texts = attacked(string, min(certificate.radius, 2 if len(words) == 1 else 1))
     assert set(VICTIM.predict(texts).argmax(axis=1).tolist()) == {certificate.prediction}
+
+
+# --- a transformer, whose answers depend a little on what else is in the batch
+
+
+def reached(string: str, clusters: TypoClusters, most: int) -> list[str]:
+    """Of every text that a victim can come to read by a typo in at most `most` words, one that leads to it."""
+    text = Text(string)
+    ways = [{clusters.code(new): new for new in (*typos(word.lower()), word)} for word in text.words]
+    return [
+        str(text.replace(dict(zip(places, words, strict=True))))
+        for size in range(most + 1)
+        for places in combinations(range(len(text)), size)
+        for words in product(*(ways[place].values() for place in places))
+    ]
+
+
+MISTYPED = ["goood fiilm dulll", "the good film", "goood film", "firrm goood", "goood dull findd", "dulll findd bad"]
+
+
+def test_each_text_within_a_transformers_certificate_is_predicted_alike_by_itself(tmp_path: Path) -> None:
+    """And each certificate is the largest: one typo more leads to another prediction, or to one that hardly leads."""
+    radii = set()
+    clusters = TypoClusters(COUNTS, 100)
+    for seed in (2, 5):
+        inner = HFVictim.from_folder(tiny_bert.save(tmp_path / str(seed), seed=seed), name="tiny")
+        victim = TypoCertified(inner, clusters, [])
+        for string in MISTYPED:
+            guess, radius, *_ = victim.certify(string)
+            assert guess is not None
+            radii.add((radius, whole := radius == len(string.split())))
+            within, beyond = reached(string, clusters, radius), reached(string, clusters, radius + 1)
+            alone = np.concatenate([victim.predict([text]) for text in within])
+            assert set(alone.argmax(axis=1).tolist()) == {guess}
+            together = victim.predict([*within, *(f"{text} {string} {string}" for text in beyond)])
+            assert 2 * np.abs(together[: len(within)] - alone).max() < MARGIN
+            further = victim.predict(beyond)
+            assert whole or (further[:, guess] - further[:, 1 - guess]).min() < MARGIN
+    assert radii > {(0, False), (3, True)}
+
+
+def test_every_typo_in_a_transformers_text_is_predicted_alike_by_itself(tmp_path: Path) -> None:
+    inner = HFVictim.from_folder(tiny_bert.save(tmp_path, seed=5), name="tiny")
+    victim = TypoCertified(inner, TypoClusters(COUNTS, 100), [])
+    certificate = victim.certify("goood fiilm dulll")
+    assert certificate.radius == 1
+    alone = [int(victim.predict([text])[0].argmax()) for text in attacked("goood fiilm dulll", 1)]
+    assert len(alone) > 200
+    assert set(alone) == {certificate.prediction}
+
+
+def test_what_leads_by_less_than_batches_move_is_not_certified() -> None:
+    """A victim that says one class in company and the other by itself, by half of the margin; `good` and `bad` decide."""
+
+    class Wavering(KeywordVictim):
+        def predict(self, inputs: Sequence[Input], draw: int = 0) -> Any:
+            answers = super().predict(inputs)
+            tied = answers[:, 0] == answers[:, 1]
+            answers[tied] = 0.5 + MARGIN / 4 * np.array([-1, 1]) * (1 if len(inputs) > 1 else -1)
+            return answers
+
+    victim = TypoCertified(Wavering(), TypoClusters(COUNTS, 100), [])
+    assert victim.certify("film")[:2] == (None, 0)
+    assert victim.certify("goood film")[:2] == (1, 0)  # "gooood" is no word, and in company still of class 1
+    assert victim.predict(["gooood film", "film"])[0].argmax() == 1
+    assert victim.predict(["gooood film"])[0].argmax() == 0
 
 
 JOINED = Counter({"don't": 30, "its": 40, "it's": 35, "good": 25, "well-made": 20, "can't": 9, "won't": 8, "e-mail": 5})
