@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
+import json
+import shutil
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,13 +21,14 @@ from touched import material, touched
 
 from robustbench_nlp import cache, language_model, masked_lm_training
 from robustbench_nlp.certificates import Certified, Sampling
-from robustbench_nlp.data.example import Example, Input
+from robustbench_nlp.data.example import Example, Input, content_hash
 from robustbench_nlp.defense import Composed, Defense, compose, defend, rehearse
 from robustbench_nlp.defenses.flooding import Flooding
 from robustbench_nlp.defenses.typo_augmentation import TypoAugmentation
 from robustbench_nlp.defenses.unicode_normalize import UnicodeNormalize
 from robustbench_nlp.defenses.word_dropout import WordDropout
 from robustbench_nlp.detection import Detecting
+from robustbench_nlp.drawing import drawn
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.plugins import create, plugin_names, selector_of
@@ -63,6 +68,10 @@ def written(made: Any) -> str:
 
 
 every_defense = pytest.mark.parametrize("name", plugin_names("defense"))
+PURIFIERS = ("noisy_channel", "robust_encodings", "spell", "unicode_normalize", "word_recognition")
+DETECTORS = ("density", "frequency_guided")
+LEARN_NOTHING = ("mask_purify", "none", "unicode_normalize")
+"""Every other defense is none of the kind: one that leaves a kind, or joins it, is to be looked at."""
 
 
 def toy(count: int = 300) -> list[Example]:
@@ -145,10 +154,15 @@ def test_a_defended_victim_answers_odd_texts_in_any_order(
 
 @every_defense
 def test_what_else_a_defended_victim_can_do_it_does_with_odd_texts(
-    name: str, defended: Callable[[str], Victim]
+    name: str, victim: HFVictim, defended: Callable[[str], Victim]
 ) -> None:
     behind = defended(name)
+    assert isinstance(behind, Detecting) is (name in DETECTORS) is getattr(quick(name), "detects", False)
     if isinstance(behind, Detecting):
+        np.testing.assert_array_equal(behind.predict(ODD), victim.predict(ODD))
+        for exact in (False, True):
+            inner, outer = (drawn(each, ODD, [0] * len(ODD), exact=exact) for each in (victim, behind))
+            np.testing.assert_array_equal(outer, inner)
         suspicion = behind.suspicion(ODD)
         assert suspicion.shape == (len(ODD),)
         assert np.isfinite(suspicion).all()
@@ -237,6 +251,107 @@ def test_every_setting_makes_another_victim(name: str, victim: HFVictim, monkeyp
         assert other.fingerprint != plain, f"{field.name}={value!r}"
 
 
+# --- what it learns from
+
+
+class Looked(Sequence[Example]):
+    """Examples that note whether one of them was read."""
+
+    def __init__(self, examples: Sequence[Example]) -> None:
+        self.examples, self.read = examples, False
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, at: Any) -> Any:
+        self.read = True
+        return self.examples[at]
+
+
+class Rolled(Random):
+    """A generator that notes whether it, or a copy, was drawn from."""
+
+    used = False
+
+    def random(self) -> float:
+        Rolled.used = True
+        return super().random()
+
+    def getrandbits(self, k: int, /) -> int:
+        Rolled.used = True
+        return super().getrandbits(k)
+
+
+def untrained(target: Path, base: Path, inputs: Sequence[Input], labels: Sequence[int], **how: Any) -> float:
+    """In place of `fine_tune`: the same weights, and a configuration that tells what they would have been trained by."""
+    shutil.copytree(base, target, dirs_exist_ok=True)
+    told = json.loads((target / "config.json").read_text("utf-8"))
+    tiny_bert.edit_config(target, trained_by=content_hash(told.get("trained_by"), inputs, labels, how["seed"]))
+    (target / "training.json").write_text('{"seconds": 0.0}', "utf-8")
+    return 1.0
+
+
+@every_defense
+def test_another_seed_or_split_makes_another_victim_where_it_is_used(
+    name: str, victim: HFVictim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROBUSTBENCH_NLP_CACHE", str(tmp_path))
+    monkeypatch.setattr("robustbench_nlp.training.fine_tune", untrained)
+    monkeypatch.setattr("robustbench_nlp.defenses.frequency_guided.TUNED", 20)  # fewer texts than there are
+    for what_makes_it_fast in ("victims.hf.shortened", "packing.packed"):
+        monkeypatch.setattr(f"robustbench_nlp.{what_makes_it_fast}", lambda model: model)
+    made, few = quick(name), Looked(TRAIN[:64])
+    if hasattr(made, "sample"):
+        made = dataclasses.replace(made, sample=64)  # type: ignore[type-var]
+    monkeypatch.setattr(Rolled, "used", False)
+    plain = made(victim, few, Rolled(0)).fingerprint
+    assert (few.read or Rolled.used) is (name not in LEARN_NOTHING)
+    if hasattr(made, "epochs"):
+        assert few.read
+        assert Rolled.used
+    changed = dataclasses.replace(TRAIN[9], fields={"text": f"{TRAIN[9].input} wonderful"})
+    assert (made(victim, [*TRAIN[:9], changed, *TRAIN[10:64]], Random(0)).fingerprint != plain) is few.read
+    assert (made(victim, TRAIN[:64], Random(1)).fingerprint != plain) is Rolled.used
+
+
+# --- pairs of sentences
+
+
+def pair(first: str, second: str, label: int) -> Example:
+    return Example(fields={"premise": first, "hypothesis": second}, label=label)
+
+
+PAIRS = [pair(str(a.input), str(b.input), a.label) for a, b in zip(TRAIN[:24], TRAIN[24:48], strict=True)]
+SINGLE = ("the film is good . good and good", "the film is bad . bad and bad", "q", "zz 7 zz")
+
+
+@every_defense
+def test_pairs_of_sentences_are_learned_from_and_both_are_read(
+    name: str, victim: HFVictim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("robustbench_nlp.training._check", lambda *_: 1.0)
+    behind = quick(name)(victim, PAIRS, Random(0))
+    inputs = [*(example.input for example in PAIRS[:3]), *zip(ODD, ODD[::-1], strict=True)]
+    answer = behind.predict(inputs)
+    assert proper(answer, len(inputs))
+    np.testing.assert_allclose(behind.predict(inputs[::-1])[::-1], answer, atol=1e-5)
+    square = behind.predict(list(product(SINGLE, SINGLE)))[:, 0].reshape(len(SINGLE), len(SINGLE))
+    assert all(np.ptp(square, axis=field).max() > 1e-3 for field in (0, 1)), "a field changes nothing"
+    if hasattr(behind, "gradients"):
+        for item, found in zip(inputs, behind.gradients(inputs, [0] * len(inputs)), strict=True):
+            places = zip(found.offsets, found.fields, strict=True)
+            assert all(0 <= start <= end <= len(item[field]) for (start, end), field in places if field >= 0)
+            assert np.isfinite(found.gradient).all()
+        assert {0, 1} <= {*behind.gradients([SINGLE[:2]], [0])[0].fields}
+    if isinstance(behind, Detecting):
+        assert np.isfinite(behind.suspicion(inputs)).all()
+        np.testing.assert_array_equal(answer, victim.predict(inputs))
+    if isinstance(behind, Certified):
+        for item in inputs[:6]:
+            assert behind.certify(item, Sampling(n0=2, n=20, alpha=0.1)).prediction in (0, 1, None)
+            assert behind.edits(item, item) == 0
+
+
 @every_defense
 def test_its_mark_names_what_it_looks_up_and_nothing_else(
     name: str, victim: HFVictim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -265,10 +380,10 @@ def test_it_stands_behind_another_defense(name: str, victim: HFVictim, defended:
 def test_a_purifier_leaves_plain_texts_alone(name: str) -> None:
     plain = [Example(fields={"text": text}, label=i % 2) for i, text in enumerate(PLAIN)]
     victim = Reader()
-    try:
+    defended: Victim | None = None
+    with contextlib.suppress(UsageError):
         defended = quick(name)(victim, [*TRAIN, *plain * 3], Random(0))
-    except UsageError:
-        return
+    assert isinstance(defended, Rewritten) is (name in PURIFIERS)
     if isinstance(defended, Rewritten):
         texts = [*PLAIN, *(f"{a} {b}" for a in PLAIN for b in PLAIN)]
         np.testing.assert_array_equal(defended.predict(texts), Reader().predict(texts))
