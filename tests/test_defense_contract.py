@@ -321,7 +321,7 @@ def pair(first: str, second: str, label: int) -> Example:
     return Example(fields={"premise": first, "hypothesis": second}, label=label)
 
 
-PAIRS = [pair(str(a.input), str(b.input), a.label) for a, b in zip(TRAIN[:24], TRAIN[24:48], strict=True)]
+PAIRS = [pair(str(a.input), str(b.input), a.label) for a, b in zip(TRAIN[:16], TRAIN[16:32], strict=True)]
 SINGLE = ("the film is good . good and good", "the film is bad . bad and bad", "q", "zz 7 zz")
 
 
@@ -331,7 +331,7 @@ def test_pairs_of_sentences_are_learned_from_and_both_are_read(
 ) -> None:
     monkeypatch.setattr("robustbench_nlp.training._check", lambda *_: 1.0)
     behind = quick(name)(victim, PAIRS, Random(0))
-    inputs = [*(example.input for example in PAIRS[:3]), *zip(ODD, ODD[::-1], strict=True)]
+    inputs = [*(example.input for example in PAIRS[:3]), *zip(ODD[::2], ODD[::-2], strict=True)]
     answer = behind.predict(inputs)
     assert proper(answer, len(inputs))
     np.testing.assert_allclose(behind.predict(inputs[::-1])[::-1], answer, atol=1e-5)
