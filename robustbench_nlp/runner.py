@@ -211,7 +211,8 @@ class Runner:
         draws = {"draws": self._draws(defended)}
         if self.benchmark.defenses == ("none",):
             return lambda members: draws if defended.random else {}
-        spent = costs(defended, self.victim, [example.input for example in self.examples[:READ]])._asdict() | draws
+        asked = [example.input for example in self.examples[:READ]]
+        spent = costs(defended, self.victim, asked, draws=self.benchmark.draws)._asdict() | draws
         made = compose(defense)
 
         def told(members: Sequence[Member]) -> dict[str, Any]:

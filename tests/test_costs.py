@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from functools import lru_cache
 from math import isnan, nan
 from pathlib import Path
@@ -21,6 +22,7 @@ from robustbench_nlp.defense import compose, knows
 from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.plugins import create
 from robustbench_nlp.rewriting import Rewritten
+from robustbench_nlp.victim import Probabilities
 from robustbench_nlp.victims.hf import HFVictim
 
 PAIRS = [(f"the {word} film number {i}", i % 2) for i, word in enumerate(["awful", "great", "bad", "fine"] * 4)]
@@ -91,6 +93,25 @@ def test_a_rewriting_that_is_remembered_costs_what_it_costs_once() -> None:
     inputs = [f"a good film {i}" for i in range(40)]
     assert costs(Rewritten(plain, slow, []), plain, inputs).latency_ratio > 5
     assert costs(Rewritten(plain, str.lower, []), plain, []).latency_ratio > 0
+
+
+def test_the_time_of_an_answer_is_that_of_all_its_draws(tmp_path: Path) -> None:
+    class Slow(KeywordVictim):
+        def predict(self, inputs: Sequence[Any], draw: int = 0) -> Probabilities:
+            time.sleep(0.0003 * len(inputs))
+            return super().predict(inputs, draw)
+
+    plain, drawn = Slow(), Slow(random=True)
+    inputs = [f"a good film {i}" for i in range(40)]
+    assert costs(drawn, plain, inputs).latency_ratio == pytest.approx(1, rel=0.5)
+    assert costs(drawn, plain, inputs, draws=20).latency_ratio == pytest.approx(20, rel=0.5)
+    assert costs(drawn, Slow(random=True), inputs, draws=20).latency_ratio == pytest.approx(1, rel=0.5)
+    assert costs(plain, drawn, inputs, draws=20).latency_ratio == pytest.approx(1 / 20, rel=0.5)
+    settings: dict[str, Any] = {"dataset": PAIRS, "similarity": "none", "attacks": "random_typos", "draws": 10}
+    run = evaluate(victim=plain, defenses="random_deletion(samples=1,train=False)", output=tmp_path, **settings)
+    assert run.table["latency_ratio"].item() > 4
+    told = "a prediction averages 10 draws, a query each, of which each reads 1 text, and takes"
+    assert told in (run.folder / "table.md").read_text("utf-8")
 
 
 def test_seconds_of_training_are_read_beside_the_weights(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from io import StringIO
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from robustbench_nlp.grid import Benchmark
 from robustbench_nlp.leaderboard.board import frame, rankings
 from robustbench_nlp.leaderboard.entry import entries
 from robustbench_nlp.leaderboard.shown import markdown
-from robustbench_nlp.plugins import plugin_names
 from robustbench_nlp.report.shown import percent
 from robustbench_nlp.report.table import COLUMNS
 from robustbench_nlp.verification import verify
@@ -100,68 +98,6 @@ def test_searches_are_compared_in_a_folder_of_the_readers_own(tmp_path: Path, mo
         assert "; a constant answer scores " in text
         assert "| clean % |" in text
         assert "59.4, 69 | 74.2, 59 |" in text
-
-
-def test_the_table_of_defenses_is_of_what_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    import defense_table
-
-    listed = {
-        part.split("(")[0] for family in defense_table.FAMILIES.values() for name in family for part in name.split("+")
-    }
-    assert listed == {*plugin_names("defense")} - {"none", "density", "frequency_guided"}, "all but the detectors"
-    monkeypatch.setattr(defense_table, "ATTACKS", ("deepwordbug",))
-    monkeypatch.setattr(defense_table, "WORST", "worst-case:fast-1")
-    how = f"--victim tfidf-mr --limit 6 --runs {tmp_path / 'runs'} --to {tmp_path}"
-    CliRunner().invoke(defense_table.main, f"{how} --defenses none,spell --seeds 0,1", catch_exceptions=False)
-    page = (tmp_path / "README.md").read_text("utf-8")
-    assert [line.split(" | ")[0] for line in page.splitlines() if line.startswith("| `")] == [
-        *("| `none`", "| `spell`"),
-        *("| `none`", "| `none`", "| `spell`", "| `spell`"),
-    ]
-    table = pd.read_csv(tmp_path / "table.csv")
-    whole = table[table["outcomes"].notna()]
-    assert [*zip(whole["defense"], whole["attack"], whole["seed"], strict=True)] == [
-        (defense, attack, seed)
-        for defense in ("none", "spell")
-        for seed in (0, 1)
-        for attack in ("deepwordbug", "worst_case:fast-1")
-    ]
-    for row in whole.to_dict("records"):
-        assert row["outcomes"].count("r") == round(row["robust_accuracy"] * row["n"])
-        assert row["outcomes"].count("w") == row["skipped"]
-    shutil.rmtree(tmp_path / "runs")
-    again = CliRunner().invoke(defense_table.main, [*how.split(), "--defenses", "none,spell"], catch_exceptions=False)
-    assert again.output.count(f"stands in {tmp_path / 'table.csv'}\n") == 2
-    assert (tmp_path / "README.md").read_text("utf-8") == page
-
-    def page_of(rows: pd.DataFrame) -> list[str]:
-        rows.to_csv(tmp_path / "table.csv", index=False)
-        CliRunner().invoke(defense_table.main, [*how.split(), "--defenses", ""], catch_exceptions=False)
-        return (tmp_path / "README.md").read_text("utf-8").split("## Over")[0].splitlines()
-
-    elsewhere = table.assign(undefended="123456789012e456")  # a fingerprint that would do for a number
-    alone = page_of(pd.concat([table, elsewhere[elsewhere["defense"] == "spell"]]))
-    assert "Not shown, since `none` is still to be run with their training of the victim: `spell`." in alone
-    assert [line for line in alone if line.startswith("| `")] == [
-        line for line in page.split("## Over")[0].splitlines() if line.startswith("| `")
-    ]
-    page_of(pd.concat([table[table["defense"] == "none"], elsewhere[elsewhere["defense"] == "spell"]]))
-    told = CliRunner().invoke(defense_table.main, [*how.split(), "--defenses", "spell"], catch_exceptions=False)
-    assert f"stands in {tmp_path / 'table.csv'}\n" in told.output
-    assert not (tmp_path / "runs").exists(), "what another machine ran isn't run again"
-    own = table.replace({"defense": {"spell": "density"}})
-    assert [line.split(" | ")[0] for line in page_of(own) if line.startswith("| ")][2:] == [
-        *("| `none`", "| *others*", "| `density`"),
-    ]
-    both = page_of(pd.concat([table, elsewhere]))
-    assert [line.split(" | ")[0] for line in both if line.startswith("| `")] == [
-        *("| `none` a", "| `none` b", "| `spell` a", "| `spell` b"),
-    ]
-    other = [*how.split(), "--dtype", "bfloat16", "--defenses", ""]
-    (tmp_path / "README.md").unlink()
-    CliRunner().invoke(defense_table.main, other, catch_exceptions=False)
-    assert not (tmp_path / "README.md").exists(), "rows of another precision are no rows of this page"
 
 
 LEADERBOARD = ROOT / "results" / "leaderboard"

@@ -158,11 +158,12 @@ def _costs(row: Mapping[Hashable, Any]) -> str:
     """A defense's costs in words."""
     trained, texts = row["train_ratio"], row["forwards_per_prediction"]
     training = "training time unknown" if pd.isna(trained) else f"training {trained:.1f} × the victim's"
-    draws = "" if row.get("draws", 1) == 1 else f"; scores average {row['draws']} draws, a query each"
-    ratio = row["latency_ratio"]
+    read = f"reads {texts} text{'s' * (texts != 1)}"
+    ratio, draws = row["latency_ratio"], row.get("draws", 1)
     return (
-        f"{training if trained else 'no training'}; a prediction reads {texts} text{'s' * (texts != 1)} and "
-        f"takes {'an unknown' if pd.isna(ratio) else f'{ratio:.1f} × the'} time{draws}"
+        f"{training if trained else 'no training'}; a prediction "
+        f"{read if draws == 1 else f'averages {draws} draws, a query each, of which each {read},'} and "
+        f"takes {'an unknown' if pd.isna(ratio) else f'{ratio:.1f} × the'} time"
     )
 
 
