@@ -76,6 +76,9 @@ def test_the_table_of_defenses_is_of_what_is_finished(tmp_path: Path) -> None:
     for row in whole.to_dict("records"):
         assert row["outcomes"].count("r") == round(row["robust_accuracy"] * row["n"])
         assert row["outcomes"].count("w") == row["skipped"]
+        for line in json.loads(row["warnings"]):
+            assert line.split(":")[0].replace("_", "\\_") in page
+    assert "Of these only such warnings are known" not in page
     shutil.rmtree(tmp_path / "runs")
     again = CliRunner().invoke(defense_table.main, [*how.split(), "--defenses", "none,spell"], catch_exceptions=False)
     assert again.output.count(f"stands in {tmp_path / 'table.csv'}\n") == 2
@@ -182,5 +185,15 @@ def test_what_ran_on_fewer_examples_stands_in_a_table_of_its_own(tmp_path: Path)
     alone = page_of(tmp_path, rows("none", left), rows("vote", right), rows("spell", "r" * 60, 60))
     assert alone.startswith("# Defenses of tfidf-mr on mr, test split, n = 40\n"), "the main table has a row of none"
     assert "still to be run with their training of the victim: `spell`" in alone.split("\n## n = 60\n")[1]
-    assert told(tmp_path, "none,spell", limit=4).count("left by") == 2, "rows of other numbers of examples are others"
-    assert "\n## n = 4\n" in (tmp_path / "README.md").read_text("utf-8")
+
+
+def test_rows_of_other_numbers_of_examples_do_not_stand_for_these(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusing(**how: Any) -> rb.Run:
+        raise rb.UsageError(f"{how['limit']} are wanted")
+
+    monkeypatch.setattr(rb, "evaluate", refusing)
+    page_of(tmp_path, rows("none", "r" * 40), rows("vote", "r" * 40))
+    assert "vote, seed 0: stands in" in told(tmp_path, "vote")
+    assert "vote, seed 0: not run: 8 are wanted" in told(tmp_path, "vote", limit=8)
