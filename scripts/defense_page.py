@@ -135,7 +135,7 @@ def page(victim: str, dtype: str, found: Found, labels: Sequence[tuple[str, int]
         yield ""
         yield f"## n = {len(labels[:limit])}"
         yield ""
-        yield "The first examples of the split, so many: a table, and a family for Holm, by itself."
+        yield f"The first {len(labels[:limit])} examples of the split: a table, and a family for Holm, by itself."
         yield ""
         yield from _section(found, limit, labels)
 
@@ -153,7 +153,7 @@ def _section(found: Found, limit: int, labels: Sequence[tuple[str, int]]) -> Ite
     yield from _warnings(found, whole, [label for _, label in sorted(labels[:limit])])
     if why := found.left_out.get(limit):
         yield ""
-        yield "Left out, since what they train knows the classes no better than a constant answer, which no attack can break:"
+        yield "Left out, since what was trained knows the classes hardly better than a constant answer, which no attack breaks:"
         yield ""
         yield from (f"- {found.named(key)}: {escaped(told)}" for key, told in why.items())
 
