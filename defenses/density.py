@@ -28,12 +28,13 @@ __all__ = ["Density"]
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Density:
     """`dimensions` principal components of the features by `encoder`, over at most `sample` training texts; the threshold
-    rejects at most `false_alarms` of clean training texts that the fit has not seen."""
+    rejects at most `false_alarms` of clean training texts that the fit has not seen. `evaded`: attacks must pass it, too."""
 
     encoder: str = "embedded"
     dimensions: int = 50
     sample: int = 2000
     false_alarms: float = 0.1
+    evaded: bool = False
     version: ClassVar[int] = 1
     detects: ClassVar[bool] = True
 
@@ -69,9 +70,12 @@ class Density:
             return found
 
         least = threshold(suspicion([example.input for example in tuned]), self.false_alarms)
+        settings = {
+            name: value for name, value in asdict(self).items() if name != "evaded"
+        }  # which changes no suspicion
         learned = content_hash([[example.id, example.label] for example in drawn])
-        parts = ["density", self.version, asdict(self), identity(Encode, self.encoder), learned]
-        return Watched(victim, suspicion, least, parts)
+        parts = ["density", self.version, settings, identity(Encode, self.encoder), learned]
+        return Watched(victim, suspicion, least, parts, evaded=self.evaded)
 
 
 def _joined(item: Input) -> str:

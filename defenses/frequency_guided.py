@@ -35,10 +35,11 @@ TUNED = 500
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FrequencyGuided:
     """A word is rare when it occurs no more often than the `rare` quantile of the training split's running words; the
-    threshold rejects at most `false_alarms` of clean training texts."""
+    threshold rejects at most `false_alarms` of clean training texts. `evaded`: attacks must pass it, too."""
 
     rare: float = 0.2
     false_alarms: float = 0.1
+    evaded: bool = False
     candidates: tuple[str, ...] = ("wordnet", "neighbours(8)")
     version: ClassVar[int] = 1
     detects: ClassVar[bool] = True
@@ -88,5 +89,8 @@ class FrequencyGuided:
             return lost
 
         tuned = suspicion([example.input for example in rng.sample(list(train), min(TUNED, len(train)))])
-        parts = ["frequency_guided", self.version, asdict(self), content_hash(sorted(counts.items()))]
-        return Watched(victim, suspicion, threshold(tuned, self.false_alarms), parts)
+        settings = {
+            name: value for name, value in asdict(self).items() if name != "evaded"
+        }  # which changes no suspicion
+        parts = ["frequency_guided", self.version, settings, content_hash(sorted(counts.items()))]
+        return Watched(victim, suspicion, threshold(tuned, self.false_alarms), parts, evaded=self.evaded)

@@ -1,9 +1,10 @@
 """Detectors: victims that say how suspicious an input is, and what rejecting the most suspicious ones would give.
 
 A detecting victim has `suspicion(inputs)`, float32 (n,), higher where it suspects an attack, and `threshold`, chosen on the
-training split so that it rejects a known share of clean texts. Its predictions are the inner victim's: attacks meet those, and
-nobody here attacks the suspicion itself, so these columns are no worst case. A defense that makes one says so, `detects = True`,
-so that a rehearsal, which learns nothing, knows.
+training split so that it rejects a known share of clean texts. Its predictions are the inner victim's: attacks meet those, and end at
+the first text that fools them. Where it is `evaded` they go on until one also passes the detector, which is the adaptive case; no
+search here descends on the suspicion itself. A defense that makes one says so, `detects = True`, so that a rehearsal, which learns
+nothing, knows.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from robustbench_nlp.victim import Probabilities, Victim
 
 __all__ = ["COLUMNS", "Detecting", "Suspicion", "Watched", "rejection", "threshold"]
 
-COLUMNS = ("detection_auroc", "detected", "false_alarms", "robust_with_rejection")
+COLUMNS = ("detection_auroc", "detected", "false_alarms", "robust_with_rejection", "evaded")
 KEPT = (
     *("predict_exact", "predict_ahead", "predict_apart", "truncate", "batch_size", "vocabulary", "gradients"),
     *("mask_token", "added_seconds", "forwards_per_prediction"),
@@ -47,8 +48,10 @@ class Detecting(Victim, Protocol):
 class Watched:
     """`victim` beside a suspicion; every capability of the victim that changes no answer is kept."""
 
-    def __init__(self, victim: Victim, suspicion: Suspicion, threshold: float, parts: Sequence[object]) -> None:
-        """Raises `UsageError` for a victim that another detector watches: only one can reject."""
+    def __init__(
+        self, victim: Victim, suspicion: Suspicion, threshold: float, parts: Sequence[object], *, evaded: bool = False
+    ) -> None:
+        """With `evaded` a success that is rejected is none. Raises `UsageError` for a victim that another detector watches: only one can reject."""
         if isinstance(victim, Detecting):
             raise UsageError(f"two detectors watch {victim.name}, and only one can reject; leave one of them out")
         self.name = victim.name
@@ -56,6 +59,7 @@ class Watched:
         self.random = victim.random
         self.threshold = threshold
         self.suspicion = suspicion
+        self.evaded = evaded
         self._victim = victim
         self._parts = tuple(parts)
         for kept in KEPT:
@@ -64,7 +68,9 @@ class Watched:
 
     @property
     def fingerprint(self) -> str:
-        return content_hash(self._victim.fingerprint, *self._parts, round(self.threshold, 6))[:16]
+        return content_hash(
+            self._victim.fingerprint, *self._parts, round(self.threshold, 6), *["evaded"] * self.evaded
+        )[:16]
 
     def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
         """The inner victim's answer."""
@@ -88,7 +94,7 @@ def rejection(victim: Detecting, *cells: Sequence[Record]) -> dict[str, float]:
     `detection_auroc`: how often a success is more suspicious than a clean text that the victim has right; `detected`: the
     share of successes that are rejected; `false_alarms`: that of clean texts that the victim has right; `robust_with_rejection`:
     the share of all examples whose clean text is right and not rejected, and whose adversarial texts, where they fooled the
-    victim, are.
+    victim, are; `evaded`: 1 where attacks had to pass the detector.
     """
     records = [record for cell in cells for record in cell]
     attempted = {record.example_id: record.original for record in records if record.outcome in ("success", "failed")}
@@ -103,6 +109,7 @@ def rejection(victim: Detecting, *cells: Sequence[Record]) -> dict[str, float]:
         1 - len(missed) / len(broken) if broken else nan,
         len(alarmed) / len(attempted) if attempted else nan,
         len(attempted.keys() - lost) / len({record.example_id for record in records}) if records else nan,
+        float(getattr(victim, "evaded", False)),
     )
     return dict(zip(COLUMNS, values, strict=True))
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from robustbench_nlp.data.example import Example
+from robustbench_nlp.data.example import Example, Input
+from robustbench_nlp.detection import Detecting
 from robustbench_nlp.errors import VictimError
 from robustbench_nlp.isolation import asked, isolated
 from robustbench_nlp.predictor import Predictor
@@ -81,9 +82,20 @@ class Referee:
                 broken = [f"similarity {close:.3f} is below {self.threat.min_similarity}"]
         if broken:
             return Verdict(f"outside the threat: {broken[0]}")
-        output = self._predictor.exact(example.with_field(field, string))
+        changed = example.with_field(field, string)
+        output = self._predictor.exact(changed)
         margin = float(judge(output[np.newaxis], [example.label]).margin[0])
         if not self.goal.met(margin):
             told = "was not fooled" if self.goal.fools else "changed its answer"
             return Verdict(f"the victim, asked again alone, {told}", output, margin)
+        if self._rejects(changed):
+            return Verdict("the detector rejects it", output, margin)
         return Verdict("", output, margin)
+
+    def _rejects(self, item: Input) -> bool:
+        """Whether a detector that attacks have to pass rejects the input."""
+        victim = self._predictor.victim
+        if not getattr(victim, "evaded", False):
+            return False
+        assert isinstance(victim, Detecting)
+        return bool(asked("the detector", lambda: victim.suspicion([item]))[0] >= victim.threshold)

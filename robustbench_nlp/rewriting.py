@@ -56,7 +56,7 @@ class Rewritten:
                 self._rewritten(inputs)
             )
         if isinstance(victim, Detecting):
-            self.threshold = victim.threshold
+            self.threshold, self.evaded = victim.threshold, getattr(victim, "evaded", False)
             self.suspicion: Suspicion = lambda inputs: victim.suspicion(self._rewritten(inputs))
         if hasattr(victim, "truncate"):
             self.truncate = self._truncate

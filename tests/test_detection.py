@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scripted import Asks, one, score
 
 from robustbench_nlp.api import evaluate
 from robustbench_nlp.certificates import Certificate, Certified
@@ -23,6 +24,7 @@ from robustbench_nlp.errors import UsageError
 from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.plugins import create
 from robustbench_nlp.records import Record
+from robustbench_nlp.victim import Victim
 
 VICTIM = KeywordVictim(keywords=(("bad", "awful", "terrible"), ("good", "great", "wonderful")))
 TRAIN = [
@@ -175,6 +177,43 @@ def test_a_table_tells_what_rejection_gives(tmp_path: Path) -> None:
     cascade = {"attacks": ["worst-case:pwws"], "defenses": ["frequency_guided"], "similarity": "none", "output": short}
     made = evaluate(victim=VICTIM, dataset=list(dict.fromkeys(pairs)), train=f"csv:{tmp_path / 'train.csv'}", **cascade)
     assert made.table["robust_with_rejection"].isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize("before", ["", "unicode_normalize"])
+def test_attacks_go_on_until_they_pass_a_detector_that_is_evaded(before: str) -> None:
+    """What is rejected is no success, and the search goes on to one that isn't; where all are, none is left."""
+
+    def attacked(evaded: bool, *suspected: str) -> Record:
+        suspicion = lambda items: np.array([float(str(item) in suspected) for item in items], np.float32)  # noqa: E731
+        victim: Victim = Watched(VICTIM, suspicion, 0.5, ["fake"], evaded=evaded)
+        victim = compose(before)(victim, [], Random(0)) if before else victim
+        assert getattr(victim, "evaded", None) is evaded
+        return one(Asks(requests=(score("a bad film"), score("an awful film")), returns="a bad film"), victim)
+
+    assert attacked(False, "a bad film").adversarial == "a bad film"
+    passed = attacked(True, "a bad film")
+    assert (passed.outcome, passed.adversarial, passed.rejected_successes) == ("success", "an awful film", 1)
+    assert attacked(True, "a bad film", "an awful film").outcome == "failed"
+
+
+def test_an_evaded_detector_is_another_victim_and_its_table_says_so(tmp_path: Path) -> None:
+    plain, evaded = (create("defense", f"density{how}")(VICTIM, TRAIN, Random(0)) for how in ("", "(evaded=True)"))
+    assert plain.fingerprint != evaded.fingerprint
+    train = tmp_path / "train.csv"
+    train.write_text(
+        "text,label\n" + "\n".join(f"{e.fields['text']},{VICTIM.label_names[e.label]}" for e in TRAIN), "utf-8"
+    )
+    run = evaluate(
+        victim=VICTIM,
+        dataset=[(example.fields["text"], example.label) for example in TRAIN[:4]],
+        train=f"csv:{train}",
+        defenses=["density(evaded=True)"],
+        attacks=["pwws"],
+        similarity="none",
+        output=tmp_path / "run",
+    )
+    assert (run.table["evaded"].dropna() == 1).all()
+    assert "Only what passes the detector is a success" in (run.folder / "table.md").read_text()
 
 
 @pytest.mark.parametrize("selector", ["frequency_guided(rare=2)", "density(dimensions=0)", "density(false_alarms=-1)"])

@@ -121,6 +121,7 @@ def test_a_full_run_and_a_cascade_may_stand_in_one_ranking(board_run: Path, tmp_
     ("settings", "told"),
     [
         ({"victim": "python:boardvictims:drawn", "draws": 1}, "--draws was 1"),
+        ({"defenses": ["density(evaded=True)"], "train": "csv:rows.csv"}, "takes none with evaded=True"),
         ({"attacks": ["pwws", "worst-case"]}, "measured no published ensemble"),
         ({"dtype": "bfloat16"}, "searched in bfloat16"),
         ({"victim": "python:boardvictims:drawn", "draws": 2}, "judged by at least 20 draws here, and --draws was 2"),

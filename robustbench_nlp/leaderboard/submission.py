@@ -182,6 +182,10 @@ class _Made:
                 f"{where} shows texts that fooled the undefended victim (mode transfer); the leaderboard takes "
                 "attacks on the defended victim: run it without --mode transfer"
             )
+        if self._evaded(defense):
+            raise UsageError(
+                f"{where} counts what the detector rejects as no success; the leaderboard takes none with evaded=True"
+            )
         draws = cell.header["spec"]["draws"]
         if draws == self.benchmark.draws < DRAWS:
             raise UsageError(
@@ -208,6 +212,9 @@ class _Made:
     def _detects(self, defense: str) -> bool:
         rows = self.table[self.table["defense"] == defense]
         return "robust_with_rejection" in rows and bool(rows["robust_with_rejection"].notna().any())
+
+    def _evaded(self, defense: str) -> bool:
+        return "evaded" in self.table and bool((self.table.loc[self.table["defense"] == defense, "evaded"] == 1).any())
 
     def _costs(self, defense: str, cells: Sequence[Cell]) -> dict[str, Any]:
         """Costs of the defense beside its victim, and the seconds that the attacks took."""

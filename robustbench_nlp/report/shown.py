@@ -120,7 +120,12 @@ def remarks(frame: pd.DataFrame) -> list[str]:
         lines += [
             f"{row['defense']} × {headline(str(row['attack']))}: detects {percent(row['detected'])} % of successes (AUROC "
             f"{row['detection_auroc']:.2f}) at {percent(row['false_alarms'])} % false alarms, of clean texts that are right; with "
-            f"rejection {percent(row['robust_with_rejection'])} % are right. The attack didn't know of the detector."
+            f"rejection {percent(row['robust_with_rejection'])} % are right. "
+            + (
+                "Only what passes the detector is a success."
+                if row["evaded"]
+                else "The attack didn't know of the detector."
+            )
             for row in frame[frame["robust_with_rejection"].notna()].to_dict("records")
         ]
     if "known" in frame and frame["known"].any():
