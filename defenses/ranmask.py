@@ -28,8 +28,8 @@ class RanMask:
     """`rate` of the words, in [0, 1), are masked in each of `samples` copies; with `train` the victim first learns from such
     copies. `mask` is what stands for a masked word: "" for the victim's own mask token, `[UNK]` where it has none.
 
-    With `votes` an answer is the shares of the copies' classes: these hide from a search what moves the scores, which is no
-    protection. Without, it is the mean of the copies' probabilities, which hides nothing, and nothing is certified.
+    With `votes` an answer is the shares of the copies' classes, which can be certified; attacks search in the mean of the copies'
+    probabilities all the same. Without, that mean is the answer.
     """
 
     rate: float = 0.7

@@ -32,8 +32,8 @@ class Safer:
     """Each word of each of `samples` copies is drawn from its perturbation set of at most `size` words; synonyms have a cosine
     of at least `min_cosine`. With `train` the victim first learns from such copies.
 
-    With `votes` an answer is the shares of the copies' classes: these hide from a search what moves the scores, which is no
-    protection. Without, it is the mean of the copies' probabilities, which hides nothing, and nothing is certified.
+    With `votes` an answer is the shares of the copies' classes, which can be certified; attacks search in the mean of the copies'
+    probabilities all the same. Without, that mean is the answer.
     """
 
     min_cosine: float = 0.75

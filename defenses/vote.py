@@ -31,7 +31,7 @@ class Vote:
     lower and capital letters, or a space before or after befalls a word with probability `share`.
 
     With `votes` an answer is the shares of the copies' classes: these hide from a search what moves the scores, which is no
-    protection. Without, it is the mean of the copies' probabilities, which hides nothing.
+    protection. Without, it is the mean of the copies' probabilities.
     """
 
     samples: int = 9

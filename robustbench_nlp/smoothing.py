@@ -57,7 +57,8 @@ class BoundedNoise(Noise, Protocol):
 class Smoothed:
     """`victim` asked about `samples` noisy copies of each input; each field gets its own noise.
 
-    The answer is the shares of the copies' `votes`, else the mean of their probabilities. Seeded by (seed, draw, copy): all texts
+    The answer is the shares of the copies' `votes`, else the mean of their probabilities; a search over draws is shown the mean all the
+    same, since shares hide where to go without protecting, and whoever knows the victim knows the mean. Seeded by (seed, draw, copy): all texts
     meet the same chance, and no other input of a call matters. With `random` off there is one draw for ever, so that an input has
     one answer.
     Of the optional capabilities `predict_exact` is kept where the answer doesn't change; gradients at the copies are none at
@@ -84,7 +85,7 @@ class Smoothed:
         exact: Callable[[Sequence[Input]], Probabilities] | None = getattr(victim, "predict_exact", None)
         if not self.random and exact is not None:
             self.predict_exact: Callable[[Sequence[Input]], Probabilities] = lambda inputs: self._smoothed(
-                inputs, [0] * len(inputs), lambda copies, _: exact(copies)
+                inputs, [0] * len(inputs), lambda copies, _: exact(copies), votes=votes
             )
 
     @property
@@ -95,19 +96,21 @@ class Smoothed:
 
     def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
         """Shares of the votes, or mean probabilities, float32 (n, classes)."""
-        return self._smoothed(inputs, [draw] * len(inputs), lambda copies, _: self._victim.predict(copies, draw))
+        ask: Ask = lambda copies, _: self._victim.predict(copies, draw)
+        return self._smoothed(inputs, [draw] * len(inputs), ask, votes=self._votes)
 
     def predict_drawn(self, inputs: Sequence[Input], draws: Sequence[int], exact: bool = False) -> Probabilities:
-        """The same, each input under its own draw: the copies of all draws go to the inner victim together."""
-        return self._smoothed(inputs, draws, partial(drawn, self._victim, exact=exact))
+        """The same, each input under its own draw, votes for the referee alone (`exact`): the copies of all draws go to the inner
+        victim together."""
+        return self._smoothed(inputs, draws, partial(drawn, self._victim, exact=exact), votes=self._votes and exact)
 
-    def _smoothed(self, inputs: Sequence[Input], draws: Sequence[int], ask: Ask) -> Probabilities:
+    def _smoothed(self, inputs: Sequence[Input], draws: Sequence[int], ask: Ask, *, votes: bool) -> Probabilities:
         pairs = list(zip(inputs, draws, strict=True))
         copies = [
             copy for item, draw in pairs for copy in self._copies(item, self._samples, draw if self._fresh else 0)
         ]
         answers = self._answers(copies, [draw for draw in draws for _ in range(self._samples)], ask)
-        if self._votes:
+        if votes:
             answers = np.eye(answers.shape[1], dtype=np.float32)[answers.argmax(axis=1)]
         mean: Probabilities = answers.reshape(len(inputs), self._samples, answers.shape[1]).mean(axis=1)
         return mean

@@ -46,12 +46,12 @@ FAMILIES = {
     "vote": (
         "ensemble",
         "vote",
-        *(f"{name}(samples=1,votes=False)" for name in ("safer", "ranmask", "random_deletion")),
+        *(f"{name}(samples=1)" for name in ("safer", "ranmask", "random_deletion")),
     ),
     "together": (READ, f"{READ}+freelb_plus", f"{READ}+{CONSISTENT}", f"{READ}+{REFILLED}+freelb_plus", "recommended"),
 }
-"""Smoothed victims answer from one copy, of which 20 draws are averaged: 25 copies each would be read 500 times a query. They show the
-search probabilities, since shares of votes hide where to go without protecting. Detectors have a track of their own."""
+"""Smoothed victims answer from one copy, of which 20 draws are averaged: 25 copies each would be read 500 times a query. Detectors
+have a track of their own."""
 HEADS = ("defense", "clean %", *ATTACKS, "standard-1 [95 %]", "beside none", "p (Holm)", "training", "texts", "time")
 LETTERS: dict[Outcome, str] = {"failed": "r", "success": "b", "skipped": "w", "error": "e"}
 """Of `outcomes`: still right, broken, wrong before any attack, error (E: and right before); a letter an example, by the order of the

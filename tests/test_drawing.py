@@ -170,6 +170,19 @@ def test_a_victim_that_fresh_draws_find_wrong_without_an_attack_was_never_right(
     assert (record.outcome, record.clean_prediction, record.clean_right) == ("skipped", 1, False)
 
 
+def test_a_search_is_shown_what_votes_hide_and_the_referee_counts_them() -> None:
+    votes, means = (f"random_deletion(rate=0.4,samples=3,votes={voted},train=False)" for voted in (True, False))
+    (victim, shown), (asked, draws) = (
+        (defended(each, KeywordVictim()) for each in (votes, means)),
+        ([TEXTS[1]] * 9, range(9)),
+    )
+    assert isinstance(shown, Smoothed)
+    np.testing.assert_array_equal(
+        drawn(victim, asked, draws) != drawn(victim, asked, draws, exact=True), [[True, True]] * 9
+    )
+    np.testing.assert_array_equal(drawn(victim, asked, draws, exact=True), by_draw(victim.predict, asked, draws))
+
+
 def test_votes_of_two_classes_never_tie() -> None:
     class Torn(Moody):
         def wrong(self, text: str, draw: int) -> bool:
