@@ -96,8 +96,9 @@ class Smoothed:
 
     def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
         """Shares of the votes, or mean probabilities, float32 (n, classes)."""
-        ask: Ask = lambda copies, _: self._victim.predict(copies, draw)
-        return self._smoothed(inputs, [draw] * len(inputs), ask, votes=self._votes)
+        return self._smoothed(
+            inputs, [draw] * len(inputs), lambda copies, _: self._victim.predict(copies, draw), votes=self._votes
+        )
 
     def predict_drawn(self, inputs: Sequence[Input], draws: Sequence[int], exact: bool = False) -> Probabilities:
         """The same, each input under its own draw, votes for the referee alone (`exact`): the copies of all draws go to the inner
