@@ -69,7 +69,7 @@ def hurried(loop: Loop, inputs: list[Any], labels: list[int], more: Any, _title:
     added: tuple[list[Any], list[int]] = ([], [])
     for epoch in range(min(loop.recipe.epochs, 2)):
         start = time.perf_counter()
-        added = more(loop.frozen(), epoch) if more else ([], [])
+        added = (more(loop.frozen(), epoch) if more else None) or added
         attacking.append(time.perf_counter() - start)
     texts, truth = [*inputs, *added[0]], [*labels, *added[1]]
     loop.model.train()

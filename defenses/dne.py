@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import ClassVar
 
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.edits.words import candidate_words
@@ -26,6 +27,8 @@ __all__ = ["DNE"]
 class DNE:
     """`concentration` is the Dirichlet distribution's alpha; `steps` of size `step` follow the draw; half of the loss is the
     clean text's."""
+
+    version: ClassVar[int] = 2
 
     candidates: str = "neighbours(8)"
     k: int = 8

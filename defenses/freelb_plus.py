@@ -23,8 +23,8 @@ __all__ = ["FreeLBPlus"]
 class FreeLBPlus(Ascent):
     """`steps` of size `step` from noise of size `init`; sizes as in `perturbation.Ascent`."""
 
-    steps: int = 5
-    step: float = 0.06
+    steps: int = 4
+    step: float = 0.08
     init: float = 0.05
     epochs: int = 2
     learning_rate: float = 5e-5

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.errors import UsageError
@@ -27,6 +27,8 @@ __all__ = ["HotFlipTraining"]
 class HotFlipTraining:
     """At most `share` of a text's tokens are swapped, each for one of at most `k` words of every set in `candidates` (those of
     `edits.words`, and "spelling": words one edit away); swapped texts have `weight` in the loss."""
+
+    version: ClassVar[int] = 2
 
     candidates: tuple[str, ...] = ("neighbours(8)", "wordnet", "spelling")
     k: int = 8
@@ -54,12 +56,13 @@ class HotFlipTraining:
             place, entropy = embedded(batch), torch.nn.functional.cross_entropy
             vectors = place.vectors.detach().requires_grad_(True)
             clean = entropy(place.model(inputs_embeds=vectors, **place.others).logits, batch.labels)
-            torch.autograd.backward((1 - self.weight) * clean)
+            (gradient,) = torch.autograd.grad(clean, vectors, retain_graph=True)
             candidates = torch.cat([table.numbers(place, batch.reader) for table in tables], dim=-1)
-            tokens = _swapped(place, candidates, vectors.grad, self.share)
+            tokens = _swapped(place, candidates, gradient, self.share)
             attacked = entropy(place.model(input_ids=tokens, **place.others).logits, batch.labels)
-            torch.autograd.backward(self.weight * attacked)
-            return float(((1 - self.weight) * clean + self.weight * attacked).detach())
+            loss = (1 - self.weight) * clean + self.weight * attacked
+            torch.autograd.backward(loss)
+            return float(loss.detach())
 
         return further(self, victim, train, rng, objective=objective)
 

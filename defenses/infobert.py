@@ -60,10 +60,9 @@ class InfoBERT(Ascent):
                 loss = loss + self.weight * self._anchored(made.hidden_states[-1], place, sizes)
             torch.autograd.backward(loss / self.steps)
             total += float(loss.detach()) / self.steps
-            gradient = change.grad
-            sizes = gradient.norm(dim=-1)
             if left > 1:
-                change = stepped(change, gradient, self)
+                sizes = change.grad.norm(dim=-1)
+                change = stepped(change, change.grad, self)
         return total
 
     def _anchored(self, features: Any, place: Embedded, sizes: Any) -> Any:

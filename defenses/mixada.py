@@ -24,13 +24,13 @@ __all__ = ["MixADA"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MixADA:
-    """A text's share of a mixture is drawn from a Beta distribution of `alpha` twice; mixtures have `weight` beside the plain
+    """Each batch draws one share for its mixtures from a Beta distribution of `alpha` twice; mixtures have `weight` beside the plain
     loss. `attacks`, `sample` and `max_queries` as in `adversarial_augmentation`."""
 
     version: ClassVar[int] = 2
 
     attacks: tuple[str, ...] = ("deepwordbug", "pwws")
-    sample: int = 1000
+    sample: int = 500
     max_queries: int | None = 200
     alpha: float = 2.0
     weight: float = 1.0

@@ -23,8 +23,8 @@ __all__ = ["PGD"]
 class PGD(Ascent):
     """`steps` of size `step` from noise of size `init`, inside `radius` (0: no bound); sizes as in `perturbation.Ascent`."""
 
-    steps: int = 3
-    step: float = 0.1
+    steps: int = 2
+    step: float = 0.15
     init: float = 0.05
     radius: float = 0.3
     epochs: int = 2

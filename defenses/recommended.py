@@ -30,5 +30,5 @@ class Recommended(Composed):
         UnicodeNormalize(),
         NoisyChannel(),
         RandomDeletion(rate=0.3, samples=1, votes=False, train=False),
-        Ensemble(in_turns=True, of=(REFILLED, CONSISTENT, f"{REFILLED}+freelb_plus")),
+        Ensemble(in_turns=True, of=(REFILLED, CONSISTENT, f"{REFILLED}+freelb_plus(steps=5,step=0.06)")),
     )

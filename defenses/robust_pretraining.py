@@ -1,21 +1,22 @@
 """Robust pre-training, light: the model first learns to fill the gaps of mistyped training texts, then its task again.
 
 After Karpukhin et al. (2019), who train on synthetic noise, and Gururangan et al. (2020), who go on pre-training on the task's
-own texts. Differs from both: hidden words are guessed by the model's own word embeddings, tied and without a further layer,
-and the task's loss stands beside, so that the classifier follows its encoder.
+own texts. Differs from both: hidden words are guessed by the model's own word embeddings, tied and without a further layer, and the
+task's loss stands beside, so that the classifier follows its encoder. Only tokens that the typos left are hidden: broken pieces can't be
+guessed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from random import Random
 from typing import Any, ClassVar
 
 from robustbench_nlp.augmentation import KNOWN_FROM, NOISES, check_shares, noisy
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.training import Batch, Recipe, continue_training, further
+from robustbench_nlp.training import Batch, Recipe, further
 from robustbench_nlp.victim import Victim
 
 __all__ = ["RobustPretraining"]
@@ -25,6 +26,8 @@ __all__ = ["RobustPretraining"]
 class RobustPretraining:
     """For `gap_epochs` the share `hidden` of the tokens is guessed in texts with typos in `share` of their words; the plain
     training that follows has `epochs`."""
+
+    version: ClassVar[int] = 2
 
     share: float = 0.3
     hidden: float = 0.15
@@ -40,16 +43,9 @@ class RobustPretraining:
         """Raises `UsageError` for a victim without a mask token."""
         if getattr(victim, "mask_token", None) is None:
             raise UsageError(f"robust_pretraining hides words behind a mask token, and {victim.name} has none")
-        victim = continue_training(
-            victim,
-            train,
-            rng.getrandbits(32),
-            kind="robust-pretraining-gaps",
-            settings=asdict(self),
-            recipe=Recipe(epochs=self.gap_epochs, learning_rate=self.learning_rate),
-            objective=self._objective,
-        )
-        return further(self, victim, train, rng)
+        recipe = Recipe(epochs=self.gap_epochs, learning_rate=self.learning_rate)
+        gaps: dict[str, Any] = {"kind": "robust-pretraining-gaps", "recipe": recipe, "objective": self._objective}
+        return further(self, further(self, victim, train, rng, **gaps), train, rng)
 
     def _objective(self, batch: Batch) -> float:
         import torch
@@ -63,12 +59,13 @@ class RobustPretraining:
 
 
 def _gaps(batch: Batch, tensors: dict[str, Any], hidden: float) -> Any:
-    """The mean loss of the guesses at hidden tokens; None where none was drawn."""
+    """The mean loss of the guesses at hidden tokens, which are among those of the clean text too; None where none was drawn."""
     import torch
 
-    ids = tensors["input_ids"]
+    ids, clean = tensors["input_ids"], batch.tensors()["input_ids"]
     special = torch.isin(ids, torch.tensor(batch.reader.special_ids, device=ids.device))
-    at = (torch.rand(ids.shape) < hidden).to(ids.device) & ~special
+    known = (ids[:, :, None] == clean[:, None]).any(dim=-1)
+    at = (torch.rand(ids.shape) < hidden).to(ids.device) & known & ~special
     if not at.any():
         return None
     shown = {**tensors, "input_ids": ids.masked_fill(at, batch.reader.mask_id)}

@@ -21,9 +21,10 @@ __all__ = ["UnicodeAugmentation"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UnicodeAugmentation:
-    """`share` of the words of `noisy` of each batch's texts (both in [0, 1]) get one trick."""
+    """`share` of the words of `noisy` of each batch's texts (both in [0, 1]) get one trick. A tokenizer that drops accents and
+    invisible characters shows the model fewer: that of uncased BERT two in five."""
 
-    share: float = 0.3
+    share: float = 0.6
     noisy: float = 0.5
     epochs: int = 2
     learning_rate: float = 5e-5

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from functools import cache
 from random import Random
 from typing import Any
 
@@ -65,14 +64,9 @@ def versions(attacks: Sequence[str]) -> list[object]:
 
 
 def once(attacks: Sequence[str], victim: Victim, train: Sequence[Example], rng: Random, **how: Any) -> More:
-    """For a training's `more`: the `adversarial` texts for the victim as it was before, found once, in every epoch.
+    """For a training's `more`: the `adversarial` texts for the victim as it was before, found before the first epoch, in every one.
 
     `rng` is left as it was.
     """
     seed = copy(rng).getrandbits(32)
-
-    @cache
-    def texts() -> tuple[list[Input], list[int]]:
-        return adversarial(attacks, victim, train, seed, **how)
-
-    return lambda current, epoch: texts()
+    return lambda current, epoch: None if epoch else adversarial(attacks, victim, train, seed, **how)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.training_loop import Batch
 
-__all__ = ["Ascent", "Embedded", "divergence", "embedded", "start", "stepped", "worst"]
+__all__ = ["Ascent", "Embedded", "divergence", "embedded", "inside", "one_sided", "start", "stepped", "worst"]
 
 
 class Embedded(NamedTuple):
@@ -77,11 +77,15 @@ def start(place: Embedded, ascent: Ascent) -> Any:
 def stepped(change: Any, gradient: Any, ascent: Ascent) -> Any:
     """The perturbation one step up the gradient, back inside the radius, ready to collect a gradient."""
     length = gradient.flatten(1).norm(dim=1).clamp_min(1e-12)
-    change = change.detach() + ascent.step * gradient / length[:, None, None]
-    if ascent.radius:
-        size = change.flatten(1).norm(dim=1).clamp_min(1e-12)
-        change = change * (ascent.radius / size).clamp_max(1.0)[:, None, None]
-    return change.requires_grad_(True)
+    return inside(change.detach() + ascent.step * gradient / length[:, None, None], ascent).requires_grad_(True)
+
+
+def inside(change: Any, ascent: Ascent) -> Any:
+    """The perturbation, each row of it shortened to the radius at most."""
+    if not ascent.radius:
+        return change
+    size = change.flatten(1).norm(dim=1).clamp_min(1e-12)
+    return change * (ascent.radius / size).clamp_max(1.0)[:, None, None]
 
 
 def worst(place: Embedded, ascent: Ascent, loss: Callable[[Any], Any]) -> Any:
@@ -99,3 +103,9 @@ def divergence(first: Any, second: Any) -> Any:
     """The symmetric Kullback-Leibler divergence of two batches of logits, a mean over rows."""
     a, b = first.log_softmax(dim=-1), second.log_softmax(dim=-1)
     return ((a.exp() - b.exp()) * (a - b)).sum(dim=-1).mean()
+
+
+def one_sided(first: Any, second: Any) -> Any:
+    """The Kullback-Leibler divergence of the second batch of logits from the first, a mean over rows: about half of `divergence`."""
+    a, b = first.log_softmax(dim=-1), second.log_softmax(dim=-1)
+    return (a.exp() * (a - b)).sum(dim=-1).mean()

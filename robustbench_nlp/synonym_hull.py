@@ -1,6 +1,7 @@
 """Mixtures of a token's embedding with those of its synonyms: the convex hull that some defenses train against.
 
-Only words that the tokenizer reads as one token have synonyms here, and only such words are synonyms.
+Only words that the tokenizer reads as one token have synonyms here, and only such words are synonyms; the first piece of a longer
+word is no word.
 """
 
 from __future__ import annotations
@@ -47,12 +48,19 @@ class SynonymTable:
         self._others = None if candidates == SPELLING else candidate_words(candidates)
         self._k = k
         self._rows: Any = None
+        self._inner: Any = None
 
     def numbers(self, place: Embedded, reader: Reader) -> Any:
         """The numbers of a batch's tokens and of their synonyms (rows, tokens, 1 + k), -1 where there are no more."""
+        import torch
+
         if self._rows is None:
             self._rows = self._table(reader, place.model.get_input_embeddings().weight)
-        return self._rows[place.tokens]
+            self._inner = torch.tensor(reader.inner_pieces(), dtype=torch.int64, device=self._rows.device)
+        rows = self._rows[place.tokens]
+        goes_on = torch.isin(place.tokens[:, 1:], self._inner)
+        rows[:, :-1, 1:].masked_fill_(goes_on[..., None], -1)
+        return rows
 
     def hull(self, place: Embedded, reader: Reader) -> Hull:
         """The hull of a batch; no gradient reaches the embedding matrix through it."""

@@ -39,6 +39,9 @@ __all__ = [
 
 
 PLAIN = Recipe()
+VERSION = 1
+"""Of `continue_training`: raised by any change of what trainings share (the loop, noises, perturbations) that changes the weights of
+several; what changes one alone raises its own `version`."""
 ENOUGH = 20
 """Examples of a class that say whether it is known."""
 
@@ -200,7 +203,8 @@ class Trains(Protocol):
 
 
 def further(defense: Trains, victim: Victim, train: Sequence[Example], rng: Random, **how: Any) -> HFVictim:
-    """What most training defenses do when they are called: go on training the victim by `how` (see `continue_training`).
+    """What most training defenses do when they are called: go on training the victim by `how` (see `continue_training`; its `kind`
+    and `recipe` follow the defense where they aren't given).
 
     Raises `UsageError` for a victim without weights to train, `TrainingCollapsed` where nothing was learned.
     """
@@ -209,15 +213,11 @@ def further(defense: Trains, victim: Victim, train: Sequence[Example], rng: Rand
     for name in ("version", "sources"):
         if hasattr(type(defense), name) and (told := getattr(defense, name)):  # a property's own error is not swallowed
             settings[name] = told
-    return continue_training(
-        victim,
-        train,
-        rng.getrandbits(32),
-        kind=type(defense).__module__.rpartition(".")[2].replace("_", "-"),
-        settings=settings,
-        recipe=Recipe(epochs=defense.epochs, learning_rate=defense.learning_rate, freeze_embeddings=frozen),
-        **how,
-    )
+    own: dict[str, Any] = {
+        "kind": type(defense).__module__.rpartition(".")[2].replace("_", "-"),
+        "recipe": Recipe(epochs=defense.epochs, learning_rate=defense.learning_rate, freeze_embeddings=frozen),
+    }
+    return continue_training(victim, train, rng.getrandbits(32), settings=settings, **own | how)
 
 
 def continue_training(
@@ -246,6 +246,8 @@ def continue_training(
         return victim
     train = keep(train) if keep else train
     identity = [
+        VERSION,
+        training_dtype(device_of(victim.options)),
         kind,
         settings,
         asdict(recipe),

@@ -24,8 +24,9 @@ __all__ = ["Augment", "Batch", "Loop", "More", "Objective", "Recipe", "adamw", "
 Augment = Callable[[list[Input], Random], list[Input]]
 """Changes one batch of inputs before the model learns from them; called anew at each step."""
 
-More = Callable[[HFVictim, int], tuple[list[Input], list[int]]]
-"""Further inputs and labels for one epoch, made with the model as it stands before that epoch (the first is 0)."""
+More = Callable[[HFVictim, int], tuple[list[Input], list[int]] | None]
+"""Further inputs and labels for one epoch, made with the model as it stands before that epoch (the first is 0); None: those of the
+epoch before."""
 
 
 class Batch(NamedTuple):
@@ -120,6 +121,8 @@ class Loop:
     done: int = 0
     mean: float = 0.0
     _saved: float = field(default_factory=time.monotonic)
+    _counted: float = 0.0
+    """Until when the seconds are counted."""
 
     def __post_init__(self) -> None:
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
@@ -132,11 +135,13 @@ class Loop:
     def run(self, inputs: list[Input], labels: list[int], more: More | None, title: str) -> None:
         """All epochs, or those that a checkpoint has left."""
         self._resume()
-        last = time.monotonic()
+        self._counted = time.monotonic()
         while self.epoch < self.recipe.epochs:
             if self.plan is None:
-                self.added = ([], []) if more is None else more(self.frozen(), self.epoch)
+                found = None if more is None else more(self.frozen(), self.epoch)
+                self.added = self.added if found is None else found
                 self.plan = self._plan([*inputs, *self.added[0]])
+                self._save(now=found is not None)
             texts, truth = [*inputs, *self.added[0]], [*labels, *self.added[1]]
             label = f"{title}, epoch {self.epoch + 1} of {self.recipe.epochs}"
             self.model.train()
@@ -148,14 +153,14 @@ class Loop:
                     self.mean += (loss - self.mean) / min(self.done + 1, _POOL)
                     self.done += 1
                     step(len(rows), f"loss {self.mean:.3f}")
-                    self.seconds, last = self.seconds + time.monotonic() - last, time.monotonic()
                     self._save()
             self.model.eval()
             self.epoch, self.plan, self.done, self.mean = self.epoch + 1, None, 0, 0.0
 
-    def _save(self) -> None:
-        """Write a checkpoint where one is due."""
-        if self.checkpoint is None or time.monotonic() - self._saved < CHECKPOINT_SECONDS:
+    def _save(self, now: bool = False) -> None:
+        """Count the seconds, and write a checkpoint where one is due: `now` after further texts, which may have taken an attack."""
+        self.seconds, self._counted = self.seconds + time.monotonic() - self._counted, time.monotonic()
+        if self.checkpoint is None or not (now or time.monotonic() - self._saved >= CHECKPOINT_SECONDS):
             return
         notes = {name: getattr(self, name) for name in _NOTED}
         self.checkpoint.save(getattr(self.objective, "state", {}), notes)

@@ -25,23 +25,14 @@ WORST = "worst-case:fast-1"
 COST = 2.0
 LIMIT = 300
 SETTINGS = {
-    "tavat": (
-        "tavat(step=0.05,init=0.2,radius=0.5)",
-        "tavat(step=0.05,init=0.05,radius=0.2)",
-        "tavat(step=0.02,init=0.02,radius=0.1)",
-        "tavat(step=0.05,init=0.05,radius=0.2,learning_rate=2e-5)",
-    ),
-    "ascc": ("ascc(weight=4.0)", "ascc(weight=1.0)", "ascc(weight=0.25)", "ascc(weight=4.0,learning_rate=2e-5)"),
-    "dne": (
-        "dne(steps=1,step=10.0)",
-        "dne(steps=1,step=2.0)",
-        "dne(steps=0)",
-        "dne(steps=1,step=2.0,learning_rate=2e-5)",
-    ),
-    "pgd": ("pgd(step=0.1,radius=0.3)", "pgd(step=0.05,radius=0.15)"),
-    "freelb": ("freelb(step=0.1,radius=0.3)",),
-    "freelb_plus": ("freelb_plus(step=0.03)", "freelb_plus(step=0.06)", "freelb_plus(step=0.1)"),
+    "tavat": ("tavat(radius=0.15)", "tavat(radius=0.3)", "tavat(radius=0.3,learning_rate=2e-5)"),
+    "ascc": ("ascc(weight=4.0)", "ascc(weight=1.0)"),
+    "dne": ("dne(steps=0)", "dne(steps=1,step=2.0)", "dne(steps=1,step=10.0)"),
+    "pgd": ("pgd(steps=2,step=0.15,radius=0.15)", "pgd(steps=2,step=0.15,radius=0.3)"),
+    "freelb": ("freelb(step=0.1,radius=0.15)", "freelb(step=0.1,radius=0.3)"),
+    "freelb_plus": ("freelb_plus(steps=4,step=0.04)", "freelb_plus(steps=4,step=0.08)"),
     "vat": ("vat(weight=1.0)", "vat(weight=3.0)"),
+    "infobert": ("infobert(step=0.1)", "infobert(step=0.2)"),
 }
 
 

@@ -221,7 +221,6 @@ OTHERWISE: dict[str, Any] = {
     "hotflip_training.share": 0.9,  # of few words, a tenth and a fifth are one
     "consistency.aimed_share": 0.9,
     "word_dropout.share": 0.9,
-    "tavat.radius": 0.01,  # nothing gets as far as the default in one epoch
 }
 """Other values for settings whose halves, successors or beginnings would be no other or change nothing, by `defense.setting` or
 by the setting alone."""

@@ -18,6 +18,7 @@ from robustbench_nlp.augmentation import NOISES
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.defenses import pgd
 from robustbench_nlp.defenses.freelb import accumulated
+from robustbench_nlp.defenses.hotflip_training import _swapped
 from robustbench_nlp.defenses.infobert import InfoBERT
 from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.perturbation import Ascent, divergence, embedded, worst
@@ -218,8 +219,24 @@ def test_ascc_pays_for_the_worst_mixture_of_synonyms(learned: Any, batch: Batch)
     torch.manual_seed(0)
     place = embedded(batch)
     hull = SynonymTable("neighbours(8)", 8).hull(place, batch.reader)
-    mixed = place.logits(hull.change(torch.randn(hull.there.shape)))
-    assert drawn == pytest.approx(float(plain + divergence(mixed, place.logits()).detach()), abs=1e-5)
+    mixed = place.logits(hull.change(torch.randn(hull.there.shape))).log_softmax(dim=-1)
+    from_clean = torch.nn.functional.kl_div(
+        mixed, place.logits().log_softmax(dim=-1), log_target=True, reduction="batchmean"
+    )
+    assert drawn == pytest.approx(float(plain + from_clean.detach()), abs=1e-5)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
+def test_swapped_texts_have_their_weight_also_the_whole_of_it(learned: Any, batch: Batch, weight: float) -> None:
+    place, table = embedded(batch), SynonymTable("neighbours(8)", 8)
+    vectors = place.vectors.detach().requires_grad_(True)
+    clean = torch.nn.functional.cross_entropy(place.model(inputs_embeds=vectors, **place.others).logits, batch.labels)
+    (gradient,) = torch.autograd.grad(clean, vectors)
+    tokens = _swapped(place, table.numbers(place, batch.reader), gradient, 0.5)
+    assert (tokens != place.tokens).any()
+    attacked = losses(batch, batch.model(input_ids=tokens, **place.others).logits).mean()
+    made = learned(f"hotflip_training(candidates='neighbours(8)',share=0.5,weight={weight})")
+    assert of(made, batch)[0] == pytest.approx(float((1 - weight) * clean.detach() + weight * attacked), abs=1e-5)
 
 
 def test_dne_learns_from_a_drawn_mixture_pushed_up_the_loss(learned: Any, batch: Batch) -> None:

@@ -16,10 +16,10 @@ from robustbench_nlp.attack import Blank
 from robustbench_nlp.augmentation import KNOWN_FROM, NOISES, on_share
 from robustbench_nlp.defenses.freelb import accumulated
 from robustbench_nlp.defenses.hotflip_training import _swapped
-from robustbench_nlp.defenses.tavat import TAVAT
+from robustbench_nlp.defenses.tavat import TAVAT, _Objective
 from robustbench_nlp.edits.tautologies import TAUTOLOGIES
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.perturbation import Ascent, divergence, embedded, start, stepped, worst
+from robustbench_nlp.perturbation import Ascent, Embedded, divergence, embedded, one_sided, start, stepped, worst
 from robustbench_nlp.plugins import create
 from robustbench_nlp.synonym_hull import SynonymTable, near_spellings
 from robustbench_nlp.text import Text
@@ -93,9 +93,52 @@ def test_freelb_sees_higher_losses_with_more_steps(batch: Batch) -> None:
     assert losses[2] > losses[0]
 
 
-def test_tavat_keeps_what_its_tokens_reached(batch: Batch) -> None:
-    from robustbench_nlp.defenses.tavat import _Objective
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The perturbations that a model is asked about."""
+    changes: list[Any] = []
+    whole = Embedded.logits
 
+    def noting(place: Embedded, change: Any = 0.0) -> Any:
+        changes.append(change)
+        return whole(place, change)
+
+    monkeypatch.setattr(Embedded, "logits", noting)
+    return changes
+
+
+@pytest.mark.parametrize("init", [0.0, 0.05, 2.0])
+def test_no_text_leaves_tavats_ball_the_start_included(batch: Batch, asked: list[Any], init: float) -> None:
+    objective = _Objective(TAVAT(init=init, step=0.5, steps=3, radius=0.3))
+    for _ in range(3):
+        objective(batch)
+    sizes = torch.stack([change.detach().flatten(1).norm(dim=1) for change in asked])
+    assert sizes.shape == (9, len(TEXTS))
+    assert sizes.max() <= 0.3 + 1e-6
+    assert sizes[1:].min() > 0.29, "a step so long ends at the edge"
+
+
+def test_tavat_steps_along_each_tokens_gradient_and_scales_by_the_largest(batch: Batch, asked: list[Any]) -> None:
+    _Objective(TAVAT(init=0.2, step=0.1, steps=2, radius=0.0))(batch)
+    first, second = (change.detach() for change in asked)
+    at = first.clone().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(loss_at(batch, at), at)
+    for row, real in enumerate(embedded(batch).mask[..., 0] > 0):
+        moved = first[row] + 0.1 * torch.nn.functional.normalize(gradient[row], dim=-1)
+        sizes = moved[real].norm(dim=-1, keepdim=True)
+        torch.testing.assert_close(second[row, real], moved[real] * sizes / sizes.max(), atol=1e-4, rtol=1e-3)
+        assert not second[row, ~real].any()
+
+
+def test_tavat_draws_its_table_once(batch: Batch) -> None:
+    objective = _Objective(TAVAT())
+    objective(batch)
+    before = torch.get_rng_state()
+    objective(batch)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_tavat_keeps_what_its_tokens_reached(batch: Batch) -> None:
     objective = _Objective(TAVAT(radius=0.3))
     torch.manual_seed(1)
     first = objective(batch)
@@ -136,8 +179,44 @@ def test_candidates_of_spelling_are_one_edit_away(batch: Batch) -> None:
     assert torch.equal(numbers[..., 0], embedded(batch).tokens)
 
 
+def read_by(folder: Path) -> Reader:
+    from transformers import AutoTokenizer
+
+    return Reader(AutoTokenizer.from_pretrained(folder), 32)
+
+
+@pytest.mark.parametrize("save", [tiny_bert.save, tiny_bert.save_bytes])
+def test_what_goes_on_with_a_word_is_told_from_what_follows_it(save: Any, tmp_path: Path) -> None:
+    reader = read_by(save(tmp_path))
+    inner, words, seen = set(reader.inner_pieces()), set(reader.whole_words().values()), set()
+    for text in (" the film is good", " the films, goodx than the, film", " film\tfilmed film\nthe film (bad"):
+        read = reader.with_offsets(text)
+        for at, number in enumerate(read.ids[:-1]):
+            if number in words and not read.special_tokens_mask[at + 1]:
+                (_, end), (start, _) = read.offsets[at : at + 2]
+                assert (read.ids[at + 1] in inner) is (start == end and text[start].isalnum())
+                seen.add(read.ids[at + 1] in inner)
+    assert seen == {True, False}
+
+
+def test_the_first_piece_of_a_longer_word_has_no_synonyms(tmp_path: Path, batch: Batch) -> None:
+    reader = read_by(tiny_bert.save(tmp_path / "words", vocabulary=[*tiny_bert.VOCABULARY, "firm"]))
+    pair = batch._replace(reader=reader, inputs=["film films", "films film the"])
+    place, table = embedded(pair), SynonymTable("spelling", 4)
+    assert place.tokens.max() < len(tiny_bert.VOCABULARY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SynonymTable, "_table", lambda *_: torch.arange(len(tiny_bert.VOCABULARY))[:, None].repeat(1, 5))
+        numbers = table.numbers(place, reader)
+    film = reader.whole_words()["film"]
+    for row, whole in enumerate((1, 3)):
+        for at in (place.tokens[row] == film).nonzero()[:, 0].tolist():
+            assert numbers[row, at].tolist() == [film, *([film] if at == whole else [-1]) * 4]
+    assert (table.hull(place, reader).there.sum(dim=-1)[place.tokens == film]).tolist() == [5, 1, 1, 5]
+
+
 def test_divergence_is_zero_alone_and_symmetric() -> None:
     a, b = torch.randn(4, 3), torch.randn(4, 3)
+    assert float(one_sided(a, b) + one_sided(b, a)) == pytest.approx(float(divergence(a, b)), rel=1e-5)
     assert float(divergence(a, a)) == pytest.approx(0, abs=1e-7)
     assert float(divergence(a, b)) == pytest.approx(float(divergence(b, a)))
     assert float(divergence(a, b)) > 0
@@ -172,6 +251,16 @@ def test_a_tautology_goes_behind_any_text_and_every_kind_is_drawn() -> None:
 
 def test_a_lone_name_is_one_of_several() -> None:
     assert create("defense", "consistency(noises='typos')") == create("defense", "consistency(noises=('typos',))")
+
+
+def test_a_model_that_drops_accents_sees_tricks_in_one_word_of_ten(batch: Batch) -> None:
+    made, rng = create("defense", "unicode_augmentation"), Random(0)
+    words = ["a", "really", "great", "movie", "with", "good", "actors", "and", "one", "wonderful", "story"] * 100
+    plain, read = (
+        batch.reader(texts) for texts in (words, [str(NOISES["unicode"](Text(w), rng, made.share)) for w in words])
+    )
+    seen = sum(before.ids != after.ids for before, after in zip(plain, read, strict=True))
+    assert 0.1 < made.noisy * seen / len(words) < 0.2
 
 
 @pytest.mark.parametrize("name", NOISES)

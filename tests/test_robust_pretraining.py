@@ -9,6 +9,7 @@ import pytest
 import tiny_bert
 from texts import complaint
 
+from robustbench_nlp import training
 from robustbench_nlp.defenses.robust_pretraining import RobustPretraining, _gaps
 from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.training import Batch
@@ -57,6 +58,27 @@ def test_special_tokens_are_never_hidden(batch: Batch) -> None:
     special = sum(int((tensors["input_ids"] == number).sum()) for number in batch.reader.special_ids)
     assert asked == [tensors["input_ids"].numel() - special]
     assert _gaps(batch, tensors, 0.0) is None
+
+
+def test_what_is_to_be_guessed_stands_in_the_clean_text(batch: Batch) -> None:
+    tensors = batch.tensors(["a ggod film", "teh filmx is bad", "one of the great films"] * 4)
+    shown = []
+    forward = batch.model.forward
+    batch.model.forward = lambda **given: (shown.append(given["input_ids"]), forward(**given))[1]
+    _gaps(batch, tensors, 1.0)
+    hidden = (shown[0] == batch.reader.mask_id).tolist()
+    clean = [set(encoding.ids) - set(batch.reader.special_ids) for encoding in batch.reader(batch.inputs)]
+    for ids, gaps, known in zip(tensors["input_ids"].tolist(), hidden, clean, strict=True):
+        assert gaps == [number in known for number in ids]
+
+
+def test_both_of_its_trainings_are_told_apart_by_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+    monkeypatch.setattr(training, "continue_training", lambda victim, *_, kind, settings, **__: told.append(settings))
+    victim = KeywordVictim()
+    object.__setattr__(victim, "mask_token", "[MASK]")
+    RobustPretraining()(victim, [], Random(0))
+    assert [settings["version"] for settings in told] == [RobustPretraining.version] * 2
 
 
 def test_a_victim_without_a_mask_token_is_told() -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +18,7 @@ import pytest
 import tiny_bert
 import torch
 
-from robustbench_nlp import masked_lm_training, training, training_loop
+from robustbench_nlp import adversaries, masked_lm_training, training, training_loop
 from robustbench_nlp.adversaries import adversarial
 from robustbench_nlp.attacks.deepwordbug import DeepWordBug
 from robustbench_nlp.costs import note_seconds
@@ -27,7 +30,7 @@ from robustbench_nlp.defenses.none import NoDefense
 from robustbench_nlp.defenses.typo_augmentation import TypoAugmentation
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.fakes import KeywordVictim
-from robustbench_nlp.training import Batch, Recipe, TrainingCollapsed, fine_tune
+from robustbench_nlp.training import Batch, Recipe, TrainingCollapsed, cross_entropy, fine_tune
 from robustbench_nlp.victim import Probabilities, Victim
 from robustbench_nlp.victims.hf import HFVictim
 
@@ -196,6 +199,16 @@ def test_the_cache_tells_settings_seeds_data_and_sources_apart(
     monkeypatch.setattr(DeepWordBug, "version", DeepWordBug.version + 1)
     AdversarialTraining()(trained, data, Random(0))
     assert len(calls) == 7
+    for change in (
+        lambda: monkeypatch.setattr(TypoAugmentation, "version", 2, raising=False),
+        lambda: monkeypatch.setattr(training, "VERSION", training.VERSION + 1),
+        lambda: monkeypatch.setattr(training, "training_dtype", lambda device: "bfloat16"),
+    ):
+        change()
+        before = len(calls)
+        for _ in range(2):
+            TypoAugmentation()(trained, data, Random(0))
+        assert len(calls) == before + 1
 
 
 def test_a_chain_of_trainings_tells_the_seconds_of_all(trained: HFVictim, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,6 +329,47 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(
     seconds = json.loads((tmp_path / "parts" / "training.json").read_text())["seconds"]
     assert seconds > 0
     assert seconds != round(seconds, 1), "costs tell trainings apart by their seconds"
+
+
+@pytest.mark.parametrize("at", [0, 3])
+def test_an_interrupted_training_neither_attacks_nor_counts_again(
+    trained: HFVictim, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    attacks = []
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + 1000 * len(attacks))
+    monkeypatch.setattr(training_loop, "time", clock)
+    monkeypatch.setattr(training_loop, "CHECKPOINT_SECONDS", 0.0)
+
+    def attacking(*_: Any, **__: Any) -> tuple[list[Input], list[int]]:
+        attacks.append(1)  # which takes a thousand seconds
+        return ["a goood film"], [1]
+
+    monkeypatch.setattr(adversaries, "adversarial", attacking)
+    learned: list[Input] = []
+
+    def objective(batch: Batch) -> float:
+        if len(learned) == 32 * at:
+            learned.append("")
+            raise Interrupted
+        learned.extend(batch.inputs)
+        return cross_entropy(batch)
+
+    for _ in range(2):
+        with suppress(Interrupted):
+            fine_tune(
+                tmp_path / "out",
+                base,
+                *toy(127),
+                label_names=LABELS,
+                seed=0,
+                recipe=dataclasses.replace(QUICK, held_out=0, batch_size=32, epochs=3),
+                objective=objective,
+                more=adversaries.once(("deepwordbug",), trained, examples(), Random(0), sample=1),
+                checkpoint=tmp_path / "checkpoint",
+            )
+    assert len(attacks) == 1
+    assert learned.count("a goood film") == 3
+    assert 1000 <= json.loads((tmp_path / "out" / "training.json").read_text())["seconds"] < 2000
 
 
 def test_a_torn_checkpoint_is_no_checkpoint(base: Path, tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Limits", "Reader", "batches", "limits", "placements"]
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_SPACES = "ĠĊĉč"
+"""How byte-level tokenizers write a space, a line feed, a tab and a carriage return; these are letters."""
 
 
 class Limits(NamedTuple):
@@ -112,6 +114,13 @@ class Reader:
         known = [word for word in bare if is_word(word)]
         read = self._backend.encode_batch([f" {word}" for word in known], add_special_tokens=False)
         return {word: encoding.ids[0] for word, encoding in zip(known, read, strict=True) if len(encoding.ids) == 1}
+
+    def inner_pieces(self) -> list[int]:
+        """The numbers of the tokens that go on with a word that an earlier token began."""
+        vocabulary = self._backend.get_vocab().items()
+        if mark := getattr(self._backend.model, "continuing_subword_prefix", None):
+            return [number for token, number in vocabulary if token.startswith(mark)]
+        return [number for token, number in vocabulary if token[:1].isalnum() and token[0] not in _SPACES]
 
     def tensors(self, encodings: Sequence[Any], device: Any) -> dict[str, Tensor]:
         """The model's inputs, int64 (rows, longest); the mask is left out where nothing is padded."""
