@@ -148,7 +148,7 @@ def _unattacked(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
 
 
 def _rejected(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
-    """Texts that a search took for successes, in its own precision and batches, and the referee didn't."""
+    """Texts that a search took for successes, in its own precision, batches and draws, and the referee didn't."""
     rejected = claimed = 0
     for record in (record for cell in cells for record in cell.records):
         rejected += record.rejected_successes
@@ -156,8 +156,8 @@ def _rejected(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
     if rejected and rejected >= REJECTED_SHARE * claimed:
         yield Flag(
             "rejected_claims",
-            f"{cells[0].defense}: the referee rejected {rejected} of {claimed} successes that searches claimed, in float32 or for "
-            "their threat; none of them counts, but a search that is misled finds less.",
+            f"{cells[0].defense}: the referee rejected {rejected} of {claimed} successes that searches claimed: in float32, for "
+            "their threat, or under a random victim's fresh draws; none of them counts, but a search that is misled finds less.",
         )
 
 
