@@ -15,14 +15,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from robustbench_nlp.attack import FillMask
+from robustbench_nlp.attack import FillMask, Vocabulary
 from robustbench_nlp.data.example import Example, Input, content_hash
 from robustbench_nlp.drawing import Ask, distinct, drawn
 from robustbench_nlp.edits.blanks import Blanks, substitutes
 from robustbench_nlp.errors import UsageError
+from robustbench_nlp.gradients import fields_of, over_copies
 from robustbench_nlp.helpers import identity, provider
 from robustbench_nlp.text import Text
-from robustbench_nlp.victim import Probabilities, Victim
+from robustbench_nlp.victim import Placed, Probabilities, TokenGradients, Victim
 
 __all__ = ["MaskPurify"]
 
@@ -57,6 +58,10 @@ class _Purified:
         self._settings = settings
         self._fill = provider(FillMask, settings.model)
         self._model = identity(FillMask, settings.model)
+        if hasattr(victim, "gradients"):
+            self.gradients = self._gradients
+        if hasattr(victim, "vocabulary"):
+            self.vocabulary: Vocabulary = victim.vocabulary
 
     @property
     def fingerprint(self) -> str:
@@ -74,27 +79,28 @@ class _Purified:
     def _purified(self, inputs: Sequence[Input], draws: Sequence[int], ask: Ask) -> Probabilities:
         if not inputs:
             return ask(inputs, draws)
-        fields = [(item,) if isinstance(item, str) else item for item in inputs]
-        strings = list(dict.fromkeys(part for item in fields for part in item))
-        copies = dict(zip(strings, self._copies(strings), strict=True))
         asked: list[Input] = []
-        for item in fields:
-            for i in range(self._settings.copies):
-                parts = tuple(copies[part][i] for part in item)
-                asked.append(parts if len(parts) > 1 else parts[0])
+        for item, copies in zip(inputs, self._copies(inputs), strict=True):
+            asked += [str(copy[0]) if isinstance(item, str) else tuple(map(str, copy)) for copy in copies]
         own = [draw for draw in draws for _ in range(self._settings.copies)]
         answers = distinct(ask, asked, own).reshape(len(inputs), self._settings.copies, -1)
         mean: Probabilities = answers.mean(axis=1, dtype=np.float32)
         return mean
 
-    def _copies(self, strings: Sequence[str]) -> list[list[str]]:
-        """Each string's copies; one request to the language model for all."""
-        texts = [Text(string) for string in strings]
+    def _gradients(
+        self, inputs: Sequence[Input], labels: Sequence[int], placed: Sequence[Placed] | None = None, draw: int = 0
+    ) -> list[TokenGradients]:
+        return over_copies(self._victim, inputs, self._copies(inputs), labels, placed=placed, draw=draw)
+
+    def _copies(self, inputs: Sequence[Input]) -> list[list[tuple[Text, ...]]]:
+        """Each input's copies, field by field; one request to the language model for all."""
+        texts = [Text(part) for part in dict.fromkeys(part for item in inputs for part in fields_of(item))]
         step = self._settings.copies
         asked = [(text, range(start, len(text), step)) for text in texts for start in range(step)]
         fills = iter(self._fill([blank for text, chosen in asked for blank in Blanks(text).together(chosen)], k=1))
         made = [
-            str(text.replace({n: next(iter(substitutes(next(fills), "")), text.word(n)) for n in chosen}))
+            text.replace({n: next(iter(substitutes(next(fills), "")), text.word(n)) for n in chosen})
             for text, chosen in asked
         ]
-        return [made[at : at + step] for at in range(0, len(made), step)]
+        copies = {str(text): made[at * step : (at + 1) * step] for at, text in enumerate(texts)}
+        return [list(zip(*(copies[part] for part in fields_of(item)), strict=True)) for item in inputs]

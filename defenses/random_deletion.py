@@ -18,7 +18,7 @@ from robustbench_nlp.chance import chance
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.smoothing import smooth
-from robustbench_nlp.text import words_of
+from robustbench_nlp.text import Text, words_of
 from robustbench_nlp.training import Recipe
 from robustbench_nlp.victim import Victim
 
@@ -70,9 +70,16 @@ class Deletion:
         if not 0 <= self.rate < 1:
             raise UsageError(f"the rate of deleted words is {self.rate}; give a share from 0 to below 1")
 
-    def draw(self, string: str, rng: Random) -> str:
-        key = rng.getrandbits(64)
-        return " ".join(word for place, word in enumerate(words_of(string)) if chance(key, place) >= self.rate)
+    def draw(self, string: str, rng: Random) -> Text:
+        key, gap = rng.getrandbits(64), ""
+        pieces: list[str] = []
+        for place, word in enumerate(words_of(string)):
+            if chance(key, place) >= self.rate:
+                pieces += gap, word
+                gap = " "
+            else:
+                pieces += "", ""
+        return Text.of([*pieces, ""])
 
     def overlaps(self, string: str) -> list[float]:
         """The chance that whatever d edits touch is left out of both texts: rate ** d."""

@@ -71,13 +71,13 @@ class Synonyms:
     def edit(self) -> str:
         return f"words replaced by mutual neighbours of at least {self.min_cosine}"
 
-    def draw(self, string: str, rng: Random) -> str:
+    def draw(self, string: str, rng: Random) -> Text:
         text = Text(string)
         key, drawn = rng.getrandbits(64), {}
         for place, word in enumerate(text.words):
             if _plain(word):
                 drawn[place] = in_case_of(_drawn(key, place, word.lower(), self.min_cosine, self.size), word)
-        return str(text.replace(drawn)) if drawn else string
+        return text.replace(drawn)
 
     def overlaps(self, string: str) -> list[float]:
         """The product of the d smallest overlaps of a word's perturbation set with a synonym's."""

@@ -63,11 +63,11 @@ class Variants:
             if kind not in KINDS:
                 raise UsageError(f"no kind of copy '{kind}'; known: {', '.join(KINDS)}")
 
-    def draw(self, string: str, rng: Random) -> str:
+    def draw(self, string: str, rng: Random) -> Text:
         kind = rng.choice(("", *self.kinds))
         text = Text(string)
         if kind == "typo":
-            return str(random_typos(text, rng, self.share))
+            return random_typos(text, rng, self.share)
         chosen = [number for number in range(len(text)) if kind and rng.random() < self.share]
         change = str.swapcase if kind == "case" else lambda word: f" {word}"
-        return str(text.replace({number: change(text.word(number)) for number in chosen}))
+        return text.replace({number: change(text.word(number)) for number in chosen})

@@ -12,6 +12,7 @@ from robustbench_nlp.attack import Vocabulary
 from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.drawing import drawn, restored
 from robustbench_nlp.errors import UsageError
+from robustbench_nlp.gradients import averaged, gradients_at
 from robustbench_nlp.victim import Placed, Probabilities, TokenGradients, Victim
 
 __all__ = ["Averaged"]
@@ -23,7 +24,8 @@ class Averaged:
 
     Of the optional capabilities it has those that all members have: `predict_exact`; `batch_size`, the smallest;
     `truncate`, the longest part; `mask_token`, where they agree; `gradients` and `vocabulary`, where the members share their
-    tokens and embeddings, and then the loss is the mean of the members' losses. In turns it has no `predict_exact`.
+    embeddings, and then the loss is the mean of the members' losses; in turns, that of the draw's member. In turns it has no
+    `predict_exact`.
     """
 
     def __init__(self, members: Sequence[Victim], *, in_turns: bool = False) -> None:
@@ -75,10 +77,10 @@ class Averaged:
         return restored(parts, [own for _, own in asked]) if parts else self.predict(inputs)
 
     def _gradients(
-        self, inputs: Sequence[Input], labels: Sequence[int], placed: Sequence[Placed] | None = None
+        self, inputs: Sequence[Input], labels: Sequence[int], placed: Sequence[Placed] | None = None, draw: int = 0
     ) -> list[TokenGradients]:
-        every = [gradients(inputs, labels, placed) for gradients in self._all("gradients")]
-        return [_averaged(found) for found in zip(*every, strict=True)]
+        asked = [self._members[draw % len(self._members)]] if self._in_turns else self._members
+        return averaged(gradients_at(member, inputs, labels, placed, draw) for member in asked)
 
     def _all(self, capability: str) -> list[Any]:
         """The capability of each member, none where one lacks it."""
@@ -95,8 +97,3 @@ def _same_embeddings(known: Sequence[Vocabulary]) -> bool:
     return bool(known) and all(
         other.words == known[0].words and np.array_equal(other.vectors, known[0].vectors) for other in known
     )
-
-
-def _averaged(found: Sequence[TokenGradients]) -> TokenGradients:
-    gradient = _mean([one.gradient for one in found])
-    return found[0]._replace(loss=float(np.mean([one.loss for one in found])), gradient=gradient)

@@ -218,8 +218,7 @@ class Engine:
             labels += [live.example.label] * len(live.request.texts)
             placed += live.placed_vectors()
             counts.append(len(live.request.texts))
-        others = {"placed": placed} if any(placed) else {}
-        found = iter(self.predictor.victim.gradients(inputs, labels, **others) if inputs else [])  # type: ignore[attr-defined]
+        found = iter(self.predictor.gradients(inputs, labels, placed if any(placed) else None))
         answers = [[next(found) for _ in range(count)] for count in counts]
         for live, answer in zip(asking, answers, strict=True):
             live.hear_gradients(answer)

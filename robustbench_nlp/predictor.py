@@ -11,9 +11,10 @@ import numpy as np
 from robustbench_nlp.data.example import Input
 from robustbench_nlp.drawing import drawn
 from robustbench_nlp.errors import OutOfMemory, Unreachable, VictimError
+from robustbench_nlp.gradients import averaged, gradients_at
 from robustbench_nlp.interrupts import batch_ended
 from robustbench_nlp.isolation import asked, isolated
-from robustbench_nlp.victim import Probabilities, Victim
+from robustbench_nlp.victim import Placed, Probabilities, TokenGradients, Victim
 
 __all__ = ["Answers", "Predictor", "sound"]
 
@@ -52,6 +53,16 @@ class Predictor:
         classes = self.classes or 2
         rows = [np.broadcast_to(part, (len(part), classes)) for part in parts] or [np.zeros((0, classes), np.float32)]
         return Answers(np.concatenate(rows), errors)
+
+    def gradients(
+        self, inputs: Sequence[Input], labels: Sequence[int], placed: Sequence[Placed] | None = None
+    ) -> list[TokenGradients]:
+        """The gradients of a victim that has them, averaged over the draws of a random one."""
+        if not inputs:
+            return []
+        if self.draws == 1:
+            return gradients_at(self.victim, inputs, labels, placed, 0)
+        return averaged(gradients_at(self.victim, inputs, labels, placed, draw) for draw in range(self.draws))
 
     def begin(self, inputs: Sequence[Input]) -> Callable[[], Answers]:
         """`predict`, begun now where the victim can do that (`ahead`): what is returned waits for the answers. If anything is wrong

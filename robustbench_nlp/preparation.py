@@ -85,14 +85,13 @@ def _answered(request: Together, predictor: Predictor, white_box: bool) -> list[
         outputs = predictor.predict(inputs).outputs
         scores = judge(outputs, labels).score.tolist()
         return [Scores([score], [False], [row]) for score, row in zip(scores, outputs.tolist(), strict=True)]
-    gradients = getattr(predictor.victim, "gradients", None)
-    if gradients is None or not white_box:
+    if not white_box or not hasattr(predictor.victim, "gradients"):
         raise UsageError(
             f"the victim {predictor.victim.name} gives no gradients; attack an hf: victim without rewriting"
         )
     return [
         Gradients(loss, gradient, slots(text, sample, offsets, fields))
         for sample, text, (loss, gradient, offsets, fields) in zip(
-            samples, texts, gradients(inputs, labels), strict=True
+            samples, texts, predictor.gradients(inputs, labels), strict=True
         )
     ]

@@ -6,15 +6,14 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from rapidfuzz.distance import Levenshtein
-
 from robustbench_nlp.attack import Vocabulary
 from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.detection import Detecting, Suspicion
 from robustbench_nlp.drawing import distinct, drawn
-from robustbench_nlp.errors import UsageError, VictimError
+from robustbench_nlp.errors import VictimError
+from robustbench_nlp.gradients import Change, by_edits, fields_of, traced
 from robustbench_nlp.text import Text
-from robustbench_nlp.victim import Probabilities, TokenGradients, Victim
+from robustbench_nlp.victim import Placed, Probabilities, TokenGradients, Victim
 
 __all__ = ["Rewrite", "Rewritten"]
 
@@ -92,18 +91,15 @@ class Rewritten:
             for item in inputs
         ]
 
-    def _gradients(self, inputs: Sequence[Input], labels: Sequence[int], placed: object = None) -> list[TokenGradients]:
-        """Raises `UsageError` for embeddings in place of words, which no rewriting reads."""
-        if placed is not None:
-            raise UsageError(
-                f"{self.name} rewrites what it reads and takes no embeddings; leave the attack that puts some out"
-            )
+    def _gradients(
+        self, inputs: Sequence[Input], labels: Sequence[int], placed: Sequence[Placed] | None = None, draw: int = 0
+    ) -> list[TokenGradients]:
         rewritten = self._rewritten(inputs)
-        found: list[TokenGradients] = self._victim.gradients(rewritten, labels)  # type: ignore[attr-defined]
-        return [
-            gradients._replace(offsets=_offsets(before, after, gradients))
-            for before, after, gradients in zip(inputs, rewritten, found, strict=True)
+        changes = [
+            Change(before, after, [*map(by_edits, fields_of(before), fields_of(after))])
+            for before, after in zip(inputs, rewritten, strict=True)
         ]
+        return traced(self._victim, changes, labels, placed, draw)
 
     def _truncate(self, string: str) -> str:
         """The shortest run of whole words whose rewriting covers what the inner victim reads of the whole rewriting:
@@ -116,27 +112,3 @@ class Rewritten:
         ends = [end for _, end in Text(string).spans]
         last = bisect_left(ends, len(kept), key=lambda end: len(self._rewrite(string[:end])))
         return string[: ends[last]] if last < len(ends) else string
-
-
-def _offsets(before: Input, after: Input, gradients: TokenGradients) -> list[tuple[int, int]]:
-    """Each token's (start, end) in the input as it was before the rewriting."""
-    fields = [(before, after)] if isinstance(before, str) else list(zip(before, after, strict=True))
-    origins = [_origins(str(old), str(new)) for old, new in fields]
-
-    def place(start: int, end: int, field: int) -> tuple[int, int]:
-        if field < 0 or start == end:
-            return start, end
-        first, last = origins[field][start], origins[field][end - 1]
-        return first, min(max(last + 1, first), len(fields[field][0]))
-
-    return [place(*span, field) for span, field in zip(gradients.offsets, gradients.fields, strict=True)]
-
-
-def _origins(old: str, new: str) -> list[int]:
-    """For each position of the new string the one of the old string that it came from, by the cheapest edits; what was put
-    behind the end came from the last."""
-    found: list[int] = []
-    for code in Levenshtein.opcodes(new, old):
-        last = min(max(code.dest_end - 1, code.dest_start), max(len(old) - 1, 0))
-        found += [min(code.dest_start + i, last) for i in range(code.src_end - code.src_start)]
-    return found

@@ -9,13 +9,15 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from robustbench_nlp.attack import Vocabulary
 from robustbench_nlp.certificates import DEFAULT_SAMPLING, Certificate, Sampling, from_votes
 from robustbench_nlp.data.example import Example, Input, content_hash
 from robustbench_nlp.drawing import Ask, distinct, drawn
 from robustbench_nlp.errors import UsageError
+from robustbench_nlp.gradients import fields_of, over_copies
 from robustbench_nlp.text import Text
 from robustbench_nlp.training import Recipe, continue_training
-from robustbench_nlp.victim import Probabilities, Victim
+from robustbench_nlp.victim import Placed, Probabilities, TokenGradients, Victim
 
 __all__ = ["BoundedNoise", "CertifiedSmoothed", "Noise", "Smoothed", "replaced_words", "smooth"]
 
@@ -30,8 +32,8 @@ class Noise(Protocol):
     @property
     def version(self) -> int: ...
 
-    def draw(self, string: str, rng: Random) -> str:
-        """One noisy copy."""
+    def draw(self, string: str, rng: Random) -> Text:
+        """One noisy copy. Its slots are the string's: each holds what stands for that word, or nothing where it is left out or hidden."""
         ...
 
 
@@ -61,8 +63,8 @@ class Smoothed:
     same, since shares hide where to go without protecting, and whoever knows the victim knows the mean. Seeded by (seed, draw, copy): all texts
     meet the same chance, and no other input of a call matters. With `random` off there is one draw for ever, so that an input has
     one answer.
-    Of the optional capabilities `predict_exact` is kept where the answer doesn't change; gradients at the copies are none at
-    the input. `forwards_per_prediction` counts copies.
+    Of the optional capabilities `predict_exact` is kept where the answer doesn't change, and `vocabulary` and `gradients` where the inner
+    victim has them: these are means over the copies, also those of votes. `forwards_per_prediction` counts copies.
     """
 
     def __init__(
@@ -87,6 +89,10 @@ class Smoothed:
             self.predict_exact: Callable[[Sequence[Input]], Probabilities] = lambda inputs: self._smoothed(
                 inputs, [0] * len(inputs), lambda copies, _: exact(copies), votes=votes
             )
+        if hasattr(victim, "gradients"):
+            self.gradients = self._gradients
+        if hasattr(victim, "vocabulary"):
+            self.vocabulary: Vocabulary = victim.vocabulary
 
     @property
     def fingerprint(self) -> str:
@@ -115,6 +121,13 @@ class Smoothed:
             answers = np.eye(answers.shape[1], dtype=np.float32)[answers.argmax(axis=1)]
         mean: Probabilities = answers.reshape(len(inputs), self._samples, answers.shape[1]).mean(axis=1)
         return mean
+
+    def _gradients(
+        self, inputs: Sequence[Input], labels: Sequence[int], placed: Sequence[Placed] | None = None, draw: int = 0
+    ) -> list[TokenGradients]:
+        seeds = _copy_seeds(self._samples, self._seed, draw if self._fresh else 0)
+        copies = [[_drawn(self._noise, item, Random(seed)) for seed in seeds] for item in inputs]
+        return over_copies(self._victim, inputs, copies, labels, placed=placed, draw=draw)
 
     def _copies(self, item: Input, count: int, *key: object) -> list[Input]:
         return [_noisy(self._noise, item, Random(seed)) for seed in _copy_seeds(count, self._seed, *key)]
@@ -145,12 +158,12 @@ class CertifiedSmoothed(Smoothed):
         its share."""
         guess = self._counts(item, sampling.n0, "guess", sampling.seed)
         votes = self._counts(item, sampling.n, "certify", sampling.seed)
-        overlaps = _shared([self._noise.overlaps(field) for field in _fields(item)])
+        overlaps = _shared([self._noise.overlaps(field) for field in fields_of(item)])
         return from_votes(guess.index(max(guess)), votes, overlaps, sampling.alpha)
 
     def edits(self, original: Input, changed: Input) -> int | None:
         """The edits in all fields together; None where a field lies outside."""
-        found = [self._noise.edits(*pair) for pair in zip(_fields(original), _fields(changed), strict=True)]
+        found = [self._noise.edits(*pair) for pair in zip(fields_of(original), fields_of(changed), strict=True)]
         return None if None in found else sum(count or 0 for count in found)
 
     def _counts(self, item: Input, count: int, *key: object) -> list[int]:
@@ -166,12 +179,13 @@ def _copy_seeds(count: int, *key: object) -> list[int]:
     return [rng.getrandbits(64) for _ in range(count)]
 
 
-def _fields(item: Input) -> tuple[str, ...]:
-    return (item,) if isinstance(item, str) else item
+def _drawn(noise: Noise, item: Input, rng: Random) -> tuple[Text, ...]:
+    return tuple(noise.draw(part, rng) for part in fields_of(item))
 
 
 def _noisy(noise: Noise, item: Input, rng: Random) -> Input:
-    return noise.draw(item, rng) if isinstance(item, str) else tuple(noise.draw(part, rng) for part in item)
+    copy = tuple(map(str, _drawn(noise, item, rng)))
+    return copy[0] if isinstance(item, str) else copy
 
 
 def _shared(curves: Sequence[Sequence[float]]) -> list[float]:

@@ -63,7 +63,8 @@ class Text:
         self._string: str | None = string
 
     @classmethod
-    def _of(cls, pieces: list[str]) -> Text:
+    def of(cls, pieces: list[str]) -> Text:
+        """The text of such `pieces` as another has."""
         text = cls.__new__(cls)
         text._pieces = pieces
         text._string = None
@@ -116,13 +117,13 @@ class Text:
         pieces = self._pieces.copy()
         for number, word in words.items():
             pieces[2 * number + 1] = word
-        return Text._of(pieces)
+        return Text.of(pieces)
 
     def swap(self, number: int, word: str) -> Text:
         """`replace` for one slot: the inner loop of most attacks."""
         pieces = self._pieces.copy()
         pieces[2 * number + 1] = word
-        return Text._of(pieces)
+        return Text.of(pieces)
 
     def insert(self, number: int, words: str) -> Text:
         """The text with `words` and a space put before slot `number`; at `len(self)`, a space and `words` after the last."""
@@ -133,7 +134,7 @@ class Text:
             pieces[-1] = " " + words + pieces[-1]
         else:
             pieces[-1] += words
-        return Text._of(pieces)
+        return Text.of(pieces)
 
     def delete(self, *numbers: int) -> Text:
         """The text with the numbered slots emptied, from left to right in whatever order they are named, and with each one
@@ -146,4 +147,4 @@ class Text:
                 pieces[at - 1] = pieces[at - 1][:-1]
             elif pieces[at + 1].startswith(" "):
                 pieces[at + 1] = pieces[at + 1][1:]
-        return Text._of(pieces)
+        return Text.of(pieces)

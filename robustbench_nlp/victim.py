@@ -64,7 +64,8 @@ class Victim(Protocol):
     meanwhile (None: nowhere);
     `predict_drawn(inputs, draws, exact)`, the answer to each input under the draw of the same place, in one call (`drawn`);
     `predict_apart(inputs)`, the answer (1, classes) or `VictimError` of each input asked alone, where that can be done side by side;
-    `gradients(inputs, labels, placed=...)`, a `TokenGradients` an input, with `Placed` embeddings where they are given;
+    `gradients(inputs, labels, placed=...)`, a `TokenGradients` an input, with `Placed` embeddings where they are given, of a random victim under
+    one `draw=...`;
     `vocabulary`, for attacks that look words up by gradient; `truncate(string)`, the part of the string that the victim
     reads; `batch_size`, the most inputs that one call should get; `mask_token`, what it reads as a masked word;
     `forwards_per_prediction`, the texts that its models read for one (1 where it isn't there); `training_seconds`
