@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 import tiny_bert
 
-from robustbench_nlp import masked_lm_training, training
+from robustbench_nlp import masked_lm_training, readiness, training
 from robustbench_nlp.api import Run, evaluate
-from robustbench_nlp.data.example import Example
-from robustbench_nlp.defense import Composed, compose, rehearse
+from robustbench_nlp.data.example import Example, Input
+from robustbench_nlp.defense import Composed, Defense, compose, rehearse
 from robustbench_nlp.errors import UsageError
+from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.grid import grid_of
 from robustbench_nlp.readiness import refuse_unfit
 from robustbench_nlp.unattacked import Unattacked
-from robustbench_nlp.victim import VictimOptions
+from robustbench_nlp.victim import TokenGradients, Victim, VictimOptions
 from robustbench_nlp.victims.hf import HFVictim
 
 PAIRS = [("the good film", 1), ("a bad film", 0), ("film b good", 1)]
+TRAIN = [Example(fields={"text": text}, label=label) for text, label in PAIRS]
 
 
 @pytest.fixture(scope="module")
@@ -41,26 +45,49 @@ def go(victim: HFVictim, folder: Path, attack: str, defense: str, **other: Any) 
     return evaluate(victim=victim, dataset=PAIRS, attacks=[attack], defenses=["none", defense], **values | other)
 
 
+class Blind:
+    """A defense whose victim gives no gradients."""
+
+    def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
+        return KeywordVictim()
+
+
+class Reading(KeywordVictim):
+    """A victim with gradients, but not at embeddings."""
+
+    def gradients(self, inputs: Sequence[Input], labels: Sequence[int]) -> list[TokenGradients]:
+        return []
+
+
+class Read:
+    """A defense whose victim reads nothing but text."""
+
+    def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
+        return Reading()
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, *parts: Defense) -> None:
+    """These are what a defense is looked into as, whatever its selector."""
+    found = Composed(parts=parts)
+    monkeypatch.setattr(readiness, "compose", lambda selector: compose("none") if selector == "none" else found)
+
+
 @pytest.mark.parametrize(
-    ("attack", "defense", "message"),
+    ("attack", "made", "message"),
     [
-        ("a2t", "vote", "attack a2t needs gradients, and vote gives none; leave one of the two out, or .*transfer"),
-        ("hotflip", "unicode-normalize+ranmask(train=False)", r"unicode_normalize\+ranmask\(train=False\) gives none"),
-        ("textbugger(ranking='gradient')", "random-deletion(train=False)", "random_deletion"),
-        (
-            "gbda",
-            "unicode-normalize",
-            "attack gbda puts embeddings in place of words, and unicode_normalize takes none",
-        ),
-        ("worst-case:whitebox-1", "vote", "attack whitebox-1/textbugger needs gradients, and vote gives none"),
-        ("worst-case:whitebox-1", "unicode-normalize", "attack whitebox-1/gbda puts embeddings"),
+        ("a2t", Blind, "attack a2t needs gradients, and vote gives none; leave one of the two out, or .*transfer"),
+        ("textbugger(ranking='gradient')", Blind, "attack .*textbugger.* needs gradients"),
+        ("worst-case:whitebox-1", Blind, "attack whitebox-1/textbugger needs gradients, and vote gives none"),
+        ("gbda", Read, "attack gbda puts embeddings in place of words, and vote takes none"),
+        ("worst-case:whitebox-1", Read, "attack whitebox-1/gbda puts embeddings"),
     ],
 )
 def test_a_defense_that_an_attack_cannot_look_through_is_told_before_the_first_cell(
-    victim: HFVictim, tmp_path: Path, attack: str, defense: str, message: str
+    victim: HFVictim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attack: str, made: type[Defense], message: str
 ) -> None:
+    stand_in(monkeypatch, compose("unicode-normalize"), made())
     with pytest.raises(UsageError, match=message) as raised:
-        go(victim, tmp_path, attack, defense)
+        go(victim, tmp_path, attack, "vote")
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "run" / "records").exists()
 
@@ -70,25 +97,37 @@ def test_nothing_is_trained_for_an_attack_that_cannot_meet_it(
 ) -> None:
     (tmp_path / "train.csv").write_text("text,label\nfine film,positive\npoor film,negative\n", "utf-8")
     monkeypatch.setattr(training, "fine_tune", None)  # a training would fail
-    with pytest.raises(UsageError, match=r"spell\+ranmask gives none"):
-        go(victim, tmp_path, "hotflip", "spell+ranmask", train=f"csv:{tmp_path / 'train.csv'}")
+    stand_in(monkeypatch, Blind(), compose("ranmask"))
+    with pytest.raises(UsageError, match="ranmask gives none"):
+        go(victim, tmp_path, "hotflip", "ranmask", train=f"csv:{tmp_path / 'train.csv'}")
 
 
 def test_a_recipe_inside_a_composition_is_looked_into(victim: HFVictim) -> None:
-    recipe = Composed(parts=(compose("spell"), compose("ranmask(train=False)")))
-    train = [Example(fields={"text": text}, label=label) for text, label in PAIRS]
-    assert not hasattr(rehearse(Composed(parts=(compose("unicode-normalize"), recipe)), victim, train), "gradients")
+    recipe = Composed(parts=(compose("spell"), Blind()))
+    assert not hasattr(rehearse(Composed(parts=(compose("unicode-normalize"), recipe)), victim, TRAIN), "gradients")
 
 
-@pytest.mark.parametrize("defense", ["density", "frequency_guided"])
-def test_a_detector_takes_embeddings_as_its_victim_does(victim: HFVictim, defense: str) -> None:
-    train = Unattacked([Example(fields={"text": text}, label=label) for text, label in PAIRS])
-    refuse_unfit(defense, victim, train, grid_of(["gbda"], cascade=False).members)
+@pytest.mark.parametrize("defense", ["density", "frequency_guided", "vote", "mask_purify", "safer", "recommended"])
+def test_what_passes_gradients_on_meets_every_attack(victim: HFVictim, defense: str) -> None:
+    refuse_unfit(defense, victim, Unattacked(TRAIN), grid_of(["worst-case:whitebox-1"], cascade=False).members)
 
 
-def test_what_passes_gradients_on_is_attacked_by_them(victim: HFVictim, tmp_path: Path) -> None:
-    assert len(go(victim, tmp_path, "hotflip(per_word=2)", "unicode-normalize").table) == 2
+@pytest.mark.parametrize(
+    ("attack", "defense"),
+    [
+        ("hotflip(per_word=2)", "unicode-normalize"),
+        ("textbugger(candidates='none',ranking='gradient')", "vote(samples=3)"),
+        ("gbda(candidates='vocabulary',min_cosine=-1.0,iterations=2,texts=2)", "ranmask(train=False,samples=3)"),
+    ],
+)
+def test_what_passes_gradients_on_is_attacked_by_them(
+    victim: HFVictim, tmp_path: Path, attack: str, defense: str
+) -> None:
+    assert len(go(victim, tmp_path, attack, defense, draws=3).table) == 2
 
 
-def test_a_transfer_shows_the_texts_that_gradients_found_to_any_defense(victim: HFVictim, tmp_path: Path) -> None:
+def test_a_transfer_shows_the_texts_that_gradients_found_to_any_defense(
+    victim: HFVictim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(monkeypatch, Blind())
     assert len(go(victim, tmp_path, "hotflip(per_word=2)", "vote", mode="transfer").table) == 2
