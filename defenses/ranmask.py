@@ -66,12 +66,10 @@ class Masking:
         return max(min(words, 1), round((1 - self.rate) * words))
 
     def draw(self, string: str, rng: Random) -> Text:
-        """The masked words' slots are empty: masks stand before them, in the gaps."""
-        pieces = Text(string).pieces
-        key, words = rng.getrandbits(64), len(pieces) // 2
-        for place in sorted(range(words), key=lambda place: chance(key, place))[self.kept(words) :]:
-            pieces[2 * place : 2 * place + 2] = pieces[2 * place] + self.mask, ""
-        return Text.of(pieces)
+        text = Text(string)
+        key = rng.getrandbits(64)
+        masked = sorted(range(len(text)), key=lambda place: chance(key, place))[self.kept(len(text)) :]
+        return text.replace(dict.fromkeys(masked, self.mask))
 
     def overlaps(self, string: str) -> list[float]:
         """The chance that d given words are all masked: C(h − d, k) / C(h, k)."""

@@ -1,7 +1,7 @@
 """Gradients of victims that change what they read: traced back to the text as it came in, and averaged.
 
 Changes count as if they were none (BPDA, Athalye et al., 2018), and what is left to chance or to several is averaged (EoT, there too):
-copies, draws, members. A word that a copy leaves out or hides gets none from it, as nothing at its place would change the copy.
+copies, draws, members. What stands in a word's place, a mask too, passes its gradient to the word; a word that a copy leaves out gets none.
 """
 
 from __future__ import annotations
@@ -122,7 +122,8 @@ def over_copies(
     placed: Sequence[Placed] | None,
     draw: int,
 ) -> list[TokenGradients]:
-    """The mean over the copies of each input, as many of each, whose fields have the input's slots; one copy of all at a time."""
+    """The mean over the copies of each input, as many of each, whose fields have the input's slots; one copy of all at a time.
+    Embeddings are placed in the copies that keep their words."""
     originals = [[*map(Text, fields_of(item))] for item in inputs]
 
     def changes(number: int) -> Iterator[Change]:
@@ -131,8 +132,21 @@ def over_copies(
             read = strings[0] if isinstance(item, str) else strings
             yield Change(item, read, [*map(by_slots, texts, own[number])])
 
+    def read(number: int) -> list[Placed] | None:
+        if placed is None:
+            return None
+        each = zip(placed, originals, copies, strict=True)
+        return [[one for one in own if _keeps(one, texts, copy[number])] for own, texts, copy in each]
+
     numbers = range(len(copies[0]) if copies else 1)
-    return averaged(traced(victim, [*changes(number)], labels, placed, draw) for number in numbers)
+    return averaged(traced(victim, [*changes(number)], labels, read(number), draw) for number in numbers)
+
+
+def _keeps(one: tuple[int, int, Any], before: Sequence[Text], after: Sequence[Text]) -> bool:
+    """Whether the word at the place stands in the copy as it is."""
+    field, place, _ = one
+    words = zip(before[field].spans, before[field].words, after[field].words, strict=True)
+    return any(start <= place < end and old == new for (start, end), old, new in words)
 
 
 def averaged(answers: Iterable[Sequence[TokenGradients]]) -> list[TokenGradients]:

@@ -33,7 +33,7 @@ class Noise(Protocol):
     def version(self) -> int: ...
 
     def draw(self, string: str, rng: Random) -> Text:
-        """One noisy copy. Its slots are the string's: each holds what stands for that word, or nothing where it is left out or hidden."""
+        """One noisy copy. Its slots are the string's: each holds what stands for that word, or nothing."""
         ...
 
 
