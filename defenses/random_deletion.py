@@ -14,7 +14,6 @@ from typing import ClassVar
 from rapidfuzz.distance import Levenshtein
 
 from robustbench_nlp.augmentation import KNOWN_FROM
-from robustbench_nlp.chance import chance
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.smoothing import smooth
@@ -61,7 +60,7 @@ class RandomDeletion:
 class Deletion:
     """Leaves out each word by itself with probability `rate`, and everything that is no word."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 1
     edit: ClassVar[str] = "words inserted, deleted or replaced"
 
     rate: float
@@ -71,10 +70,9 @@ class Deletion:
             raise UsageError(f"the rate of deleted words is {self.rate}; give a share from 0 to below 1")
 
     def draw(self, string: str, rng: Random) -> Text:
-        key, gap = rng.getrandbits(64), ""
-        pieces: list[str] = []
-        for place, word in enumerate(words_of(string)):
-            if chance(key, place) >= self.rate:
+        gap, pieces = "", list[str]()
+        for word in words_of(string):
+            if rng.random() >= self.rate:
                 pieces += gap, word
                 gap = " "
             else:

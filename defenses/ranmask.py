@@ -12,7 +12,6 @@ from math import comb
 from random import Random
 from typing import ClassVar
 
-from robustbench_nlp.chance import chance
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.smoothing import replaced_words, smooth
@@ -67,8 +66,8 @@ class Masking:
 
     def draw(self, string: str, rng: Random) -> Text:
         text = Text(string)
-        key = rng.getrandbits(64)
-        masked = sorted(range(len(text)), key=lambda place: chance(key, place))[self.kept(len(text)) :]
+        ranks = [rng.random() for _ in range(len(text))]
+        masked = sorted(range(len(text)), key=ranks.__getitem__)[self.kept(len(text)) :]
         return text.replace(dict.fromkeys(masked, self.mask))
 
     def overlaps(self, string: str) -> list[float]:

@@ -14,8 +14,10 @@ from functools import cache, lru_cache
 from random import Random
 from typing import ClassVar
 
-from robustbench_nlp.chance import chance
-from robustbench_nlp.data.example import Example
+import numpy as np
+from numpy.typing import NDArray
+
+from robustbench_nlp.data.example import Example, content_hash
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.lexicon.case import in_case_of
 from robustbench_nlp.lexicon.neighbours import KEPT, near_words
@@ -73,10 +75,12 @@ class Synonyms:
 
     def draw(self, string: str, rng: Random) -> Text:
         text = Text(string)
-        key, drawn = rng.getrandbits(64), {}
-        for place, word in enumerate(text.words):
-            if _plain(word):
-                drawn[place] = in_case_of(_drawn(key, place, word.lower(), self.min_cosine, self.size), word)
+        keys = [rng.getrandbits(64) for _ in range(len(text))]
+        drawn = {
+            place: in_case_of(_drawn(key, word.lower(), self.min_cosine, self.size), word)
+            for place, (key, word) in enumerate(zip(keys, text.words, strict=True))
+            if _plain(word)
+        }
         return text.replace(drawn)
 
     def overlaps(self, string: str) -> list[float]:
@@ -108,11 +112,20 @@ def _plain(word: str) -> bool:
     return len(word) > 1 and in_case_of(word.lower(), word) == word
 
 
-@lru_cache(200_000)
-def _drawn(key: int, place: int, word: str, min_cosine: float, size: int) -> str:
-    """One of a word's perturbation set, each equally likely; another word in its place has the same one drawn as often as their sets
-    overlap (Manasse, McSherry and Talwar, 2010)."""
-    return min(perturbations(word, min_cosine, size), key=lambda other: chance(key, place, other))
+@lru_cache(100_000)
+def _drawn(key: int, word: str, min_cosine: float, size: int) -> str:
+    """The word of a perturbation set that chance ranks first, each equally likely; another word in its place has the same one drawn as
+    often as their sets overlap (consistent sampling: Manasse, McSherry and Talwar, 2010)."""
+    ranks = _numbers(word, min_cosine, size) ^ np.uint64(key)
+    ranks = (ranks ^ (ranks >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)  # the mixing of SplitMix64
+    ranks = (ranks ^ (ranks >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return perturbations(word, min_cosine, size)[int((ranks ^ (ranks >> np.uint64(31))).argmin())]
+
+
+@cache
+def _numbers(word: str, min_cosine: float, size: int) -> NDArray[np.uint64]:
+    """A number for each word of a perturbation set, the same in all sets."""
+    return np.array([int(content_hash(other)[:16], 16) for other in perturbations(word, min_cosine, size)], np.uint64)
 
 
 @cache

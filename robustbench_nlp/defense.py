@@ -82,10 +82,12 @@ def compose(selector: str) -> Defense:
 
 
 def defend(victim: Victim, selector: str, train: Sequence[Example], seed: int) -> Victim:
-    """The victim behind a selector's defense, the same one for the same seed in every command. Each part draws by its own name, so
-    that what b learns in a+b is what it learns by itself."""
+    """The victim behind a selector's defense, the same one for the same seed in every command. Each part draws by its own selector, so
+    that what b learns in a+b is what it learns by itself; a detector by its name, so that its settings are compared on the same texts."""
     for part in reversed(_split(selector)):
-        victim = _around(victim, compose(part), train, Random(int(content_hash(seed, shown(part))[:16], 16)))
+        made = compose(part)
+        name = part.partition("(")[0] if getattr(made, "detects", False) else part
+        victim = _around(victim, made, train, Random(int(content_hash(seed, shown(name))[:16], 16)))
     return victim
 
 

@@ -6,6 +6,7 @@ copies, draws, members. What stands in a word's place, a mask too, passes its gr
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
+from robustbench_nlp.attack import Sample
 from robustbench_nlp.data.example import Input
 from robustbench_nlp.text import Text
 from robustbench_nlp.victim import Placed, TokenGradients, Victim
@@ -27,6 +29,7 @@ __all__ = [
     "fields_of",
     "gradients_at",
     "over_copies",
+    "slots",
     "traced",
 ]
 
@@ -186,3 +189,15 @@ class _Sum:
         ) * np.float32(1 / answers)
         offsets = [(start, self._ends[field, start, number]) for field, start, number in self._rows]
         return TokenGradients(self._loss / answers, gradient, offsets, [field for field, _, _ in self._rows])
+
+
+def slots(text: Text, sample: Sample, offsets: Sequence[tuple[int, int]], fields: Sequence[int]) -> list[int]:
+    """Each token's word slot in the attacked field, by its character offsets; -1 for special tokens, gaps, other fields."""
+    starts, ends = zip(*text.spans, strict=True) if len(text) else ((), ())
+    attacked = list(sample.example.fields).index(sample.field)
+
+    def slot(low: int, high: int) -> int:
+        first = bisect_right(ends, low)
+        return first if low < high and first < len(starts) and starts[first] < high else -1
+
+    return [slot(*span) if field == attacked else -1 for span, field in zip(offsets, fields, strict=True)]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Generator, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from robustbench_nlp.attack import REQUESTS, Gradient, Gradients, Probe, Request, Sample, Score, Scores, Steps
 from robustbench_nlp.data.example import Example, Input, content_hash
 from robustbench_nlp.errors import UsageError, VictimError
+from robustbench_nlp.gradients import slots
 from robustbench_nlp.records import Outcome, Record
 from robustbench_nlp.referee import Verdict
-from robustbench_nlp.tasks.classification import right
+from robustbench_nlp.tasks.classification import judge, right
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import measure, violations
 from robustbench_nlp.victim import Placed, Probabilities, TokenGradients
@@ -20,7 +22,7 @@ from robustbench_nlp.victim import Placed, Probabilities, TokenGradients
 if TYPE_CHECKING:
     from robustbench_nlp.engine import Engine
 
-__all__ = ["Live", "Seen", "slots"]
+__all__ = ["Live", "Seen"]
 
 
 class Seen(NamedTuple):
@@ -119,13 +121,13 @@ class Live:
     def _begin(self) -> None:
         clean = self.seen[self.original]
         assert clean is not None
-        self._clean = clean
         try:
-            if not (right(clean.margin) and self.engine.referee.upholds(self.example)):
-                self._finish("skipped")
-                return
+            self._clean = self._counted(clean)
         except VictimError as problem:
             self.fail(problem)
+            return
+        if not right(self._clean.margin):
+            self._finish("skipped")
             return
         if (left := self._left()) is not None and left < 1:
             self._finish("failed")
@@ -155,6 +157,13 @@ class Live:
             self.fail(problem)
         else:
             self.send(None)
+
+    def _counted(self, clean: Seen) -> Seen:
+        """What counts of the clean text: what the search saw, of a random victim what judges attacked texts too."""
+        if not self.engine.predictor.victim.random:
+            return clean
+        output = self.engine.predictor.exact(self.example.input)[np.newaxis]
+        return Seen(clean.score, float(judge(output, [self.example.label]).margin[0]), output, 0)
 
     def _credit(self, request: Score, seen: list[Seen], scores: list[float], success: list[bool]) -> bool:
         """Let the referee confirm claims, the best or preferred first; False when the victim failed."""
@@ -386,15 +395,3 @@ class _Outputs(Sequence[Any]):
 
 def _rounded(output: Probabilities) -> list[float]:
     return [round(float(value), 5) for value in output]
-
-
-def slots(text: Text, sample: Sample, offsets: Sequence[tuple[int, int]], fields: Sequence[int]) -> list[int]:
-    """Each token's word slot in the attacked field, by its character offsets; -1 for special tokens, gaps, other fields."""
-    starts, ends = zip(*text.spans, strict=True) if len(text) else ((), ())
-    attacked = list(sample.example.fields).index(sample.field)
-
-    def slot(low: int, high: int) -> int:
-        first = bisect_right(ends, low)
-        return first if low < high and first < len(starts) and starts[first] < high else -1
-
-    return [slot(*span) if field == attacked else -1 for span, field in zip(offsets, fields, strict=True)]

@@ -16,11 +16,13 @@ from robustbench_nlp.interrupts import batch_ended
 from robustbench_nlp.isolation import asked, isolated
 from robustbench_nlp.victim import Placed, Probabilities, TokenGradients, Victim
 
-__all__ = ["Answers", "Predictor", "sound"]
+__all__ = ["JUDGED", "Answers", "Predictor", "sound"]
 
 SUM_TOLERANCE = 1e-2
 TOGETHER = 8_192
 """Texts that a victim is asked about at once, each under every draw counted, where nothing else is said."""
+JUDGED = 2
+"""The version of how random victims are judged: by an odd number of votes, clean texts too; raised where that changes."""
 FRESH = 1_000_000
 """The first draw number of the referee: never one that the search has seen."""
 
@@ -63,6 +65,19 @@ class Predictor:
         if self.draws == 1:
             return gradients_at(self.victim, inputs, labels, placed, 0)
         return averaged(gradients_at(self.victim, inputs, labels, placed, draw) for draw in range(self.draws))
+
+    def counted(self, inputs: Sequence[Input]) -> Answers:
+        """What counts of texts without an attack: the search's answers, of a random victim the referee's."""
+        if not self.victim.random:
+            return self.predict(inputs)
+        outputs = np.full((len(inputs), self.classes or 2), np.nan, np.float32)
+        errors: dict[int, VictimError] = {}
+        for row, item in enumerate(inputs):
+            try:
+                outputs[row] = self.exact(item)
+            except VictimError as problem:
+                errors[row] = problem
+        return Answers(outputs, errors)
 
     def begin(self, inputs: Sequence[Input]) -> Callable[[], Answers]:
         """`predict`, begun now where the victim can do that (`ahead`): what is returned waits for the answers. If anything is wrong
@@ -137,7 +152,7 @@ class Predictor:
 
     def _averaged(self, inputs: Sequence[Input]) -> Probabilities:
         """The mean over the draws, which the victim is asked for together."""
-        if self.draws == 1:
+        if not self.victim.random:
             return self._checked(inputs, lambda: self.victim.predict(inputs, 0))
         answers = self._under_all(inputs, range(self.draws), exact=False)
         mean: Probabilities = answers.reshape(len(inputs), self.draws, -1).mean(axis=1)

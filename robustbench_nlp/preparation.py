@@ -9,7 +9,7 @@ from typing import Any
 from robustbench_nlp.attack import Attack, Gradients, Probe, Sample, Scores, Together
 from robustbench_nlp.data.example import Example, content_hash
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.live import slots
+from robustbench_nlp.gradients import slots
 from robustbench_nlp.predictor import Predictor
 from robustbench_nlp.tasks.classification import judge, right
 from robustbench_nlp.text import Text

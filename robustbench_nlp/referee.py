@@ -13,7 +13,7 @@ from robustbench_nlp.detection import Detecting
 from robustbench_nlp.errors import VictimError
 from robustbench_nlp.isolation import asked, isolated
 from robustbench_nlp.predictor import Predictor
-from robustbench_nlp.tasks.classification import UNTARGETED, Goal, judge, right
+from robustbench_nlp.tasks.classification import UNTARGETED, Goal, judge
 from robustbench_nlp.threat import Threat, violations
 from robustbench_nlp.victim import Probabilities
 
@@ -61,14 +61,6 @@ class Referee:
         self.goal = goal
         self._predictor = predictor
         self._encoder = encoder
-
-    def upholds(self, example: Example) -> bool:
-        """Whether the victim, which the search saw to be right about the clean text, is so for the referee: a random one is asked
-        again, by the rule that judges attacked texts. Raises `VictimError`."""
-        if not self._predictor.victim.random:
-            return True
-        output = self._predictor.exact(example.input)
-        return right(float(judge(output[np.newaxis], [example.label]).margin[0]))
 
     def judge(self, example: Example, field: str, string: str) -> Verdict:
         """Recheck the threat from the original, then predict the text alone. Raises `VictimError`."""

@@ -34,6 +34,7 @@ from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import Benchmark, Grid, Member
 from robustbench_nlp.helpers import Helpers
 from robustbench_nlp.on_disk import listed, taken
+from robustbench_nlp.predictor import JUDGED
 from robustbench_nlp.preparation import prepares, refuse_untaught
 from robustbench_nlp.readiness import refuse_unfit
 from robustbench_nlp.records import SCHEMA, Record, RecordFile, file_name, write_whole
@@ -333,6 +334,8 @@ class Runner:
             if prepares(member.attack)
             else None,
         }
+        if victim.random:
+            spec["judged"] = JUDGED
         if models := self._helper_models(member.attack):
             spec["helper models"] = models
         spec = json.loads(json.dumps(spec))  # as it will be read back

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from random import Random
 from typing import Protocol, runtime_checkable
 
@@ -26,8 +26,8 @@ COPIES = 8_192
 
 
 class Noise(Protocol):
-    """A random change of one string, by common random numbers (`chance`) where it can. A frozen dataclass: its repr and `version` are
-    its identity."""
+    """A random change of one string, told by the generator and the places of the words alone where it can be (`Smoothed`: common
+    random numbers). A frozen dataclass: its repr and `version` are its identity."""
 
     @property
     def version(self) -> int: ...
@@ -60,9 +60,9 @@ class Smoothed:
     """`victim` asked about `samples` noisy copies of each input; each field gets its own noise.
 
     The answer is the shares of the copies' `votes`, else the mean of their probabilities; a search over draws is shown the mean all the
-    same, since shares hide where to go without protecting, and whoever knows the victim knows the mean. Seeded by (seed, draw, copy): all texts
-    meet the same chance, and no other input of a call matters. With `random` off there is one draw for ever, so that an input has
-    one answer.
+    same, since shares hide where to go without protecting, and whoever knows the victim knows the mean. Seeded by (seed, draw, copy),
+    common random numbers (Glasserman and Yao, 1992): a search that compares texts sees what its change did and not which text was
+    lucky, and copies that hide the change are asked once. With `random` off there is one draw for ever, so that an input has one answer.
     Of the optional capabilities `predict_exact` is kept where the answer doesn't change, and `vocabulary` and `gradients` where the inner
     victim has them: these are means over the copies, also those of votes. `forwards_per_prediction` counts copies.
     """
@@ -102,9 +102,7 @@ class Smoothed:
 
     def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
         """Shares of the votes, or mean probabilities, float32 (n, classes)."""
-        return self._smoothed(
-            inputs, [draw] * len(inputs), lambda copies, _: self._victim.predict(copies, draw), votes=self._votes
-        )
+        return self._smoothed(inputs, [draw] * len(inputs), partial(drawn, self._victim), votes=self._votes)
 
     def predict_drawn(self, inputs: Sequence[Input], draws: Sequence[int], exact: bool = False) -> Probabilities:
         """The same, each input under its own draw, votes for the referee alone (`exact`): the copies of all draws go to the inner
@@ -112,11 +110,10 @@ class Smoothed:
         return self._smoothed(inputs, draws, partial(drawn, self._victim, exact=exact), votes=self._votes and exact)
 
     def _smoothed(self, inputs: Sequence[Input], draws: Sequence[int], ask: Ask, *, votes: bool) -> Probabilities:
-        pairs = list(zip(inputs, draws, strict=True))
-        copies = [
-            copy for item, draw in pairs for copy in self._copies(item, self._samples, draw if self._fresh else 0)
-        ]
-        answers = self._answers(copies, [draw for draw in draws for _ in range(self._samples)], ask)
+        seeds = {draw: self._seeds(self._samples, draw if self._fresh else 0) for draw in set(draws)}
+        copies = [copy for item, draw in zip(inputs, draws, strict=True) for copy in self._copies(item, seeds[draw])]
+        inner = [self._samples * draw + number for draw in draws for number in range(self._samples)]
+        answers = self._answers(copies, inner, ask)
         if votes:
             answers = np.eye(answers.shape[1], dtype=np.float32)[answers.argmax(axis=1)]
         mean: Probabilities = answers.reshape(len(inputs), self._samples, answers.shape[1]).mean(axis=1)
@@ -125,12 +122,17 @@ class Smoothed:
     def _gradients(
         self, inputs: Sequence[Input], labels: Sequence[int], placed: Sequence[Placed] | None = None, draw: int = 0
     ) -> list[TokenGradients]:
-        seeds = _copy_seeds(self._samples, self._seed, draw if self._fresh else 0)
+        seeds = self._seeds(self._samples, draw if self._fresh else 0)
         copies = [[_drawn(self._noise, item, Random(seed)) for seed in seeds] for item in inputs]
         return over_copies(self._victim, inputs, copies, labels, placed=placed, draw=draw)
 
-    def _copies(self, item: Input, count: int, *key: object) -> list[Input]:
-        return [_noisy(self._noise, item, Random(seed)) for seed in _copy_seeds(count, self._seed, *key)]
+    def _seeds(self, count: int, *key: object) -> list[int]:
+        """Of so many copies."""
+        rng = Random(int(content_hash(self._seed, *key)[:16], 16))
+        return [rng.getrandbits(64) for _ in range(count)]
+
+    def _copies(self, item: Input, seeds: Sequence[int]) -> list[Input]:
+        return [_noisy(self._noise, item, Random(seed)) for seed in seeds]
 
     def _answers(self, copies: Sequence[Input], draws: Sequence[int], ask: Ask) -> Probabilities:
         """The inner victim's answers, every distinct copy asked once (under each draw, where it is random itself)."""
@@ -167,20 +169,15 @@ class CertifiedSmoothed(Smoothed):
         return None if None in found else sum(count or 0 for count in found)
 
     def _counts(self, item: Input, count: int, *key: object) -> list[int]:
-        copies = self._copies(item, count, item, *key)
+        copies = self._copies(item, self._seeds(count, item, *key))
         answers = self._answers(copies, [0] * count, lambda items, _: self._victim.predict(items, 0))
         counts: list[int] = np.bincount(answers.argmax(axis=1), minlength=answers.shape[1]).tolist()
         return counts
 
 
-@lru_cache(1_000)
-def _copy_seeds(count: int, *key: object) -> list[int]:
-    rng = Random(int(content_hash(*key)[:16], 16))
-    return [rng.getrandbits(64) for _ in range(count)]
-
-
 def _drawn(noise: Noise, item: Input, rng: Random) -> tuple[Text, ...]:
-    return tuple(noise.draw(part, rng) for part in fields_of(item))
+    """A copy's fields; each has a generator of its own, so that none hangs on the length of another."""
+    return tuple(noise.draw(part, Random(rng.getrandbits(64))) for part in fields_of(item))
 
 
 def _noisy(noise: Noise, item: Input, rng: Random) -> Input:

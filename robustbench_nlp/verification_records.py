@@ -34,12 +34,12 @@ def rechecked(
 
     A search that isn't `exact`, in low precision or by random draws, may miss what the referee would have credited.
     """
-    answers = engine.predictor.predict([examples[record.example_id].input for record in records])
+    answers = engine.predictor.counted([examples[record.example_id].input for record in records])
     with progress.task(f"verify {engine.name}", len(records)) as step:
         for i, record in enumerate(records):
             example = examples[record.example_id]
             lines = [f"cannot be predicted again: {answers.errors[i]}"] if i in answers.errors else []
-            lines += [] if lines else _clean(engine, example, record, answers.outputs[i])
+            lines += [] if lines else _clean(record, example.label, answers.outputs[i])
             if record.outcome in ("success", "failed"):
                 lines += [*_attacked(engine, example, record, exact=exact), *_spent(engine, record)]
             yield from (f"example {record.example_id} {line}" for line in lines)
@@ -48,23 +48,16 @@ def rechecked(
         yield from _similar(engine, examples, [record for record in records if record.outcome == "success"])
 
 
-def _clean(engine: Engine, example: Example, record: Record, output: Probabilities) -> Iterator[str]:
+def _clean(record: Record, label: int, output: Probabilities) -> Iterator[str]:
     prediction = int(output.argmax())
     if prediction != record.clean_prediction:
         yield f"is predicted {prediction} without an attack, {record.clean_prediction} on record"
     elif not _near(output, record.clean_output):
         yield f"has the clean output {_shown(output)}, {record.clean_output} on record"
     if record.clean_output is not None and len(record.clean_output) == len(output):
-        margin = float(judge(np.array([record.clean_output], np.float32), [example.label]).margin[0])
-        try:
-            kept = right(margin) and engine.referee.upholds(example)
-        except VictimError as problem:
-            yield f"cannot be predicted again: {problem}"
-            return
-        if (record.outcome == "skipped") == kept:
-            told = f"the prediction {record.clean_prediction} and the label {example.label}"
-            doubt = ", which fresh draws outvote" if right(margin) and not kept else ""
-            yield f"is recorded as {record.outcome} with {told}{doubt}"
+        margin = float(judge(np.array([record.clean_output], np.float32), [label]).margin[0])
+        if (record.outcome == "skipped") == right(margin):
+            yield f"is recorded as {record.outcome} with the prediction {record.clean_prediction} and the label {label}"
 
 
 def _attacked(engine: Engine, example: Example, record: Record, *, exact: bool) -> Iterator[str]:

@@ -167,20 +167,19 @@ def test_a_victim_that_fresh_draws_find_wrong_without_an_attack_was_never_right(
             return draw >= FRESH
 
     record = attacked(Flattered(random=True))
-    assert (record.outcome, record.clean_prediction, record.clean_right) == ("skipped", 1, False)
+    assert (record.outcome, record.clean_prediction, record.clean_right) == ("skipped", 0, False)
 
 
-def test_a_search_is_shown_what_votes_hide_and_the_referee_counts_them() -> None:
-    votes, means = (f"random_deletion(rate=0.4,samples=3,votes={voted},train=False)" for voted in (True, False))
-    (victim, shown), (asked, draws) = (
-        (defended(each, KeywordVictim()) for each in (votes, means)),
-        ([TEXTS[1]] * 9, range(9)),
-    )
-    assert isinstance(shown, Smoothed)
-    np.testing.assert_array_equal(
-        drawn(victim, asked, draws) != drawn(victim, asked, draws, exact=True), [[True, True]] * 9
-    )
-    np.testing.assert_array_equal(drawn(victim, asked, draws, exact=True), by_draw(victim.predict, asked, draws))
+@pytest.mark.parametrize("draws", [1, 9])
+def test_a_search_is_shown_what_votes_hide_and_the_referee_counts_them(draws: int) -> None:
+    how = "random_deletion(rate=0.4,samples=3,votes={},train=False)"
+    votes, means = (defended(how.format(voted), KeywordVictim()) for voted in (True, False))
+    seen, shown = (Predictor(victim, draws=draws).predict(TEXTS).outputs for victim in (votes, means))
+    np.testing.assert_array_equal(seen, shown)
+    asked = TEXTS[1:2] * draws
+    counted = drawn(votes, asked, range(draws), exact=True)
+    np.testing.assert_allclose(counted * 3, np.round(counted * 3), atol=1e-5)
+    np.testing.assert_array_equal(counted, by_draw(votes.predict, asked, range(draws)))
 
 
 def test_votes_of_two_classes_never_tie() -> None:
@@ -207,10 +206,25 @@ def test_texts_that_differ_in_a_word_meet_the_same_chance(defense: str, other: s
     assert isinstance(victim, Smoothed)
     same = 0
     for draw in range(200):
-        first, second = (str(victim._copies(item, 1, draw)[0]).split() for item in (text, other))
+        first, second = (str(victim._copies(item, victim._seeds(1, draw))[0]).split() for item in (text, other))
         gone = [word for word in first if word not in second]
         assert len(gone) <= 1
         same += first == second
     least, most = (120, 160) if "safer" not in defense else (185, 200)
     assert least <= same <= most
-    assert len({str(victim._copies(text, 1, draw)[0]) for draw in range(200)}) > 50
+    assert len({victim._copies(text, victim._seeds(1, draw))[0] for draw in range(200)}) > 50
+
+
+def test_each_copy_of_an_outer_smoothing_has_an_inner_draw_of_its_own() -> None:
+    """What the inner one hides is told by its places; with one chance for all copies it would hide the same ones five times."""
+    asked: list[Input] = []
+
+    class Listening(KeywordVictim):
+        def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
+            asked.extend(inputs)
+            return super().predict(inputs)
+
+    inner = "random_deletion(rate=0.5,samples=1,votes=False,train=False)"
+    victim = defended(f"random_deletion(rate=0.0,samples=5,votes=False,train=False)+{inner}", Listening())
+    victim.predict(["one two three four five six seven eight nine ten eleven twelve"], 3)
+    assert len(set(asked)) == 5

@@ -26,7 +26,7 @@ from robustbench_nlp.engine import Engine
 from robustbench_nlp.gradients import averaged, by_slots
 from robustbench_nlp.predictor import Predictor
 from robustbench_nlp.rewriting import Rewritten
-from robustbench_nlp.smoothing import Smoothed, _copy_seeds
+from robustbench_nlp.smoothing import Smoothed, _drawn
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat
 from robustbench_nlp.victim import TokenGradients, Victim
@@ -90,8 +90,8 @@ def test_a_word_has_the_mean_over_the_copies_and_draws_of_what_stands_for_it(tin
     (found,) = Predictor(smoothed, draws=draws).gradients([TEXT], [1])
     mean: dict[int, Any] = {}
     loss = 0.0
-    for seed in (seed for draw in range(draws) for seed in _copy_seeds(samples, 5, draw)):
-        copy = noise.draw(TEXT, Random(seed))
+    for seed in (seed for draw in range(draws) for seed in smoothed._seeds(samples, draw)):
+        (copy,) = _drawn(noise, TEXT, Random(seed))
         (own,) = tiny.gradients([str(copy)], [1])
         loss += own.loss / (samples * draws)
         for (old, _), (start, end), word in zip(Text(TEXT).spans, copy.spans, copy.words, strict=True):

@@ -9,6 +9,7 @@ from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from texts import complaint
@@ -16,7 +17,9 @@ from texts import complaint
 from robustbench_nlp import api, helpers
 from robustbench_nlp.api import evaluate
 from robustbench_nlp.cli import main
+from robustbench_nlp.detection import Watched
 from robustbench_nlp.fakes import KeywordVictim
+from robustbench_nlp.predictor import FRESH, JUDGED
 from robustbench_nlp.records import _line
 from robustbench_nlp.report.files import written
 from robustbench_nlp.verification import Verification, verify
@@ -75,6 +78,43 @@ def test_a_random_victims_run_holds(tmp_path: Path, budget: int | None) -> None:
     victim = KeywordVictim(random=True)
     folder = made(tmp_path, victim, draws=3, attacks=["deepwordbug"], max_queries=budget)
     assert check(folder, victim).differences == ()
+
+
+def test_what_fresh_draws_outvote_and_what_a_detector_rejects_holds(tmp_path: Path) -> None:
+    """The referee's answer to the clean text is on record where it counts; a success that was rejected is none."""
+
+    class Flattered(KeywordVictim):
+        def predict(self, inputs: Any, draw: int = 0) -> Any:
+            answers = super().predict(inputs)
+            return answers[:, ::-1].copy() if draw >= FRESH else answers
+
+    victim = Flattered(random=True)
+    folder = made(tmp_path / "outvoted", victim, draws=3, attacks=["deepwordbug"], defenses=["none"])
+    table = pd.read_csv(folder / "table.csv")
+    assert table["skipped"].item() > table["attempted"].item()
+    assert check(folder, victim).differences == ()
+    watched = Watched(
+        KeywordVictim(), lambda items: np.array([len(str(i)) % 2 for i in items]), 0.5, ["odd"], evaded=True
+    )
+    folder = made(tmp_path / "rejected", watched, attacks=["deepwordbug", "pwws"], defenses=["none"])
+    lines = [line for path in (folder / "records").iterdir() for line in path.read_text().splitlines()]
+    assert any(json.loads(line).get("rejected_successes") for line in lines)
+    assert check(folder, watched).differences == ()
+
+
+def test_records_of_a_random_victim_judged_otherwise_are_not_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one that isn't random they are: nothing changed there."""
+
+    def again(random: bool) -> Path:
+        how: dict[str, Any] = {"attacks": ["deepwordbug"], "defenses": ["none"]}
+        return made(tmp_path / str(random), KeywordVictim(random=random), draws=3 if random else 1, **how)
+
+    before = [again(random) for random in (False, True)]
+    monkeypatch.setattr("robustbench_nlp.runner.JUDGED", JUDGED + 1)
+    assert again(False) == before[0]
+    assert "judged" in complaint(lambda: again(True))
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,10 @@ def verify_entry(
         )
     if defended.random and runner.benchmark.draws < DRAWS:
         differences.append(f"draws are {runner.benchmark.draws}; a random victim is judged by at least {DRAWS} here")
+    if getattr(defended, "evaded", False):
+        differences.append(
+            "the defense counts what its detector rejects as no success; entries are without evaded=True"
+        )
     detects = isinstance(defended, Detecting)
     if detects != ("detector" in entry.flags):
         differences.append(

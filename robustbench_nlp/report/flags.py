@@ -157,7 +157,7 @@ def _rejected(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
         yield Flag(
             "rejected_claims",
             f"{cells[0].defense}: the referee rejected {rejected} of {claimed} successes that searches claimed: in float32, for "
-            "their threat, or under a random victim's fresh draws; none of them counts, but a search that is misled finds less.",
+            "their threat, under a random victim's fresh draws or by a detector that it had to pass; none of them counts, but a search that is misled finds less.",
         )
 
 

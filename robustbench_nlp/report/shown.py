@@ -123,7 +123,7 @@ def remarks(frame: pd.DataFrame) -> list[str]:
             f"rejection {percent(row['robust_with_rejection'])} % are right. "
             + (
                 "Only what passes the detector is a success."
-                if row["evaded"]
+                if row.get("evaded") == 1
                 else "The attack didn't know of the detector."
             )
             for row in frame[frame["robust_with_rejection"].notna()].to_dict("records")
