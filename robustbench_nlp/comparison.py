@@ -154,7 +154,7 @@ def _per_draw(settings: dict[str, Any]) -> dict[str, Any]:
     draws, threat = settings["draws"], settings["threat"]
     most = threat["max_queries"]
     budget = {} if most is None else {"max_queries per draw": most / draws}
-    return {**settings, "draws": None, "threat": threat | {"max_queries": None}, **budget}
+    return {**settings, "draws": None, "judged": None, "threat": threat | {"max_queries": None}, **budget}
 
 
 def refuse_others(first: Cell, second: Cell, may_differ: Sequence[str]) -> None:

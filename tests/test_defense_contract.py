@@ -363,6 +363,7 @@ def test_its_mark_names_what_it_looks_up_and_nothing_else(
         "the film is graet",
         "a g\u043e\u043ed film, no story",
     ]
+    texts.append(" ".join(texts * 3))  # of a vote's few copies each text alone sees few edits
     found = touched(lambda: made(victim, TRAIN[:32], Random(0)).predict(texts))
     assert found == material(getattr(made, "known", ()))
 

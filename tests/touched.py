@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from functools import _lru_cache_wrapper
 from inspect import unwrap
 from typing import Any
 
@@ -60,11 +62,14 @@ def touched(task: Callable[[], object]) -> set[str]:
 
 
 def _forget() -> None:
-    """Nothing is remembered that would be looked up, but for the packed tables."""
-    for module in [module for name, module in sys.modules.items() if f"{name}.".startswith(CACHING)]:
-        for name, value in vars(module).items():
-            if name != "_table" and hasattr(value, "cache_clear"):
-                value.cache_clear()
+    """Nothing is remembered that would be looked up, but for the packed tables; caches inside of functions are found by the collector."""
+    for found in gc.get_objects():
+        if (
+            type(found) is _lru_cache_wrapper
+            and f"{found.__module__}.".startswith(CACHING)
+            and found.__name__ != "_table"
+        ):
+            found.cache_clear()
 
 
 def material(told: Iterable[str]) -> set[str]:
