@@ -20,7 +20,7 @@ from robustbench_nlp.data.example import Example, Input, content_hash
 from robustbench_nlp.drawing import Ask, distinct, drawn
 from robustbench_nlp.edits.blanks import Blanks, substitutes
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.gradients import fields_of, over_copies
+from robustbench_nlp.gradients import fields_of, inner_draws, over_copies
 from robustbench_nlp.helpers import identity, provider
 from robustbench_nlp.text import Text
 from robustbench_nlp.victim import Placed, Probabilities, TokenGradients, Victim
@@ -70,7 +70,7 @@ class _Purified:
 
     def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
         """The mean answer to the copies."""
-        return self._purified(inputs, [draw] * len(inputs), lambda items, _: self._victim.predict(items, draw))
+        return self._purified(inputs, [draw] * len(inputs), partial(drawn, self._victim))
 
     def predict_drawn(self, inputs: Sequence[Input], draws: Sequence[int], exact: bool = False) -> Probabilities:
         """The same, each input under its own draw."""
@@ -82,15 +82,24 @@ class _Purified:
         asked: list[Input] = []
         for item, copies in zip(inputs, self._copies(inputs), strict=True):
             asked += [str(copy[0]) if isinstance(item, str) else tuple(map(str, copy)) for copy in copies]
-        own = [draw for draw in draws for _ in range(self._settings.copies)]
-        answers = distinct(ask, asked, own).reshape(len(inputs), self._settings.copies, -1)
+        own = [inner for draw in draws for inner in inner_draws(draw, self._settings.copies)]
+        answers = distinct(ask, asked, own if self._victim.random else [0] * len(own)).reshape(
+            len(inputs), self._settings.copies, -1
+        )
         mean: Probabilities = answers.mean(axis=1, dtype=np.float32)
         return mean
 
     def _gradients(
         self, inputs: Sequence[Input], labels: Sequence[int], placed: Sequence[Placed] | None = None, draw: int = 0
     ) -> list[TokenGradients]:
-        return over_copies(self._victim, inputs, self._copies(inputs), labels, placed=placed, draw=draw)
+        return over_copies(
+            self._victim,
+            inputs,
+            self._copies(inputs),
+            labels,
+            placed=placed,
+            draws=inner_draws(draw, self._settings.copies),
+        )
 
     def _copies(self, inputs: Sequence[Input]) -> list[list[tuple[Text, ...]]]:
         """Each input's copies, field by field; one request to the language model for all."""

@@ -60,7 +60,7 @@ class RandomDeletion:
 class Deletion:
     """Leaves out each word by itself with probability `rate`, and everything that is no word."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 3
     edit: ClassVar[str] = "words inserted, deleted or replaced"
 
     rate: float

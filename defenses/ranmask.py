@@ -50,7 +50,7 @@ class RanMask:
 class Masking:
     """Keeps a fixed number of the words, every choice of them equally likely, and puts `mask` in place of the others."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     edit: ClassVar[str] = "words replaced in place"
 
     rate: float

@@ -60,7 +60,7 @@ class Synonyms:
 
     Words of mixed case or of one letter stay, and are nobody's synonyms."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     min_cosine: float
     size: int

@@ -53,7 +53,7 @@ class Vote:
 class Variants:
     """One kind of change a copy, chosen by chance."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     kinds: tuple[str, ...]
     share: float

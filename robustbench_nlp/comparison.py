@@ -154,13 +154,16 @@ def _per_draw(settings: dict[str, Any]) -> dict[str, Any]:
     draws, threat = settings["draws"], settings["threat"]
     most = threat["max_queries"]
     budget = {} if most is None else {"max_queries per draw": most / draws}
-    return {**settings, "draws": None, "judged": None, "threat": threat | {"max_queries": None}, **budget}
+    return {**settings, "draws": None, "threat": threat | {"max_queries": None}, **budget}
 
 
 def refuse_others(first: Cell, second: Cell, may_differ: Sequence[str]) -> None:
     """Raises `UsageError` where two cells differ in a setting that they may not differ in, or in their examples. A random victim,
     each of whose draws is a query, stands beside one that isn't by the budget per draw."""
     one, two = ({"n": len(cell.records), **cell.header["spec"]} for cell in (first, second))
+    rules = [spec.pop("judged", 1 if spec["draws"] > 1 else None) for spec in (one, two)]
+    if None not in rules:  # both are random
+        one["judged"], two["judged"] = rules
     if one["draws"] != two["draws"] and 1 in (one["draws"], two["draws"]):
         one, two = map(_per_draw, (one, two))
     found = [f"{name}: {mine} and {other}" for name, mine, other in differing(one, two, may_differ)]

@@ -28,6 +28,7 @@ __all__ = [
     "by_slots",
     "fields_of",
     "gradients_at",
+    "inner_draws",
     "over_copies",
     "slots",
     "traced",
@@ -116,6 +117,11 @@ def _back(change: Change, found: TokenGradients) -> TokenGradients:
     return TokenGradients(found.loss, found.gradient[rows], offsets, [found.fields[row] for row in rows])
 
 
+def inner_draws(draw: int, copies: int) -> range:
+    """The draws under which a random victim is asked about so many copies: each has its own."""
+    return range(copies * draw, copies * (draw + 1))
+
+
 def over_copies(
     victim: Victim,
     inputs: Sequence[Input],
@@ -123,9 +129,9 @@ def over_copies(
     labels: Sequence[int],
     *,
     placed: Sequence[Placed] | None,
-    draw: int,
+    draws: Sequence[int],
 ) -> list[TokenGradients]:
-    """The mean over the copies of each input, as many of each, whose fields have the input's slots; one copy of all at a time.
+    """The mean over the copies of each input, one for each of the inner `draws`, whose fields have the input's slots; one copy of all at a time.
     Embeddings are placed in the copies that keep their words."""
     originals = [[*map(Text, fields_of(item))] for item in inputs]
 
@@ -141,8 +147,7 @@ def over_copies(
         each = zip(placed, originals, copies, strict=True)
         return [[one for one in own if _keeps(one, texts, copy[number])] for own, texts, copy in each]
 
-    numbers = range(len(copies[0]) if copies else 1)
-    return averaged(traced(victim, [*changes(number)], labels, read(number), draw) for number in numbers)
+    return averaged(traced(victim, [*changes(number)], labels, read(number), draw) for number, draw in enumerate(draws))
 
 
 def _keeps(one: tuple[int, int, Any], before: Sequence[Text], after: Sequence[Text]) -> bool:

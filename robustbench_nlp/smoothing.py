@@ -14,7 +14,7 @@ from robustbench_nlp.certificates import DEFAULT_SAMPLING, Certificate, Sampling
 from robustbench_nlp.data.example import Example, Input, content_hash
 from robustbench_nlp.drawing import Ask, distinct, drawn
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.gradients import fields_of, over_copies
+from robustbench_nlp.gradients import fields_of, inner_draws, over_copies
 from robustbench_nlp.text import Text
 from robustbench_nlp.training import Recipe, continue_training
 from robustbench_nlp.victim import Placed, Probabilities, TokenGradients, Victim
@@ -97,7 +97,7 @@ class Smoothed:
     @property
     def fingerprint(self) -> str:
         noise = [type(self._noise).__name__, repr(self._noise), self._noise.version]
-        own = ["smoothed 2", noise, self._samples, self._votes, self._seed, self._fresh]
+        own = ["smoothed 3", noise, self._samples, self._votes, self._seed, self._fresh]
         return content_hash(self._victim.fingerprint, *own)[:16]
 
     def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
@@ -112,8 +112,7 @@ class Smoothed:
     def _smoothed(self, inputs: Sequence[Input], draws: Sequence[int], ask: Ask, *, votes: bool) -> Probabilities:
         seeds = {draw: self._seeds(self._samples, draw if self._fresh else 0) for draw in set(draws)}
         copies = [copy for item, draw in zip(inputs, draws, strict=True) for copy in self._copies(item, seeds[draw])]
-        inner = [self._samples * draw + number for draw in draws for number in range(self._samples)]
-        answers = self._answers(copies, inner, ask)
+        answers = self._answers(copies, [own for draw in draws for own in inner_draws(draw, self._samples)], ask)
         if votes:
             answers = np.eye(answers.shape[1], dtype=np.float32)[answers.argmax(axis=1)]
         mean: Probabilities = answers.reshape(len(inputs), self._samples, answers.shape[1]).mean(axis=1)
@@ -124,7 +123,7 @@ class Smoothed:
     ) -> list[TokenGradients]:
         seeds = self._seeds(self._samples, draw if self._fresh else 0)
         copies = [[_drawn(self._noise, item, Random(seed)) for seed in seeds] for item in inputs]
-        return over_copies(self._victim, inputs, copies, labels, placed=placed, draw=draw)
+        return over_copies(self._victim, inputs, copies, labels, placed=placed, draws=inner_draws(draw, self._samples))
 
     def _seeds(self, count: int, *key: object) -> list[int]:
         """Of so many copies."""

@@ -17,6 +17,7 @@ from robustbench_nlp.api import evaluate
 from robustbench_nlp.cli import main
 from robustbench_nlp.comparison import compare
 from robustbench_nlp.fakes import KeywordVictim
+from robustbench_nlp.predictor import JUDGED
 from robustbench_nlp.recorded import recorded_cells
 from robustbench_nlp.report.ranks import ranking
 from robustbench_nlp.report.stacked import stacked
@@ -107,7 +108,9 @@ def test_other_settings_are_refused_by_name(tmp_path: Path, settings: dict[str, 
     assert key in line
 
 
-def test_a_random_victim_stands_beside_another_by_the_budget_per_draw(tmp_path: Path) -> None:
+def test_a_random_victim_stands_beside_another_by_the_budget_per_draw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A published ensemble gives a victim of three draws three times the queries, so as many texts."""
     attacks, random = ["worst-case:fast-1"], KeywordVictim(random=True)
     plain, three, four = (
@@ -118,6 +121,11 @@ def test_a_random_victim_stands_beside_another_by_the_budget_per_draw(tmp_path: 
     assert budgets[1] == 3 * budgets[0]
     assert compare(plain, three).pairs[-1].second.name == ("none", "worst_case:fast-1")
     assert "draws: 3 and 4" in complaint(lambda: compare(three, four))
+    once = made(tmp_path / "once", random, attacks=attacks, draws=1)
+    assert compare(plain, once).pairs
+    monkeypatch.setattr("robustbench_nlp.runner.JUDGED", JUDGED + 1)
+    otherwise = made(tmp_path / "otherwise", random, attacks=attacks, draws=1)
+    assert "judged: " in complaint(lambda: compare(three, otherwise))
 
 
 def test_what_cannot_be_paired_is_told(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from robustbench_nlp.plugins import create
 from robustbench_nlp.predictor import FRESH, Predictor
 from robustbench_nlp.records import Record
 from robustbench_nlp.smoothing import Smoothed
-from robustbench_nlp.victim import Probabilities, Victim
+from robustbench_nlp.victim import Probabilities, TokenGradients, Victim
 
 DELETION = "random_deletion(rate=0.4,samples=2,votes=False,train=False)"
 TEXTS = ["a good and great film", "a bad , dull and awful story", "", "a fine film that is a bad film"]
@@ -218,13 +218,21 @@ def test_texts_that_differ_in_a_word_meet_the_same_chance(defense: str, other: s
 def test_each_copy_of_an_outer_smoothing_has_an_inner_draw_of_its_own() -> None:
     """What the inner one hides is told by its places; with one chance for all copies it would hide the same ones five times."""
     asked: list[Input] = []
+    traced: list[Input] = []
 
     class Listening(KeywordVictim):
         def predict(self, inputs: Sequence[Input], draw: int = 0) -> Probabilities:
             asked.extend(inputs)
             return super().predict(inputs)
 
+        def gradients(self, inputs: Sequence[Input], labels: Sequence[int]) -> list[TokenGradients]:
+            traced.extend(inputs)
+            return [TokenGradients(0.0, np.zeros((0, 2), np.float32), [], []) for _ in inputs]
+
     inner = "random_deletion(rate=0.5,samples=1,votes=False,train=False)"
     victim = defended(f"random_deletion(rate=0.0,samples=5,votes=False,train=False)+{inner}", Listening())
-    victim.predict(["one two three four five six seven eight nine ten eleven twelve"], 3)
+    text = ["one two three four five six seven eight nine ten eleven twelve"]
+    victim.predict(text, 3)
     assert len(set(asked)) == 5
+    victim.gradients(text, [1], draw=3)  # type: ignore[attr-defined]
+    assert set(traced) == set(asked), "the gradient is that of what the search sees"

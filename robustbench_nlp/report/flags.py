@@ -182,9 +182,10 @@ def _coarse(cells: Sequence[EvidenceCell]) -> Iterator[Flag]:
 
 
 def _clean_tops(cells: Iterable[EvidenceCell]) -> list[float]:
-    """The top clean probability of the first 200 examples, by whichever cell has it: of many more, any would repeat."""
+    """The top clean probability of the first 200 examples, by whichever cell has it: of many more, any would repeat. None of random
+    victims, of which the records hold votes that no search saw."""
     outputs: dict[str, list[float]] = {}
-    for record in (record for cell in cells for record in cell.records):
+    for record in (record for cell in cells if cell.draws == 1 for record in cell.records):
         if record.clean_output and (len(outputs) < SHOWN or record.example_id in outputs):
             outputs[record.example_id] = record.clean_output
     return [max(output) for output in outputs.values()]
