@@ -8,7 +8,7 @@ not the victim's last layer, so that any victim can be watched, and dimensions a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from random import Random
 from typing import Any, ClassVar
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from robustbench_nlp.attack import Encode
 from robustbench_nlp.data.example import Example, Input, content_hash
-from robustbench_nlp.detection import Watched, threshold
+from robustbench_nlp.detection import Watched, settings_of, threshold
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.helpers import identity, provider
 from robustbench_nlp.victim import Victim
@@ -70,11 +70,8 @@ class Density:
             return found
 
         least = threshold(suspicion([example.input for example in tuned]), self.false_alarms)
-        settings = {
-            name: value for name, value in asdict(self).items() if name != "evaded"
-        }  # which changes no suspicion
         learned = content_hash([[example.id, example.label] for example in drawn])
-        parts = ["density", self.version, settings, identity(Encode, self.encoder), learned]
+        parts = ["density", self.version, settings_of(self), identity(Encode, self.encoder), learned]
         return Watched(victim, suspicion, least, parts, evaded=self.evaded)
 
 

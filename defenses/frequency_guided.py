@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
 from typing import ClassVar
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustbench_nlp.data.example import Example, Input, content_hash
-from robustbench_nlp.detection import Watched, threshold
+from robustbench_nlp.detection import Watched, settings_of, threshold
 from robustbench_nlp.edits.words import candidate_words
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.lexicon.case import in_case_of
@@ -89,8 +89,5 @@ class FrequencyGuided:
             return lost
 
         tuned = suspicion([example.input for example in rng.sample(list(train), min(TUNED, len(train)))])
-        settings = {
-            name: value for name, value in asdict(self).items() if name != "evaded"
-        }  # which changes no suspicion
-        parts = ["frequency_guided", self.version, settings, content_hash(sorted(counts.items()))]
+        parts = ["frequency_guided", self.version, settings_of(self), content_hash(sorted(counts.items()))]
         return Watched(victim, suspicion, threshold(tuned, self.false_alarms), parts, evaded=self.evaded)

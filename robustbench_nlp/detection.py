@@ -10,6 +10,7 @@ nothing, knows.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from math import nan
 from typing import Any, Protocol, runtime_checkable
 
@@ -22,7 +23,7 @@ from robustbench_nlp.errors import UsageError
 from robustbench_nlp.records import Record
 from robustbench_nlp.victim import Probabilities, Victim
 
-__all__ = ["COLUMNS", "Detecting", "Suspicion", "Watched", "rejection", "threshold"]
+__all__ = ["COLUMNS", "Detecting", "Suspicion", "Watched", "rejection", "settings_of", "threshold"]
 
 COLUMNS = ("detection_auroc", "detected", "false_alarms", "robust_with_rejection", "evaded")
 KEPT = (
@@ -79,6 +80,11 @@ class Watched:
     def predict_drawn(self, inputs: Sequence[Input], draws: Sequence[int], exact: bool = False) -> Probabilities:
         """The inner victim's answers, each under its own draw."""
         return drawn(self._victim, inputs, draws, exact=exact)
+
+
+def settings_of(detector: Any) -> dict[str, Any]:
+    """The settings of a detector that its suspicion hangs on: all but `evaded`, which attacks alone heed."""
+    return {name: value for name, value in asdict(detector).items() if name != "evaded"}
 
 
 def threshold(suspicion: NDArray[np.float32], false_alarms: float) -> float:
