@@ -67,7 +67,7 @@ def _forget() -> None:
         if (
             type(found) is _lru_cache_wrapper
             and f"{found.__module__}.".startswith(CACHING)
-            and found.__name__ != "_table"
+            and getattr(found, "__name__", "") != "_table"  # of a callable object, it has none
         ):
             found.cache_clear()
 
