@@ -16,11 +16,11 @@ from typing import ClassVar
 import numpy as np
 
 from robustbench_nlp.attack import FillMask, Vocabulary
-from robustbench_nlp.data.example import Example, Input, content_hash
+from robustbench_nlp.data.example import Example, Input, content_hash, fields_of
 from robustbench_nlp.drawing import Ask, distinct, drawn
 from robustbench_nlp.edits.blanks import Blanks, substitutes
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.gradients import fields_of, inner_draws, over_copies
+from robustbench_nlp.gradients import inner_draws, over_copies
 from robustbench_nlp.helpers import identity, provider
 from robustbench_nlp.text import Text
 from robustbench_nlp.victim import Placed, Probabilities, TokenGradients, Victim

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from robustbench_nlp.attack import Blank
-from robustbench_nlp.data.example import Input
+from robustbench_nlp.data.example import Input, fields_of
 from robustbench_nlp.edits.blanks import Blanks
 from robustbench_nlp.encoder import EMBEDDED
 from robustbench_nlp.lexicon.case import in_case_of
@@ -75,7 +75,7 @@ class AimedSwaps:
         encoding = batch.reader.with_offsets(item)
         spans = zip(encoding.sequence_ids, encoding.offsets, strict=True)
         tokens = {(field, *span): token for token, (field, span) in enumerate(spans)}
-        for field, string in enumerate((item,) if isinstance(item, str) else item):
+        for field, string in enumerate(fields_of(item)):
             text = Text(string)
             blanks = Blanks(text)
             for number, span in enumerate(text.spans):

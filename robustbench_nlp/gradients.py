@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
 from robustbench_nlp.attack import Sample
-from robustbench_nlp.data.example import Input
+from robustbench_nlp.data.example import Input, fields_of
 from robustbench_nlp.text import Text
 from robustbench_nlp.victim import Placed, TokenGradients, Victim
 
@@ -26,7 +26,6 @@ __all__ = [
     "averaged",
     "by_edits",
     "by_slots",
-    "fields_of",
     "gradients_at",
     "inner_draws",
     "over_copies",
@@ -36,11 +35,6 @@ __all__ = [
 
 Origins = list[int]
 """For each position of a changed string the one of the string before that it stands for; -1: for none."""
-
-
-def fields_of(item: Input) -> tuple[str, ...]:
-    """The input's strings."""
-    return (item,) if isinstance(item, str) else item
 
 
 def gradients_at(
@@ -55,11 +49,11 @@ def gradients_at(
 
 
 def by_edits(before: str, after: str) -> Origins:
-    """The origins by the cheapest edits; what was put behind the end came from the last position."""
+    """The origins by the cheapest edits; what these insert stands for none."""
     found: Origins = []
     for code in Levenshtein.opcodes(after, before):
-        last = min(max(code.dest_end - 1, code.dest_start), max(len(before) - 1, 0))
-        found += [min(code.dest_start + i, last) for i in range(code.src_end - code.src_start)]
+        old = range(code.dest_start, code.dest_end)
+        found += old if old else [-1] * (code.src_end - code.src_start)
     return found
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from robustbench_nlp.attack import Vocabulary
-from robustbench_nlp.data.example import Input, content_hash
+from robustbench_nlp.data.example import Input, content_hash, fields_of
 from robustbench_nlp.detection import Detecting, Suspicion
 from robustbench_nlp.drawing import distinct, drawn
 from robustbench_nlp.errors import VictimError
-from robustbench_nlp.gradients import Change, by_edits, fields_of, traced
+from robustbench_nlp.gradients import Change, by_edits, traced
 from robustbench_nlp.text import Text
 from robustbench_nlp.victim import Placed, Probabilities, TokenGradients, Victim
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from robustbench_nlp.attack import Vocabulary
 from robustbench_nlp.certificates import DEFAULT_SAMPLING, Certificate, Sampling, from_votes
-from robustbench_nlp.data.example import Example, Input, content_hash
+from robustbench_nlp.data.example import Example, Input, content_hash, fields_of
 from robustbench_nlp.drawing import Ask, distinct, drawn
 from robustbench_nlp.errors import UsageError
-from robustbench_nlp.gradients import fields_of, inner_draws, over_copies
+from robustbench_nlp.gradients import inner_draws, over_copies
 from robustbench_nlp.text import Text
 from robustbench_nlp.training import Recipe, continue_training
 from robustbench_nlp.victim import Placed, Probabilities, TokenGradients, Victim

@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from robustbench_nlp.certificates import DEFAULT_SAMPLING, Certificate, Sampling
-from robustbench_nlp.data.example import Input
+from robustbench_nlp.data.example import Input, fields_of
 from robustbench_nlp.rewriting import Rewritten
 from robustbench_nlp.smoothing import replaced_words
 from robustbench_nlp.text import Text
@@ -46,7 +46,7 @@ class TypoCertified(Rewritten):
 
     def certify(self, item: Input, sampling: Sampling = DEFAULT_SAMPLING) -> Certificate:
         """The largest number of mistyped words that is harmless; all words of the input where no typo makes another code."""
-        texts = [Text(field) for field in _fields(item)]
+        texts = [Text(field) for field in fields_of(item)]
         words = {
             (field, number): word.lower() for field, text in enumerate(texts) for number, word in enumerate(text.words)
         }
@@ -84,7 +84,7 @@ class TypoCertified(Rewritten):
     def edits(self, original: Input, changed: Input) -> int | None:
         """The mistyped words; None where anything else changed."""
         total = 0
-        for old, new in zip(_fields(original), _fields(changed), strict=True):
+        for old, new in zip(fields_of(original), fields_of(changed), strict=True):
             pairs = replaced_words(old, new)
             if pairs is None or not all(_typo(*pair) for pair in pairs):
                 return None
@@ -114,7 +114,3 @@ def _typo(before: str, after: str) -> bool:
 
 def _lettered(word: str) -> bool:
     return any(map(str.isalpha, word))
-
-
-def _fields(item: Input) -> tuple[str, ...]:
-    return (item,) if isinstance(item, str) else item

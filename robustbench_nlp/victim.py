@@ -48,7 +48,8 @@ class TokenGradients(NamedTuple):
 
 
 Placed = Sequence[tuple[int, int, NDArray[np.float32]]]
-"""Embeddings in place of an input's own: (field number, a place in it in code points, vector for the token that reads it)."""
+"""Embeddings in place of an input's own: (field number, a place in it in code points, vector for the token that reads it; where
+none does, as behind what is truncated, nothing changes)."""
 
 
 @runtime_checkable

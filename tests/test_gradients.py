@@ -29,7 +29,7 @@ from robustbench_nlp.rewriting import Rewritten
 from robustbench_nlp.smoothing import Smoothed, _drawn
 from robustbench_nlp.text import Text
 from robustbench_nlp.threat import Threat
-from robustbench_nlp.victim import TokenGradients, Victim
+from robustbench_nlp.victim import TokenGradients, Victim, VictimOptions
 from robustbench_nlp.victims.hf import HFVictim
 
 TEXT = "the good film b the wow good bad film"
@@ -141,6 +141,29 @@ def test_embeddings_in_place_of_a_word_are_read_where_the_copy_keeps_it(tiny: HF
         np.testing.assert_allclose(at.gradient, own.gradient, atol=1e-5)
 
 
+def test_embeddings_land_on_no_word_that_a_rewriting_put_before_theirs(tiny: HFVictim) -> None:
+    longer = Rewritten(tiny, lambda text: text.replace("film", "b film the"), [])
+    for text in ("good film", "film"):
+        (found,) = longer.gradients([text], [1], placed=[[(0, text.index("film"), vector(tiny, "bad"))]])
+        (own,) = tiny.gradients([text.replace("film", "b bad the")], [1])
+        assert found.loss == pytest.approx(own.loss, abs=1e-5)
+        assert [text[start:end] for start, end in found.offsets if start < end] == text.split()
+
+
+def test_embeddings_behind_what_a_copy_truncates_change_nothing(tmp_path: Path) -> None:
+    """A copy may be longer than its text, in tokens: a mask that is no word of the victim's is read in pieces."""
+    short = HFVictim.from_folder(
+        tiny_bert.save(tmp_path / "short"), VictimOptions(device="cpu", max_length=6), name="short"
+    )
+    smoothed = Smoothed(short, Masking(rate=0.5, mask="bobo"), samples=8)
+    text = "good b bad film"
+    (plain,) = smoothed.gradients([text], [1])
+    (found,) = smoothed.gradients([text], [1], placed=[[(0, 5, vector(short, "the"))]])
+    assert found.loss != plain.loss  # some copies keep both words
+    copies = [str(_drawn(smoothed._noise, text, Random(seed))[0]) for seed in smoothed._seeds(8, 0)]
+    assert any(" b " in copy and " b" not in short.truncate(copy) for copy in copies)
+
+
 def test_members_in_turns_are_asked_by_draw(tiny: HFVictim, tmp_path: Path) -> None:
     other = HFVictim.from_folder(tiny_bert.save(tmp_path / "other", seed=1), name="other")
     other._model.get_input_embeddings().weight.copy_(tiny._model.get_input_embeddings().weight)
@@ -158,7 +181,7 @@ def test_members_that_read_a_text_otherwise_are_averaged_by_place(tiny: HFVictim
     longer = Rewritten(tiny, lambda text: f"the {text}", ["longer"])
     (found,) = Averaged([tiny, longer]).gradients(["good film"], [1])
     (one,), (other,) = tiny.gradients(["good film"], [1]), longer.gradients(["good film"], [1])
-    np.testing.assert_allclose(by_place(found)[5], (one.gradient[2] + other.gradient[3]) / 2, atol=1e-5)
+    np.testing.assert_allclose(by_place(found)[5], (by_place(one)[5] + by_place(other)[5]) / 2, atol=1e-5)
 
 
 @given(st.text(max_size=30), st.integers(0, 99))

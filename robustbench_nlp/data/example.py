@@ -22,6 +22,7 @@ __all__ = [
     "Input",
     "Stored",
     "content_hash",
+    "fields_of",
     "ids_of",
     "labels_of",
     "listed_hash",
@@ -33,6 +34,11 @@ Input = str | tuple[str, ...]
 """What a victim reads: one string for one-field tasks, else a tuple in field order."""
 HASHED = 1_000
 """Items that are hashed at once."""
+
+
+def fields_of(item: Input) -> tuple[str, ...]:
+    """The input's strings."""
+    return (item,) if isinstance(item, str) else item
 
 
 def content_hash(*parts: object) -> str:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustbench_nlp.data.example import Input
-from robustbench_nlp.errors import VictimError
 from robustbench_nlp.text import is_word
 from robustbench_nlp.victim import Placed
 
@@ -61,16 +60,15 @@ def batches(lengths: Sequence[int], budget: int, overhead: int) -> list[list[int
 def placements(
     placed: Placed, offsets: Sequence[tuple[int, int]], fields: Sequence[int | None]
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """The number of the token that reads each place, with the vector for it. Raises `VictimError` where none does."""
+    """The number of the token that reads each place, with the vector for it; places that none reads are left out."""
     for field, place, vector in placed:
         readers = (
             token
             for token, (own, (start, end)) in enumerate(zip(fields, offsets, strict=True))
             if own == field and start <= place < end
         )
-        if (token := next(readers, None)) is None:
-            raise VictimError(f"an embedding was placed at {place}, where the victim reads no token")
-        yield token, vector
+        if (token := next(readers, None)) is not None:
+            yield token, vector
 
 
 class Reader:
