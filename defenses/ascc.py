@@ -31,7 +31,6 @@ class ASCC:
     version: ClassVar[int] = 2
 
     candidates: str = "neighbours(8)"
-    k: int = 8
     steps: int = 2
     step: float = 10.0
     price: float = 1.0
@@ -41,8 +40,8 @@ class ASCC:
 
     def __post_init__(self) -> None:
         candidate_words(self.candidates)
-        if self.k < 1 or self.steps < 1 or min(self.step, self.price, self.weight) < 0:
-            raise UsageError("ascc wants k and steps of 1 or more, and no negative step, price or weight")
+        if self.steps < 1 or min(self.step, self.price, self.weight) < 0:
+            raise UsageError("ascc wants steps of 1 or more, and no negative step, price or weight")
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -50,7 +49,7 @@ class ASCC:
         return (self.candidates.partition("(")[0].partition(":")[0],)
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
-        table = SynonymTable(self.candidates, self.k)
+        table = SynonymTable(self.candidates)
 
         def objective(batch: Batch) -> float:
             import torch

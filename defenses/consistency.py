@@ -71,7 +71,7 @@ class Consistency:
             vectors = place.vectors
             if aimed:
                 vectors.requires_grad_(True)  # where the embeddings are frozen too
-            clean = place.model(inputs_embeds=vectors, **place.others).logits
+            clean = place.outputs(vectors).logits
             plain = torch.nn.functional.cross_entropy(clean, batch.labels)
             swapped: dict[int, Input] = {}
             if aimed:

@@ -31,7 +31,6 @@ class DNE:
     version: ClassVar[int] = 2
 
     candidates: str = "neighbours(8)"
-    k: int = 8
     concentration: float = 1.0
     steps: int = 1
     step: float = 10.0
@@ -40,8 +39,8 @@ class DNE:
 
     def __post_init__(self) -> None:
         candidate_words(self.candidates)
-        if self.k < 1 or self.steps < 0 or self.step < 0 or self.concentration <= 0:
-            raise UsageError("dne wants k of 1 or more, a concentration above 0, and no negative steps or step")
+        if self.steps < 0 or self.step < 0 or self.concentration <= 0:
+            raise UsageError("dne wants a concentration above 0, and no negative steps or step")
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -49,7 +48,7 @@ class DNE:
         return (self.candidates.partition("(")[0].partition(":")[0],)
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
-        table = SynonymTable(self.candidates, self.k)
+        table = SynonymTable(self.candidates)
 
         def objective(batch: Batch) -> float:
             import torch

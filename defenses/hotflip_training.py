@@ -25,13 +25,12 @@ __all__ = ["HotFlipTraining"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HotFlipTraining:
-    """At most `share` of a text's tokens are swapped, each for one of at most `k` words of every set in `candidates` (those of
+    """At most `share` of a text's tokens are swapped, each for a word of the sets in `candidates` (those of
     `edits.words`, and "spelling": words one edit away); swapped texts have `weight` in the loss."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     candidates: tuple[str, ...] = ("neighbours(8)", "wordnet", "spelling")
-    k: int = 8
     share: float = 0.2
     weight: float = 0.5
     epochs: int = 2
@@ -39,8 +38,8 @@ class HotFlipTraining:
 
     def __post_init__(self) -> None:
         known_sets(self.candidates)
-        if self.k < 1 or not 0 < self.share <= 1 or not 0 <= self.weight <= 1:
-            raise UsageError("hotflip_training wants k of 1 or more, a share in (0, 1] and a weight in [0, 1]")
+        if not 0 < self.share <= 1 or not 0 <= self.weight <= 1:
+            raise UsageError("hotflip_training wants a share in (0, 1] and a weight in [0, 1]")
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -48,14 +47,14 @@ class HotFlipTraining:
         return known_sets(self.candidates)
 
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
-        tables = [SynonymTable(name, self.k) for name in self.candidates]
+        tables = [*map(SynonymTable, self.candidates)]
 
         def objective(batch: Batch) -> float:
             import torch
 
             place, entropy = embedded(batch), torch.nn.functional.cross_entropy
             vectors = place.vectors.detach().requires_grad_(True)
-            clean = entropy(place.model(inputs_embeds=vectors, **place.others).logits, batch.labels)
+            clean = entropy(place.outputs(vectors).logits, batch.labels)
             (gradient,) = torch.autograd.grad(clean, vectors, retain_graph=True)
             candidates = torch.cat([table.numbers(place, batch.reader) for table in tables], dim=-1)
             tokens = _swapped(place, candidates, gradient, self.share)

@@ -54,7 +54,7 @@ class InfoBERT(Ascent):
         change = start(place, self)
         sizes: Any = None
         for left in range(self.steps, 0, -1):
-            made = place.model(inputs_embeds=place.vectors + change, output_hidden_states=True, **place.others)
+            made = place.outputs(place.vectors + change, output_hidden_states=True)
             loss = torch.nn.functional.cross_entropy(made.logits, batch.labels)
             if sizes is not None:
                 loss = loss + self.weight * self._anchored(made.hidden_states[-1], place, sizes)

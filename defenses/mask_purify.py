@@ -53,7 +53,8 @@ class _Purified:
         self.label_names = victim.label_names
         self.random = victim.random
         self.added_seconds: float = getattr(victim, "added_seconds", 0.0)
-        self.forwards_per_prediction: int = settings.copies * getattr(victim, "forwards_per_prediction", 1)
+        self.forwards_per_prediction: int = settings.copies * (1 + getattr(victim, "forwards_per_prediction", 1))
+        """The language model reads a text for each copy too."""
         self._victim = victim
         self._settings = settings
         self._fill = provider(FillMask, settings.model)

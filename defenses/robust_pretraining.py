@@ -71,4 +71,9 @@ def _gaps(batch: Batch, tensors: dict[str, Any], hidden: float) -> Any:
     shown = {**tensors, "input_ids": ids.masked_fill(at, batch.reader.mask_id)}
     states = batch.model(**shown, output_hidden_states=True).hidden_states[-1]
     words = batch.model.get_input_embeddings().weight
+    if states.shape[-1] != words.shape[-1]:
+        raise UsageError(
+            f"robust_pretraining guesses hidden words by the model's own embeddings, which have {words.shape[-1]} dimensions here and "
+            f"its states {states.shape[-1]}; take another architecture or defense"
+        )
     return torch.nn.functional.cross_entropy(states[at] @ words.T, ids[at])

@@ -10,12 +10,17 @@ from typing import Any
 from robustbench_nlp import plugins
 from robustbench_nlp.data.example import Example, Input
 from robustbench_nlp.engine import attack_examples
+from robustbench_nlp.errors import UsageError
 from robustbench_nlp.helpers import identity
+from robustbench_nlp.preparation import prepares
 from robustbench_nlp.synonym_hull import set_name
 from robustbench_nlp.training_loop import More
 from robustbench_nlp.victim import Victim
 
 __all__ = ["adversarial", "once", "taught", "versions"]
+
+LEARNED = 1_000
+"""Training examples that an attack which learns first learns from, at most."""
 
 
 def adversarial(
@@ -27,7 +32,10 @@ def adversarial(
     sample: int,
     max_queries: int | None = None,
 ) -> tuple[list[Input], list[int]]:
-    """What each attack (a selector) ends in on `sample` training examples, drawn for each anew, and their labels."""
+    """What each attack (a selector) ends in on `sample` training examples, drawn for each anew, and their labels. An attack that learns
+    first learns from others. Raises `UsageError` for a sample of none, or of so many that none are left to learn from."""
+    if sample < 1:
+        raise UsageError(f"attacks on {sample} training examples give nothing to learn from; set sample to 1 or more")
     rng = Random(seed)
     inputs: list[Input] = []
     labels: list[int] = []
@@ -35,7 +43,16 @@ def adversarial(
         attack = plugins.create("attack", name)
         attacked = rng.sample(list(train), min(sample, len(train)))
         field = attack.threat.fields[0] if attack.threat.fields else next(iter(attacked[0].fields))
-        texts = attack_examples(attack, victim, attacked, seed=seed, max_queries=max_queries)
+        dev: Sequence[Example] = ()
+        if prepares(attack):
+            kept = {example.id for example in attacked}
+            others = [example for example in train if example.id not in kept]
+            dev = rng.sample(others, min(LEARNED, len(others)))
+            if not dev:
+                raise UsageError(
+                    f"{name} learns from training examples that it doesn't attack; lower sample below {len(train)}"
+                )
+        texts = attack_examples(attack, victim, attacked, seed=seed, max_queries=max_queries, dev=dev)
         for example, text in zip(attacked, texts, strict=True):
             if text is not None:
                 inputs.append(example.with_field(field, text))

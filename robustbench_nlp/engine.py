@@ -262,12 +262,18 @@ class Engine:
 
 
 def attack_examples(
-    attack: Attack, victim: Victim, examples: Sequence[Example], *, seed: int, max_queries: int | None = None
+    attack: Attack,
+    victim: Victim,
+    examples: Sequence[Example],
+    *,
+    seed: int,
+    max_queries: int | None = None,
+    dev: Sequence[Example] = (),
 ) -> list[str | None]:
     """The string that the attack ends in for each example, whether it fools the victim or only comes nearest to that; None where
     there was nothing to attack or nothing came of it. What adversarial training needs: were failures left out, the traces of
     an attack that succeeds on one class would tell the label."""
-    engine = Engine(attack, victim, seed=seed, max_queries=max_queries)
+    engine = Engine(attack, victim, seed=seed, max_queries=max_queries, dev=dev)
     if not engine.goal.fools:
         raise UsageError(f"{engine.name} keeps the prediction and makes no adversarial examples; name another attack")
     found = {}

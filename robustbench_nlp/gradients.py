@@ -52,8 +52,8 @@ def by_edits(before: str, after: str) -> Origins:
     """The origins by the cheapest edits; what these insert stands for none."""
     found: Origins = []
     for code in Levenshtein.opcodes(after, before):
-        old = range(code.dest_start, code.dest_end)
-        found += old if old else [-1] * (code.src_end - code.src_start)
+        new = range(code.src_end - code.src_start)
+        found += [code.dest_start + i if code.tag != "delete" else -1 for i in new]
     return found
 
 

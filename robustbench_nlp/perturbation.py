@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.training_loop import Batch
+from robustbench_nlp.victims._embedded import answered
 
 __all__ = ["Ascent", "Embedded", "divergence", "embedded", "inside", "one_sided", "start", "stepped", "worst"]
 
@@ -30,9 +31,13 @@ class Embedded(NamedTuple):
         """(rows, tokens, dimensions), looked up anew each time: a backward pass frees the graph of the last look-up."""
         return self.model.get_input_embeddings()(self.tokens)
 
+    def outputs(self, vectors: Any, **options: Any) -> Any:
+        """The model's outputs with these vectors in place of the tokens' own."""
+        return answered(self.model, {"input_ids": self.tokens, **self.others}, vectors, **options)
+
     def logits(self, change: Any = 0.0) -> Any:
         """The model's answer to the perturbed vectors, (rows, classes)."""
-        return self.model(inputs_embeds=self.vectors + change, **self.others).logits
+        return self.outputs(self.vectors + change).logits
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

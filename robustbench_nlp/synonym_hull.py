@@ -22,8 +22,8 @@ SPELLING = "spelling"
 
 
 class Hull(NamedTuple):
-    """Of a batch: each token's own embedding and those of its synonyms (rows, tokens, 1 + k, dimensions), and which of them
-    are there (rows, tokens, 1 + k); a token without synonyms has itself alone."""
+    """Of a batch: each token's own embedding and those of its synonyms (rows, tokens, 1 + most, dimensions), and which of them
+    are there (rows, tokens, 1 + most); a token without synonyms has itself alone."""
 
     vectors: Any
     there: Any
@@ -42,16 +42,15 @@ class Hull(NamedTuple):
 
 
 class SynonymTable:
-    """At most `k` synonyms of every token, of a candidate set (`edits.words`, or "spelling"); made at the first batch."""
+    """The synonyms of every token, of a candidate set (`edits.words`, or "spelling"); made at the first batch."""
 
-    def __init__(self, candidates: str, k: int) -> None:
+    def __init__(self, candidates: str) -> None:
         self._others = None if candidates == SPELLING else candidate_words(candidates)
-        self._k = k
         self._rows: Any = None
         self._inner: Any = None
 
     def numbers(self, place: Embedded, reader: Reader) -> Any:
-        """The numbers of a batch's tokens and of their synonyms (rows, tokens, 1 + k), -1 where there are no more."""
+        """The numbers of a batch's tokens and of their synonyms (rows, tokens, 1 + most), -1 where there are no more."""
         import torch
 
         if self._rows is None:
@@ -71,17 +70,17 @@ class SynonymTable:
         return Hull(matrix[numbers.clamp_min(0)], there)
 
     def _table(self, reader: Reader, matrix: Any) -> Any:
-        """(tokens, 1 + k): the token itself, its synonyms, and -1 where there are no more."""
+        """(tokens, 1 + most): the token itself, its synonyms, and -1 where there are no more."""
         import torch
 
         words = reader.whole_words()
         others = self._others or near_spellings(words)
-        table = torch.full((len(matrix), 1 + self._k), -1, device=matrix.device)
-        table[:, 0] = torch.arange(len(matrix), device=matrix.device)
-        for word, number in words.items():
-            found = [words[other] for other in others(word) if other in words][: self._k]
+        rows = {number: [words[other] for other in others(word) if other in words] for word, number in words.items()}
+        table = torch.full((len(matrix), 1 + max(map(len, rows.values()), default=0)), -1)
+        table[:, 0] = torch.arange(len(matrix))
+        for number, found in rows.items():
             table[number, 1 : 1 + len(found)] = torch.tensor(found, dtype=torch.int64)
-        return table
+        return table.to(matrix.device)
 
 
 def known_sets(candidates: Sequence[str]) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ def fine_tune(
         loop = Loop(
             frozen=frozen,
             model=model,
-            reader=Reader(tokenizer, tokenizer.model_max_length),
+            reader=Reader(tokenizer, tokenizer.model_max_length, model.config.pad_token_id),
             recipe=recipe,
             rng=rng,
             objective=objective or cross_entropy,

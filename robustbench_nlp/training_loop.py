@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from robustbench_nlp import progress
 from robustbench_nlp.checkpoint import Checkpoint
 from robustbench_nlp.data.example import Input
+from robustbench_nlp.errors import UsageError
 from robustbench_nlp.mixed_precision import mixed_precision
 from robustbench_nlp.victims._reader import Reader
 from robustbench_nlp.victims.hf import HFVictim
@@ -93,6 +94,10 @@ class Recipe:
     max_length: int | None = None
     held_out: int = 300
     min_gain: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or not self.learning_rate > 0:
+            raise UsageError("a training wants 1 epoch or more and a learning rate above 0")
 
 
 @dataclass(slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from string import ascii_lowercase
 from typing import Any
 
 from robustbench_nlp import cache, progress
+from robustbench_nlp.checkpoint import Checkpoint
 from robustbench_nlp.costs import note_seconds
 from robustbench_nlp.edits.characters import one_typo
 from robustbench_nlp.text import words_of
@@ -29,6 +30,7 @@ _LETTERS = {letter: i for i, letter in enumerate(ascii_lowercase)}
 _SIZE = len(_LETTERS) + 1
 HIDDEN, BATCH, RATE = 50, 32, 0.005
 VERSION = 1
+KIND = "word-recognition"
 
 Recogniser = Callable[[Sequence[str]], list[str]]
 """The words of one sentence, lower case, to the words that were meant (`UNKNOWN`: none that it knows)."""
@@ -37,11 +39,13 @@ Recogniser = Callable[[Sequence[str]], list[str]]
 def trained(sentences: Sequence[str], seed: int, *, size: int, epochs: int, noisy: float) -> Path:
     """The folder of a recogniser that learned `size` words from sentences with typos in `noisy` of their words, cached."""
     told = [VERSION, seed, size, epochs, noisy, HIDDEN, BATCH, RATE, sentences]
-    return cache.built(
-        "word-recognition",
-        told,
-        lambda target: _train(target, sentences, Random(seed), size=size, epochs=epochs, noisy=noisy),
-    )
+    place = cache.place(KIND, told)
+    checkpoint = place.with_name(f".{place.name}.checkpoint")
+
+    def build(target: Path) -> None:
+        _train(target, checkpoint, sentences, Random(seed), size=size, epochs=epochs, noisy=noisy)
+
+    return cache.built(KIND, told, build)
 
 
 def recogniser(folder: Path) -> Recogniser:
@@ -91,7 +95,10 @@ def _model(words: int) -> Any:
     return Recogniser()
 
 
-def _train(target: Path, sentences: Sequence[str], rng: Random, *, size: int, epochs: int, noisy: float) -> None:
+def _train(
+    target: Path, path: Path, sentences: Sequence[str], rng: Random, *, size: int, epochs: int, noisy: float
+) -> None:
+    """Train into the folder, from the checkpoint of the last whole epoch where there is one."""
     import torch
     from safetensors.torch import save_file
 
@@ -104,8 +111,11 @@ def _train(target: Path, sentences: Sequence[str], rng: Random, *, size: int, ep
         torch.manual_seed(rng.getrandbits(32))
         model = _model(len(known))
         optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
-        with progress.task("training the word recogniser", epochs * len(split)) as step:
-            for _ in range(epochs):
+        checkpoint = Checkpoint(path=path, model=model, optimizer=optimizer, rng=rng, device=torch.device("cpu"))
+        _, notes = checkpoint.restore() or ({}, {"done": 0, "seconds": 0.0})
+        start -= notes["seconds"]
+        with progress.task("training the word recogniser", epochs * len(split), notes["done"] * len(split)) as step:
+            for done in range(notes["done"], epochs):
                 order = sorted(range(len(split)), key=lambda i: (len(split[i]), rng.random()))
                 batches = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
                 rng.shuffle(batches)
@@ -123,6 +133,8 @@ def _train(target: Path, sentences: Sequence[str], rng: Random, *, size: int, ep
                     torch.autograd.backward(loss)
                     optimizer.step()
                     step(len(rows), f"loss {float(loss.detach()):.3f}")
+                checkpoint.save({}, {"done": done + 1, "seconds": time.perf_counter() - start})
     save_file(model.state_dict(), target / "model.safetensors")
     (target / "words.json").write_text(json.dumps(known), "utf-8")
     note_seconds(target, time.perf_counter() - start)
+    path.unlink()

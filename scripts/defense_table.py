@@ -24,9 +24,10 @@ from defense_page import FAMILIES, LETTERS, Found
 from filelock import FileLock
 
 import robustbench_nlp as rb
-from robustbench_nlp.defense import shown
+from robustbench_nlp.defense import compose, knows, shown
 from robustbench_nlp.environment import environment
 from robustbench_nlp.errors import UsageError
+from robustbench_nlp.grid import grid_of
 from robustbench_nlp.plugins import split_list
 from robustbench_nlp.recorded import recorded_cells
 from robustbench_nlp.records import Record, file_name, write_whole
@@ -143,6 +144,22 @@ def _attacked(plan: Plan, defense: str, seed: int) -> str:
     return f"{percent(rows['robust_accuracy'].iloc[-1])} % left by {WORST}"
 
 
+def marks(table: pd.DataFrame) -> list[bool]:
+    """Whether each row's defense knows its attack, or one of its worst case, as the code has it now: that is no result of a run. Rows of
+    attacks that aren't the table's keep theirs."""
+    grids = grid_of(defense_page.ATTACKS, cascade=False), grid_of((WORST,), cascade=True)
+    members = {member.name: member for grid in grids for member in grid.members}
+    parts = {name: (name,) for name in members}
+    parts |= {defense_page.CASCADE + name: own for grid in grids for name, own in grid.worst_cases.items()}
+    made = {defense: compose(defense) for defense in set(table["defense"])}
+
+    def known(defense: str, attack: str, before: bool) -> bool:
+        own = [members[name] for name in parts.get(attack, ())]
+        return any(knows(made[defense], member.name, member.attack) for member in own) if own else before
+
+    return [known(*row) for row in zip(table["defense"], table["attack"], table["known"], strict=True)]
+
+
 def _letters(records: Mapping[str, Record]) -> str:
     by_id = [records[example] for example in sorted(records)]
     return "".join(
@@ -160,7 +177,11 @@ def _keep(plan: Plan, path: Path, rows: pd.DataFrame, key: list[str]) -> None:
 
 
 def _write(plan: Plan) -> None:
-    """README.md and seeds.csv of what is finished."""
+    """README.md and seeds.csv of what is finished; the marks of table.csv anew."""
+    if plan.table.exists():
+        table = pd.read_csv(plan.table, dtype=str)
+        table["known"] = marks(table.assign(known=table["known"] == "True"))
+        write_whole(plan.table, table.to_csv(index=False, lineterminator="\n"))
     found = Found.of(plan.mine(plan.table), plan.mine(plan.left_out))
     if not found.marks:
         return

@@ -53,6 +53,23 @@ def page_of(folder: Path, *several: list[dict[str, Any]]) -> str:
     return (folder / "README.md").read_text("utf-8")
 
 
+def test_marks_are_those_of_the_code_not_of_the_run(tmp_path: Path) -> None:
+    own = [rows("none", "rb" * 20), rows("adversarial_augmentation(attacks=('deepwordbug',))", "rb" * 20)]
+    page = page_of(tmp_path, *own)
+    table = pd.read_csv(tmp_path / "table.csv")
+    assert table["known"].tolist() == [False, False, True, True]
+    (line,) = (line for line in page.splitlines() if line.startswith("| `adversarial"))
+    assert line.count("†") == 2
+    page_of(tmp_path, *([row | {"known": True} for row in some] for some in own))
+    assert pd.read_csv(tmp_path / "table.csv")["known"].tolist() == [False, False, True, True]
+
+
+def test_the_published_marks_are_those_of_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    table = pd.read_csv(Path(__file__).parent.parent / "results" / "defenses-mr" / "table.csv")
+    assert defense_table.marks(table) == table["known"].tolist()
+
+
 def test_the_table_of_defenses_is_of_what_is_finished(tmp_path: Path) -> None:
     listed = {
         part.split("(")[0] for family in defense_page.FAMILIES.values() for name in family for part in name.split("+")

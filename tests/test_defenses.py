@@ -274,10 +274,9 @@ def test_gradients_pass_straight_through_to_the_places_that_they_came_from():
     assert found.offsets[0] == (0, 0)
     assert [text[start:end] for start, end in found.offsets[1:]] == ["a", "g\u200bood", "gret", "film"]
     longer = Rewritten(Full(), lambda text: text + " or not it is", ["add"])
-    assert [one.offsets for one in longer.gradients(["", "good"], [1, 1])] == [
-        [(0, 0)] * 5,
-        [(0, 0), (0, 4), *[(3, 4)] * 4],
-    ]
+    added = longer.gradients(["", "good"], [1, 1])
+    assert [one.offsets for one in added] == [[(0, 0)], [(0, 0), (0, 4)]], "what was added stands for nothing"
+    assert [len(one.gradient) for one in added] == [1, 2]
 
 
 def test_equal_rewritings_are_asked_once_and_pairs_field_by_field():

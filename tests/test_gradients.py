@@ -11,6 +11,7 @@ import pytest
 import tiny_bert
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rapidfuzz.distance import Levenshtein
 
 from robustbench_nlp.attack import Gradient, Sample
 from robustbench_nlp.attacks.gbda import GBDA
@@ -23,7 +24,7 @@ from robustbench_nlp.defenses.ranmask import Masking
 from robustbench_nlp.defenses.safer import Synonyms
 from robustbench_nlp.defenses.vote import Variants
 from robustbench_nlp.engine import Engine
-from robustbench_nlp.gradients import averaged, by_slots
+from robustbench_nlp.gradients import averaged, by_edits, by_slots
 from robustbench_nlp.predictor import Predictor
 from robustbench_nlp.rewriting import Rewritten
 from robustbench_nlp.smoothing import Smoothed, _drawn
@@ -198,6 +199,18 @@ def test_whatever_is_kept_is_traced_to_itself(string: str, seed: int) -> None:
             assert origins[start:end] == ([*range(*span)] if old == new else [span[0]] * len(new))
         if noise is DELETE:
             assert all(origin < 0 or str(after)[at] == string[origin] for at, origin in enumerate(origins))
+
+
+@given(st.text("ab c", max_size=12), st.text("ab cd", max_size=12))
+@settings(deadline=None)
+def test_edits_lead_each_character_back_to_its_own_or_none(before: str, after: str) -> None:
+    origins = by_edits(before, after)
+    assert len(origins) == len(after)
+    stands = [origin for origin in origins if origin >= 0]
+    assert stands == sorted({*stands} & {*range(len(before))})
+    same = sum(origin >= 0 and before[origin] == after[at] for at, origin in enumerate(origins))
+    assert max(len(before), len(after)) - same <= Levenshtein.distance(before, after) + abs(len(before) - len(after))
+    assert by_edits(after, after) == [*range(len(after))]
 
 
 def test_nothing_is_averaged() -> None:

@@ -194,7 +194,7 @@ def test_vat_pays_for_the_divergence_at_the_worst_place_whatever_the_label(learn
 
 def test_a_hull_holds_the_words_and_all_between_them(batch: Batch) -> None:
     place = embedded(batch)
-    hull = SynonymTable("neighbours(8)", 8).hull(place, batch.reader)
+    hull = SynonymTable("neighbours(8)").hull(place, batch.reader)
     several = hull.there.sum(dim=-1) > 1
     assert several.any()
     own = place.vectors.detach()
@@ -218,7 +218,7 @@ def test_ascc_pays_for_the_worst_mixture_of_synonyms(learned: Any, batch: Batch)
     assert plain < drawn < searched
     torch.manual_seed(0)
     place = embedded(batch)
-    hull = SynonymTable("neighbours(8)", 8).hull(place, batch.reader)
+    hull = SynonymTable("neighbours(8)").hull(place, batch.reader)
     mixed = place.logits(hull.change(torch.randn(hull.there.shape))).log_softmax(dim=-1)
     from_clean = torch.nn.functional.kl_div(
         mixed, place.logits().log_softmax(dim=-1), log_target=True, reduction="batchmean"
@@ -228,7 +228,7 @@ def test_ascc_pays_for_the_worst_mixture_of_synonyms(learned: Any, batch: Batch)
 
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
 def test_swapped_texts_have_their_weight_also_the_whole_of_it(learned: Any, batch: Batch, weight: float) -> None:
-    place, table = embedded(batch), SynonymTable("neighbours(8)", 8)
+    place, table = embedded(batch), SynonymTable("neighbours(8)")
     vectors = place.vectors.detach().requires_grad_(True)
     clean = torch.nn.functional.cross_entropy(place.model(inputs_embeds=vectors, **place.others).logits, batch.labels)
     (gradient,) = torch.autograd.grad(clean, vectors)
@@ -244,7 +244,7 @@ def test_dne_learns_from_a_drawn_mixture_pushed_up_the_loss(learned: Any, batch:
         of(learned(f"dne(concentration=1e7,step={step},steps=2)"), batch)[0] for step in (0.0, 10.0)
     )  # so concentrated, a draw has equal shares
     place = embedded(batch)
-    hull = SynonymTable("neighbours(8)", 8).hull(place, batch.reader)
+    hull = SynonymTable("neighbours(8)").hull(place, batch.reader)
     middle = losses(batch, place.logits(hull.change(torch.zeros(hull.there.shape))))
     assert even == pytest.approx(float((losses(batch).mean() + middle.mean()) / 2), abs=1e-3)
     assert pushed > even

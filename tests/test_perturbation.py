@@ -19,6 +19,7 @@ from robustbench_nlp.defenses.hotflip_training import _swapped
 from robustbench_nlp.defenses.tavat import TAVAT, _Objective
 from robustbench_nlp.edits.tautologies import TAUTOLOGIES
 from robustbench_nlp.errors import UsageError
+from robustbench_nlp.lexicon.wordnet import synonyms
 from robustbench_nlp.perturbation import Ascent, Embedded, divergence, embedded, one_sided, start, stepped, worst
 from robustbench_nlp.plugins import create
 from robustbench_nlp.synonym_hull import SynonymTable, near_spellings
@@ -174,9 +175,21 @@ def test_candidates_of_spelling_are_one_edit_away(batch: Batch) -> None:
     near = near_spellings(["form", "from", "for", "farm", "forum", "fro", "or"])
     assert near("form") == ["farm", "for", "forum", "from"]
     assert near("or") == []
-    numbers = SynonymTable("spelling", 4).numbers(embedded(batch), batch.reader)
-    assert numbers.shape == (*embedded(batch).tokens.shape, 5)
+    numbers = SynonymTable("spelling").numbers(embedded(batch), batch.reader)
+    assert numbers.shape[:2] == embedded(batch).tokens.shape
     assert torch.equal(numbers[..., 0], embedded(batch).tokens)
+
+
+def test_no_synonym_is_left_out_for_its_place_in_the_alphabet(tmp_path: Path, batch: Batch) -> None:
+    """WordNet's have no order; the words that PWWS puts for *good* begin with a to w."""
+    others = [word for word in synonyms("good") if word.isalpha()]
+    reader = read_by(tiny_bert.save(tmp_path / "words", vocabulary=[*tiny_bert.VOCABULARY, *others]))
+    table = SynonymTable("wordnet")
+    matrix = torch.zeros(len(tiny_bert.VOCABULARY) + len(others), 2)
+    number = reader.whole_words()["good"]
+    found = table._table(reader, matrix)[number]
+    assert {number, *(reader.whole_words()[word] for word in others)} == {*found[found >= 0].tolist()}
+    assert len(others) > 8
 
 
 def read_by(folder: Path) -> Reader:
@@ -202,7 +215,7 @@ def test_what_goes_on_with_a_word_is_told_from_what_follows_it(save: Any, tmp_pa
 def test_the_first_piece_of_a_longer_word_has_no_synonyms(tmp_path: Path, batch: Batch) -> None:
     reader = read_by(tiny_bert.save(tmp_path / "words", vocabulary=[*tiny_bert.VOCABULARY, "firm"]))
     pair = batch._replace(reader=reader, inputs=["film films", "films film the"])
-    place, table = embedded(pair), SynonymTable("spelling", 4)
+    place, table = embedded(pair), SynonymTable("spelling")
     assert place.tokens.max() < len(tiny_bert.VOCABULARY)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SynonymTable, "_table", lambda *_: torch.arange(len(tiny_bert.VOCABULARY))[:, None].repeat(1, 5))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robustbench_nlp import cache
+from robustbench_nlp import cache, word_recogniser
 from robustbench_nlp.attack import HOLE
 from robustbench_nlp.data.example import Example
 from robustbench_nlp.defenses import mask_purify
@@ -94,6 +94,7 @@ def test_masked_copies_are_filled_and_averaged(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(mask_purify, "provider", lambda *_: fill)
     monkeypatch.setattr(mask_purify, "identity", lambda *_: "fill")
     defended = MaskPurify(copies=2)(Spy(), [], Random(0))
+    assert defended.forwards_per_prediction == 4, "the language model reads each copy too"  # type: ignore[attr-defined]
     answer = defended.predict(["a bad, bad film"])
     assert seen == ["word bad, word film", "a word, bad word"]
     assert read == [
@@ -125,6 +126,31 @@ def test_the_recogniser_reads_typos_and_the_defense_leaves_known_words(
     defended = WordRecognition(epochs=30, size=50)(victim, TRAIN * 20, Random(0))
     np.testing.assert_array_equal(defended.predict(["Terible  picture!"]), victim.predict(["Terrible  picture!"]))
     assert len(list((cache.folder() / "word-recognition").iterdir())) == 2
+
+
+def test_an_interrupted_recogniser_goes_on_to_the_same_bits(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"size": 50, "epochs": 3, "noisy": 0.4}
+    monkeypatch.setenv("ROBUSTBENCH_NLP_CACHE", str(tmp_path / "whole"))
+    whole = trained(SENTENCES, 0, **settings)
+    monkeypatch.setenv("ROBUSTBENCH_NLP_CACHE", str(tmp_path / "parts"))
+    typed, middle = 0, 1.5 * settings["noisy"] * sum(len(words_of(sentence)) for sentence in SENTENCES)
+
+    def interrupted(word: str, rng: Random) -> str:
+        nonlocal typed
+        typed += 1
+        if typed > middle:
+            raise KeyboardInterrupt
+        return one_typo(word, rng)
+
+    monkeypatch.setattr(word_recogniser, "one_typo", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        trained(SENTENCES, 0, **settings)
+    monkeypatch.setattr(word_recogniser, "one_typo", one_typo)
+    (left,) = (cache.folder() / "word-recognition").iterdir()
+    assert left.name.endswith(".checkpoint")
+    later = trained(SENTENCES, 0, **settings)
+    assert (later / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    assert not left.exists()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from texts import complaint
 
 from robustbench_nlp import training
 from robustbench_nlp.defenses.robust_pretraining import RobustPretraining, _gaps
+from robustbench_nlp.errors import UsageError
 from robustbench_nlp.fakes import KeywordVictim
 from robustbench_nlp.training import Batch
 from robustbench_nlp.victims._reader import Reader
@@ -42,6 +43,17 @@ def test_guessing_hidden_words_is_learned(batch: Batch) -> None:
         optimizer.zero_grad()
         losses.append(float(loss.detach()))
     assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
+
+
+def test_a_model_whose_embeddings_are_narrower_than_its_states_is_refused(batch: Batch) -> None:
+    import torch
+    from transformers import AlbertConfig, AlbertForSequenceClassification
+
+    sizes = {"embedding_size": 8, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 16}
+    model = AlbertForSequenceClassification(AlbertConfig(vocab_size=len(tiny_bert.VOCABULARY), **sizes))
+    torch.manual_seed(0)
+    with pytest.raises(UsageError, match="8 dimensions here and its states 16"):
+        _gaps(batch._replace(model=model), batch.tensors(), 0.9)
 
 
 def test_special_tokens_are_never_hidden(batch: Batch) -> None:

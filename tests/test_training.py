@@ -21,6 +21,7 @@ import torch
 from robustbench_nlp import adversaries, masked_lm_training, training, training_loop
 from robustbench_nlp.adversaries import adversarial
 from robustbench_nlp.attacks.deepwordbug import DeepWordBug
+from robustbench_nlp.attacks.universal_triggers import UniversalTriggers
 from robustbench_nlp.costs import note_seconds
 from robustbench_nlp.data.example import Example, Input
 from robustbench_nlp.defense import compose, rehearse
@@ -246,6 +247,52 @@ def test_adversarial_training_attacks_the_current_model_each_epoch(
     np.testing.assert_array_equal(attacked[0], trained.predict(["a bad film"]))
     assert len(attacked) == 2
     assert (attacked[1] != attacked[0]).any()
+
+
+def test_what_an_attack_learns_from_is_not_what_it_attacks(trained: HFVictim, monkeypatch: pytest.MonkeyPatch) -> None:
+    learned: list[str] = []
+
+    def prepare(self: Any, samples: Sequence[Any], rng: Random) -> Any:
+        learned.extend(str(sample.text) for sample in samples)
+        return {}
+        yield
+
+    train = [
+        replace(example, fields={"text": f"{example.fields['text']} {at}"}) for at, example in enumerate(examples())
+    ]
+    monkeypatch.setattr(UniversalTriggers, "prepare", prepare)
+    attacked: list[str] = []
+    whole = adversaries.attack_examples
+    monkeypatch.setattr(
+        adversaries,
+        "attack_examples",
+        lambda attack, victim, some, **how: (
+            attacked.extend(str(example.input) for example in some),
+            whole(attack, victim, some, **how),
+        )[1],
+    )
+    adversarial(("universal_triggers",), trained, train, 0, sample=20)
+    assert learned
+    assert len(attacked) == 20
+    assert {*map(str, (example.input for example in train))} >= {*learned}
+    assert not {*learned} & {*attacked}
+    with pytest.raises(UsageError, match=f"lower sample below {len(train)}"):
+        adversarial(("universal_triggers",), trained, train, 0, sample=len(train))
+
+
+@pytest.mark.parametrize(
+    ("defense", "told"),
+    [
+        ("adversarial_augmentation(sample=0)", "set sample to 1 or more"),
+        ("mixada(sample=-1)", "set sample to 1 or more"),
+        ("pgd(epochs=-1)", "1 epoch or more"),
+        ("consistency(epochs=0)", "1 epoch or more"),
+        ("typo_augmentation(learning_rate=0.0)", "a learning rate above 0"),
+    ],
+)
+def test_counts_that_train_nothing_are_refused(defense: str, told: str, trained: HFVictim) -> None:
+    with pytest.raises(UsageError, match=told):
+        compose(defense)(trained, examples(), Random(0))
 
 
 def test_adversarial_training_by_the_gradient_attacks_the_current_model_too(

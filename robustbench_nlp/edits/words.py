@@ -43,7 +43,7 @@ def candidate_maker(name: str) -> Candidates:
 
 @cache
 def candidate_words(name: str) -> Callable[[str], tuple[str, ...]]:
-    """The words of a candidate set for a word, best first; see `candidate_maker`."""
+    """The words of a candidate set for a word, the nearest first where it has an order (wordnet's is the alphabet); see `candidate_maker`."""
     _parsed(name)
 
     @cache
@@ -64,7 +64,7 @@ def _parsed(name: str) -> re.Match[str]:
 
 @cache
 def _lookup(name: str) -> Callable[[str], Sequence[str]]:
-    """The words of a set for a word, best first."""
+    """The words of a set for a word."""
     match = _parsed(name)
     if match["kind"]:
         return synonyms

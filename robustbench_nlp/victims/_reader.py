@@ -74,14 +74,15 @@ def placements(
 class Reader:
     """A fast tokenizer set to truncate at `max_length` tokens; padding happens here, by numpy."""
 
-    def __init__(self, tokenizer: Any, max_length: int) -> None:
+    def __init__(self, tokenizer: Any, max_length: int, padding: int | None = None) -> None:
+        """`padding` is the number that the model takes for padding; None: the tokenizer's."""
         self.max_length = max_length
         backend = tokenizer.backend_tokenizer
         backend.no_padding()
         backend.enable_truncation(max_length)
         self._backend = backend
         self._encode = getattr(backend, "encode_batch_fast", backend.encode_batch)
-        self._pad = tokenizer.pad_token_id or 0
+        self._pad: int = (tokenizer.pad_token_id or 0) if padding is None else padding
         self.mask_id: int | None = tokenizer.mask_token_id
         self.special_ids: list[int] = tokenizer.all_special_ids
         self._typed = "token_type_ids" in tokenizer.model_input_names

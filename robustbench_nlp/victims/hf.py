@@ -23,6 +23,7 @@ from robustbench_nlp.data.example import Input, content_hash
 from robustbench_nlp.errors import UsageError, VictimError
 from robustbench_nlp.interrupts import batch_ended
 from robustbench_nlp.victim import DEFAULT_OPTIONS, Placed, Probabilities, TokenGradients, VictimOptions
+from robustbench_nlp.victims._embedded import answered
 from robustbench_nlp.victims._reader import Reader, batches, limits, placements
 from robustbench_nlp.victims._shortcut import shortened
 
@@ -71,7 +72,8 @@ class HFVictim:
         self.training_seconds = seconds_trained(folder)
         self.added_seconds = 0.0
         self.mask_token: str | None = tokenizer.special_tokens_map.get("mask_token")
-        self._reader = Reader(tokenizer, options.max_length or longest_input(tokenizer, model.config))
+        longest = options.max_length or longest_input(tokenizer, model.config)
+        self._reader = Reader(tokenizer, longest, model.config.pad_token_id)
         self._fast = self._lowered(options.dtype)
         self._budget, self._overhead = limits(self._device.type)
         names = model.config.id2label
@@ -213,18 +215,10 @@ class HFVictim:
         encodings = [self._reader.with_offsets(item) for item in inputs]
         found: dict[int, TokenGradients] = {}
         with self._counted(len(inputs)):
-            overhead = self._overhead if self._safe_to_pad else 0  # 0: no two lengths in one batch
-            for rows in batches([len(encoding) for encoding in encodings], self._budget // 4, overhead):
+            for rows in batches([len(encoding) for encoding in encodings], self._budget // 4, self._overhead):
                 batch = [(encodings[i], labels[i], placed[i]) for i in rows]
                 found |= zip(rows, self._gradients(batch), strict=True)
         return [found[row] for row in range(len(inputs))]
-
-    @cached_property
-    def _safe_to_pad(self) -> bool:
-        """Whether padding leaves the loss of embedded inputs alone: decoders look for their last token among the ids."""
-        short, long = (self._reader.with_offsets(text) for text in ("a", "a b c d e f"))
-        together, alone = self._gradients([(short, 0, ()), (long, 0, ())]), self._gradients([(short, 0, ())])
-        return abs(together[0].loss - alone[0].loss) < 1e-4
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -246,12 +240,12 @@ class HFVictim:
 
         encodings = [encoding for encoding, _, _ in batch]
         tensors = self._reader.tensors(encodings, self._device)
-        embedded = self._model.get_input_embeddings()(tensors.pop("input_ids")).detach().clone()
+        embedded = self._model.get_input_embeddings()(tensors["input_ids"]).detach().clone()
         for row, (encoding, _, vectors) in enumerate(batch):
             for token, vector in placements(vectors, encoding.offsets, encoding.sequence_ids):
                 embedded[row, token] = torch.from_numpy(vector).to(embedded)
         embedded.requires_grad_(True)
-        logits = self._model(inputs_embeds=embedded, **tensors).logits.float()
+        logits = answered(self._model, tensors, embedded).logits.float()
         wanted = torch.tensor([label for _, label, _ in batch], device=self._device)
         losses = torch.nn.functional.cross_entropy(logits, wanted, reduction="none")
         (gradient,) = torch.autograd.grad(losses.sum(), embedded)
@@ -278,7 +272,8 @@ class HFVictim:
 def pad(model: Any, tokenizer: Any) -> None:
     """Give a model without a padding token one: decoders refuse batches else."""
     if model.config.pad_token_id is None:
-        model.config.pad_token_id = tokenizer.pad_token_id or tokenizer.eos_token_id or 0
+        offered = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
+        model.config.pad_token_id = next(number for number in offered if number is not None)
 
 
 def device_of(options: VictimOptions) -> Any:

@@ -58,7 +58,7 @@ class OnnxVictim:
             config = AutoConfig.from_pretrained(folder)
             tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
         self.label_names = tuple(str(config.id2label[i]) for i in sorted(config.id2label))
-        self._reader = Reader(tokenizer, options.max_length or longest_input(tokenizer, config))
+        self._reader = Reader(tokenizer, options.max_length or longest_input(tokenizer, config), config.pad_token_id)
         self.mask_token: str | None = tokenizer.special_tokens_map.get("mask_token")
 
     @cached_property
