@@ -1,7 +1,7 @@
 """FreeLB++ (Li et al., 2021): FreeLB without a bound on the perturbation, and with more steps.
 
-Differs from the paper: fewer steps than its 10 to 30, which two cores can't afford, and smaller ones: from 0.1 on a small
-model's training collapses.
+Differs from the paper: fewer steps than its 10 to 30, which two cores can't afford, so that it gets no farther than
+(steps - 1) · step + init.
 """
 
 from __future__ import annotations

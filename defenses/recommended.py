@@ -1,8 +1,8 @@
 """Recommended: the recipe that stood best on dev, for a point or two of clean accuracy (docs/defenses.md: how it was found).
 
-Unusual characters are folded, typos are taken back by the noisy channel, and the mean is taken over copies without three tenths
-of the words, each read by one of three victims that learned, in different ways, to answer alike to a text with a tautology,
-other words or fewer. It is random: 20 draws make an answer that is worth something.
+Unusual characters are folded, typos are taken back by the noisy channel, and each draw is a copy without three tenths of the words,
+read by one of three victims that learned, in different ways, to answer alike to a text with a tautology, other words or fewer.
+One draw is worth little: ask for some twenty, as a run does, and take what most of them say.
 """
 
 from __future__ import annotations

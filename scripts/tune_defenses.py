@@ -1,21 +1,25 @@
-"""Choose how strongly the defenses perturb in training, and how fast they learn, on the dev split of mr; writes results/tuning/README.md.
+"""Choose how strongly the defenses perturb in training, and how fast they learn, on the dev split of mr; writes results/tuning.
 
 Of a defense's settings that cost at most `COST` points of clean accuracy the most robust is chosen, where there is none the
-one that costs least; the defaults follow. Trainings are cached and runs resumable.
+one that costs least; the defaults follow. What is finished goes into table.csv and isn't run again; trainings are cached and runs
+resumable, so several of these may run at once on disjoint `--defenses`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import click
+import pandas as pd
+from filelock import FileLock
 
 import robustbench_nlp as rb
 from robustbench_nlp.data import load_dataset
 from robustbench_nlp.defense import defend, shown
-from robustbench_nlp.records import file_name
+from robustbench_nlp.environment import environment
+from robustbench_nlp.plugins import split_list
+from robustbench_nlp.records import file_name, write_whole
 from robustbench_nlp.report.shown import percent
 from robustbench_nlp.stats import wilson
 from robustbench_nlp.training import TrainingCollapsed
@@ -25,49 +29,58 @@ WORST = "worst-case:fast-1"
 COST = 2.0
 LIMIT = 300
 SETTINGS = {
+    "none": ("none",),
+    "pgd": ("pgd(radius=0.15)", "pgd(radius=0.3)", "pgd(radius=0.3,learning_rate=2e-5)"),
+    "freelb": ("freelb(step=0.1,radius=0.15)", "freelb(step=0.2,radius=0.3)"),
+    "freelb_plus": (
+        "freelb_plus(step=0.08)",
+        "freelb_plus(step=0.15)",
+        "freelb_plus(step=0.15,learning_rate=2e-5)",
+    ),
     "tavat": ("tavat(radius=0.15)", "tavat(radius=0.3)", "tavat(radius=0.3,learning_rate=2e-5)"),
-    "ascc": ("ascc(weight=4.0)", "ascc(weight=1.0)"),
-    "dne": ("dne(steps=0)", "dne(steps=1,step=2.0)", "dne(steps=1,step=10.0)"),
-    "pgd": ("pgd(steps=2,step=0.15,radius=0.15)", "pgd(steps=2,step=0.15,radius=0.3)"),
-    "freelb": ("freelb(step=0.1,radius=0.15)", "freelb(step=0.1,radius=0.3)"),
-    "freelb_plus": ("freelb_plus(steps=4,step=0.04)", "freelb_plus(steps=4,step=0.08)"),
-    "vat": ("vat(weight=1.0)", "vat(weight=3.0)"),
+    "vat": ("vat(step=0.15,radius=0.15)", "vat(step=0.3,radius=0.3)"),
     "infobert": ("infobert(step=0.1)", "infobert(step=0.2)"),
+    "adversarial_training": ("adversarial_training", "adversarial_training(learning_rate=2e-5)"),
 }
 
 
-class Row(NamedTuple):
-    """Shares of the dev split that are right, clean (all of it) and under attack (the first `LIMIT`)."""
-
-    selector: str
-    clean: float
-    robust: float
-
-
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--defenses", default=",".join(SETTINGS), help="Names, all by default; '' writes the page alone.")
 @click.option("--runs", default="runs/tuning", show_default=True, type=click.Path(path_type=Path))
 @click.option("--to", default="results/tuning", show_default=True, type=click.Path(path_type=Path))
-def main(runs: Path, to: Path) -> None:
+def main(defenses: str, runs: Path, to: Path) -> None:
     """Train and attack what isn't yet, and write the page."""
-    plain = _row("none", runs)
-    tables = []
-    for selectors in SETTINGS.values():
-        rows = []
-        for selector in selectors:
-            try:
-                rows.append(_row(selector, runs))
-            except TrainingCollapsed as problem:
-                click.echo(f"{selector}: {problem}")
-                rows.append(Row(selector, 0.0, 0.0))
-            click.echo(f"{selector}: clean {percent(rows[-1].clean)} %, robust {percent(rows[-1].robust)} %")
-        tables.append(rows)
     to.mkdir(parents=True, exist_ok=True)
-    (to / "README.md").write_text("\n".join(_page(plain, tables)) + "\n", "utf-8")
+    for name in split_list(defenses):
+        for selector in SETTINGS[name]:
+            if selector not in set(_table(to)["settings"]):
+                _keep(to, _row(selector, runs))
+            click.echo(_line(_table(to).set_index("settings").loc[selector].rename(selector), bold=False))
+    with FileLock(to / ".lock"):
+        write_whole(to / "README.md", "\n".join(_page(_table(to).set_index("settings"))) + "\n")
 
 
-def _row(selector: str, runs: Path) -> Row:
+def _table(to: Path) -> pd.DataFrame:
+    path = to / "table.csv"
+    columns = ["settings", "clean", "right", "robust", "collapsed", "undefended", "commit"]
+    return pd.read_csv(path, dtype={"undefended": str}) if path.exists() else pd.DataFrame(columns=columns)
+
+
+def _keep(to: Path, row: dict[str, object]) -> None:
+    with FileLock(to / ".lock"):
+        together = pd.concat([_table(to), pd.DataFrame([row])]).drop_duplicates("settings")
+        write_whole(to / "table.csv", together.sort_values("settings").to_csv(index=False, lineterminator="\n"))
+
+
+def _row(selector: str, runs: Path) -> dict[str, object]:
+    """Of the dev split: the share that is right without any attack (all of it) and how many of the first `LIMIT` are left."""
     train, dev = load_dataset("mr", "train").examples, load_dataset("mr", "dev").examples
-    victim = defend(rb.open_victim(VICTIM), selector, train, 0)
+    plain = rb.open_victim(VICTIM)
+    told = {"settings": selector, "undefended": plain.fingerprint, "commit": environment()["commit"]}
+    try:
+        victim = defend(plain, selector, train, 0)
+    except TrainingCollapsed as problem:
+        return told | {"clean": 0.0, "right": 0, "robust": 0.0, "collapsed": str(problem)}
     answers = victim.predict([example.input for example in dev]).argmax(axis=1)
     clean = sum(int(answer) == example.label for answer, example in zip(answers, dev, strict=True)) / len(dev)
     run = rb.evaluate(
@@ -79,33 +92,37 @@ def _row(selector: str, runs: Path) -> Row:
         limit=LIMIT,
         output=runs / file_name(shown(selector)),
     )
-    return Row(selector, clean, float(run.table["robust_accuracy"].iloc[-1]))
+    robust = float(run.table["robust_accuracy"].iloc[-1])
+    return told | {"clean": clean, "right": round(robust * LIMIT), "robust": robust, "collapsed": ""}
 
 
-def _chosen(plain: Row, rows: list[Row]) -> Row:
-    cheap = [row for row in rows if 100 * (plain.clean - row.clean) <= COST]
-    return max(cheap, key=lambda row: row.robust) if cheap else max(rows, key=lambda row: row.clean)
+def chosen(rows: pd.DataFrame, plain: float) -> str:
+    """The settings that are taken, of rows by settings, where `plain` is the clean accuracy without any defense."""
+    cheap = rows[100 * (plain - rows["clean"]) <= COST + 1e-9]
+    return str(cheap["robust"].idxmax() if len(cheap) else rows["clean"].idxmax())
 
 
-def _page(plain: Row, tables: list[list[Row]]) -> Iterator[str]:
-    yield "# Strengths and learning rates of perturbed trainings, chosen on dev"
+def _page(table: pd.DataFrame) -> Iterator[str]:
+    yield "# Strengths and learning rates of trainings, chosen on dev"
     yield ""
     yield f"`python scripts/tune_defenses.py`: {VICTIM} on the dev split of mr; clean accuracy of all of it, robust accuracy under"
     yield f"`{WORST}` of its first {LIMIT} examples. Chosen (**bold**): of what costs at most {COST:.0f} points of clean accuracy the most robust,"
-    yield "where nothing does the cheapest. A setting that collapsed has 0."
+    yield "where nothing does the cheapest. A setting that collapsed has 0. What isn't named here keeps its paper's value, or one that"
+    yield "two cores can afford, and a learning rate of 5e-5."
     yield ""
     yield "| settings | clean % | robust % [95 %] |"
     yield "| :-- | --: | --: |"
-    yield _line(plain, bold=False)
-    for rows in tables:
-        best = _chosen(plain, rows)
-        yield from (_line(row, bold=row is best) for row in rows)
+    for selectors in SETTINGS.values():
+        rows = table.reindex([selector for selector in selectors if selector in table.index])
+        whole = len(rows) == len(selectors) > 1 and "none" in table.index
+        best = chosen(rows, table.loc["none", "clean"]) if whole else None
+        yield from (_line(row, bold=name == best) for name, row in rows.iterrows())
 
 
-def _line(row: Row, *, bold: bool) -> str:
-    low, high = wilson(round(row.robust * LIMIT), LIMIT)
-    name = f"**`{row.selector}`**" if bold else f"`{row.selector}`"
-    return f"| {name} | {percent(row.clean)} | {percent(row.robust)} [{percent(low)}–{percent(high)}] |"
+def _line(row: pd.Series, *, bold: bool) -> str:
+    low, high = wilson(int(row["right"]), LIMIT)
+    name = f"**`{row.name}`**" if bold else f"`{row.name}`"
+    return f"| {name} | {percent(row['clean'])} | {percent(row['robust'])} [{percent(low)}–{percent(high)}] |"
 
 
 if __name__ == "__main__":

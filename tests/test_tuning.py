@@ -1,0 +1,53 @@
+"""The choice of strengths and learning rates on dev: what is taken, kept, and shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import tune_defenses
+from click.testing import CliRunner
+
+from robustbench_nlp.plugins import create
+
+
+def rows(**of: tuple[float, float]) -> pd.DataFrame:
+    """Clean and robust accuracies by settings."""
+    return pd.DataFrame.from_dict(of, orient="index", columns=["clean", "robust"])
+
+
+def test_the_most_robust_of_what_costs_little_is_taken() -> None:
+    assert tune_defenses.chosen(rows(weak=(0.80, 0.04), strong=(0.79, 0.06), broken=(0.70, 0.30)), 0.81) == "strong"
+    assert tune_defenses.chosen(rows(strong=(0.60, 0.30), weak=(0.78, 0.05)), 0.81) == "weak"
+    assert tune_defenses.chosen(rows(collapsed=(0.0, 0.0), weak=(0.79, 0.0)), 0.81) == "weak"
+
+
+def test_every_setting_is_one_of_its_defense() -> None:
+    for name, selectors in tune_defenses.SETTINGS.items():
+        assert len(set(selectors)) == len(selectors)
+        assert {type(create("defense", selector)) for selector in selectors} == {type(create("defense", name))}
+
+
+def test_what_is_finished_is_kept_and_the_chosen_is_bold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def row(selector: str, _: Path) -> dict[str, object]:
+        ran.append(selector)
+        right = 3 * len(ran)
+        told = {"clean": 0.8, "right": right, "robust": right / tune_defenses.LIMIT, "collapsed": ""}
+        return {"settings": selector, "undefended": "0a", "commit": "c"} | told
+
+    monkeypatch.setattr(tune_defenses, "_row", row)
+
+    def page(defenses: str) -> list[str]:
+        made = CliRunner().invoke(tune_defenses.main, ["--defenses", defenses, "--to", str(tmp_path)])
+        assert made.exit_code == 0, made.output
+        return [line for line in (tmp_path / "README.md").read_text("utf-8").splitlines() if "`vat(" in line]
+
+    weak, strong = tune_defenses.SETTINGS["vat"]
+    assert [line.split(" | ")[0] for line in page("vat")] == [f"| `{weak}`", f"| `{strong}`"], (
+        "nothing to hold it against"
+    )
+    assert [line.split(" | ")[0] for line in page("none,vat")] == [f"| `{weak}`", f"| **`{strong}`**"]
+    assert ran == [weak, strong, "none"]
