@@ -68,10 +68,11 @@ class Consistency:
 
             place, rng = embedded(batch), batch.rng
             aimed = [row for row in range(len(batch.inputs)) if self.aim and rng.random() < self.aim]
-            vectors = place.vectors
             if aimed:
-                vectors.requires_grad_(True)  # where the embeddings are frozen too
-            clean = place.outputs(vectors).logits
+                vectors = place.vectors.requires_grad_(True)  # where the embeddings are frozen too
+                clean = place.outputs(vectors).logits
+            else:
+                clean = batch.model(**batch.tensors()).logits
             plain = torch.nn.functional.cross_entropy(clean, batch.labels)
             swapped: dict[int, Input] = {}
             if aimed:

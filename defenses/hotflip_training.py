@@ -67,11 +67,13 @@ class HotFlipTraining:
 
 
 def _swapped(place: Embedded, candidates: Any, gradient: Any, share: float) -> Any:
-    """The batch's token numbers (rows, tokens) after the swaps that raise the loss most; `candidates` (rows, tokens, k) are
-    numbers, -1 where there are none."""
+    """The batch's token numbers (rows, tokens) after the swaps that raise the loss most; `candidates` (rows, tokens, most) are
+    numbers, -1 where there are none, as in most places."""
     matrix = place.model.get_input_embeddings().weight.detach()
-    change = matrix[candidates.clamp_min(0)] - matrix[place.tokens][:, :, None]
-    gains = (change * gradient[:, :, None]).sum(dim=-1).masked_fill(candidates < 0, 0.0)
+    row, token, number = (candidates >= 0).nonzero(as_tuple=True)
+    change = matrix[candidates[row, token, number]] - matrix[place.tokens[row, token]]
+    gains = gradient.new_zeros(candidates.shape)
+    gains[row, token, number] = (change * gradient[row, token]).sum(dim=-1)
     best = gains.max(dim=-1)
     most = (share * (place.mask.sum(dim=(1, 2)) - 2)).round().clamp_min(1)
     ranks = best.values.argsort(dim=1, descending=True).argsort(dim=1)

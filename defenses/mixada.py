@@ -62,12 +62,16 @@ class MixADA:
         loss = entropy(place.logits(), batch.labels)
         order = batch.rng.sample(range(len(batch.inputs)), len(batch.inputs))
         share = batch.rng.betavariate(self.alpha, self.alpha)
-        vectors = place.vectors.detach()
-        mixed = place._replace(mask=torch.maximum(place.mask, place.mask[order]))
+        vectors = place.vectors
+        mixture = vectors + (1 - share) * (vectors[order] - vectors).detach()
+        tokens = place.tokens.where(
+            place.mask[..., 0] > 0, place.tokens[order]
+        )  # how far it reads is told by these too
+        mixed = place._replace(tokens=tokens, mask=torch.maximum(place.mask, place.mask[order]))
         if "attention_mask" in place.others:
             seen = mixed.mask[..., 0].to(place.others["attention_mask"].dtype)
             mixed = mixed._replace(others=place.others | {"attention_mask": seen})
-        logits = mixed.logits((1 - share) * (vectors[order] - vectors))
+        logits = mixed.outputs(mixture).logits
         both = share * entropy(logits, batch.labels) + (1 - share) * entropy(logits, batch.labels[order])
         total = loss + self.weight * both
         torch.autograd.backward(total)

@@ -27,7 +27,7 @@ class Rewritten:
     `fingerprint_parts` (JSON-able) hold everything that the rewriting depends on. Of the optional capabilities only
     `predict_exact`, `predict_ahead`, `predict_apart`, `truncate`, `batch_size`, `vocabulary`, `gradients` and a detector's are kept, and
     only where the inner victim has them: what is suspicious is the rewritten text. Gradients pass straight through, as if the rewriting changed nothing (BPDA, Athalye et al., 2018): they are those
-    at the rewritten text, each token's with the place in the original that it came from.
+    at the rewritten text, each token's with the place in the original that it came from; tokens that were put in have none.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ __all__ = [
 
 
 PLAIN = Recipe()
-VERSION = 1
+VERSION = 2
 """Of `continue_training`: raised by any change of what trainings share (the loop, noises, perturbations) that changes the weights of
 several; what changes one alone raises its own `version`."""
 ENOUGH = 20

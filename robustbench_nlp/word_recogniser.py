@@ -137,4 +137,4 @@ def _train(
     save_file(model.state_dict(), target / "model.safetensors")
     (target / "words.json").write_text(json.dumps(known), "utf-8")
     note_seconds(target, time.perf_counter() - start)
-    path.unlink()
+    path.unlink(missing_ok=True)

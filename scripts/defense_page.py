@@ -50,7 +50,7 @@ FAMILIES = {
     ),
     "together": (READ, f"{READ}+freelb_plus", f"{READ}+{CONSISTENT}", f"{READ}+{REFILLED}+freelb_plus", "recommended"),
 }
-"""Smoothed victims answer from one copy, of which 20 draws are averaged: 25 copies each would be read 500 times a query. Detectors
+"""Smoothed victims answer from one copy, of which a query takes 20 draws: 25 copies each would be read 500 times a query. Detectors
 have a track of their own."""
 HEADS = ("defense", "clean %", *ATTACKS, "standard-1 [95 %]", "beside none", "p (Holm)", "training", "texts", "time")
 LETTERS: dict[Outcome, str] = {"failed": "r", "success": "b", "skipped": "w", "error": "e"}

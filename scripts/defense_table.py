@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ from defense_page import FAMILIES, LETTERS, Found
 from filelock import FileLock
 
 import robustbench_nlp as rb
-from robustbench_nlp.defense import compose, knows, shown
+from robustbench_nlp.defense import Defense, compose, knows, shown
 from robustbench_nlp.environment import environment
 from robustbench_nlp.errors import UsageError
 from robustbench_nlp.grid import grid_of
@@ -146,16 +146,22 @@ def _attacked(plan: Plan, defense: str, seed: int) -> str:
 
 def marks(table: pd.DataFrame) -> list[bool]:
     """Whether each row's defense knows its attack, or one of its worst case, as the code has it now: that is no result of a run. Rows of
-    attacks that aren't the table's keep theirs."""
+    attacks that aren't the table's, and of defenses that can't be made any more, keep theirs."""
     grids = grid_of(defense_page.ATTACKS, cascade=False), grid_of((WORST,), cascade=True)
     members = {member.name: member for grid in grids for member in grid.members}
     parts = {name: (name,) for name in members}
     parts |= {defense_page.CASCADE + name: own for grid in grids for name, own in grid.worst_cases.items()}
-    made = {defense: compose(defense) for defense in set(table["defense"])}
+    made: dict[str, Defense] = {}
+    for defense in set(table["defense"]):
+        with suppress(UsageError):
+            made[defense] = compose(defense)
 
     def known(defense: str, attack: str, before: bool) -> bool:
-        own = [members[name] for name in parts.get(attack, ())]
-        return any(knows(made[defense], member.name, member.attack) for member in own) if own else before
+        if defense not in made or attack not in parts:
+            return before
+        return any(
+            knows(made[defense], member.name, member.attack) for member in map(members.get, parts[attack]) if member
+        )
 
     return [known(*row) for row in zip(table["defense"], table["attack"], table["known"], strict=True)]
 

@@ -28,7 +28,7 @@ TOGETHER = ("unicode_normalize+spell", "unicode_normalize+word_recognition", "un
 
 LARGE = ("minilm-mr",)
 ONE_COPY = ("random_deletion", "ranmask", "safer")
-"""Before a large victim one copy a prediction, of which 20 draws are averaged: 25 copies each would be read 500 times a query."""
+"""Before a large victim one copy a prediction, of which a query takes 20 draws: 25 copies each would be read 500 times a query."""
 
 
 class Plan(NamedTuple):

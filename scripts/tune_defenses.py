@@ -50,7 +50,14 @@ SETTINGS = {
 @click.option("--to", default="results/tuning", show_default=True, type=click.Path(path_type=Path))
 def main(defenses: str, runs: Path, to: Path) -> None:
     """Train and attack what isn't yet, and write the page."""
+    if strange := [name for name in split_list(defenses) if name not in SETTINGS]:
+        raise click.ClickException(f"nothing is tuned of {strange[0]}; take some of {', '.join(SETTINGS)}")
     to.mkdir(parents=True, exist_ok=True)
+    if others := {*_table(to)["undefended"]} - {rb.open_victim(VICTIM).fingerprint}:
+        raise click.ClickException(
+            f"{to / 'table.csv'} is of another training of {VICTIM} ({min(others)}), and one can't be held against the other; "
+            "name another folder with --to"
+        )
     for name in split_list(defenses):
         for selector in SETTINGS[name]:
             if selector not in set(_table(to)["settings"]):
@@ -61,6 +68,7 @@ def main(defenses: str, runs: Path, to: Path) -> None:
 
 
 def _table(to: Path) -> pd.DataFrame:
+    """What is finished; all of it is of one training of the victim."""
     path = to / "table.csv"
     columns = ["settings", "clean", "right", "robust", "collapsed", "undefended", "commit"]
     return pd.read_csv(path, dtype={"undefended": str}) if path.exists() else pd.DataFrame(columns=columns)

@@ -64,6 +64,11 @@ def test_marks_are_those_of_the_code_not_of_the_run(tmp_path: Path) -> None:
     assert pd.read_csv(tmp_path / "table.csv")["known"].tolist() == [False, False, True, True]
 
 
+def test_a_defense_that_cannot_be_made_any_more_keeps_its_marks(tmp_path: Path) -> None:
+    page_of(tmp_path, rows("none", "rb" * 20), rows("ascc(k=4)", "rb" * 20, known=True))
+    assert pd.read_csv(tmp_path / "table.csv")["known"].tolist() == [False, False, True, True]
+
+
 def test_the_published_marks_are_those_of_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     table = pd.read_csv(Path(__file__).parent.parent / "results" / "defenses-mr" / "table.csv")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -36,9 +37,10 @@ def test_what_is_finished_is_kept_and_the_chosen_is_bold(tmp_path: Path, monkeyp
         ran.append(selector)
         right = 3 * len(ran)
         told = {"clean": 0.8, "right": right, "robust": right / tune_defenses.LIMIT, "collapsed": ""}
-        return {"settings": selector, "undefended": "0a", "commit": "c"} | told
+        return {"settings": selector, "undefended": "0012", "commit": "c"} | told
 
     monkeypatch.setattr(tune_defenses, "_row", row)
+    monkeypatch.setattr(tune_defenses.rb, "open_victim", lambda _: SimpleNamespace(fingerprint="0012"))
 
     def page(defenses: str) -> list[str]:
         made = CliRunner().invoke(tune_defenses.main, ["--defenses", defenses, "--to", str(tmp_path)])
@@ -50,4 +52,13 @@ def test_what_is_finished_is_kept_and_the_chosen_is_bold(tmp_path: Path, monkeyp
         "nothing to hold it against"
     )
     assert [line.split(" | ")[0] for line in page("none,vat")] == [f"| `{weak}`", f"| **`{strong}`**"]
+    assert ran == [weak, strong, "none"]
+    monkeypatch.setattr(tune_defenses.rb, "open_victim", lambda _: SimpleNamespace(fingerprint="0013"))
+    for defenses, told in (
+        ("pgd", "is of another training of minilm-mr (0012)"),
+        ("vat,typo", "nothing is tuned of typo"),
+    ):
+        made = CliRunner().invoke(tune_defenses.main, ["--defenses", defenses, "--to", str(tmp_path)])
+        assert made.exit_code == 1
+        assert told in made.output
     assert ran == [weak, strong, "none"]
