@@ -27,7 +27,8 @@ __all__ = ["Consistency"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Consistency:
-    """A copy has noise in `share` of its words, of one of `noises` drawn for each text; a share `aim` of the copies has instead,
+    """A copy has noise in `share` of its words, of one of `noises` (typos, unicode, drop, wordnet, neighbours, refill, or one tautology
+    behind the text, whatever the share) drawn for each text; a share `aim` of the copies has instead,
     in `aimed_share` of the words, likely words that by the gradient raise the loss most. The divergence has `weight`."""
 
     noises: tuple[str, ...] = ("typos", "wordnet")

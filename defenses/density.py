@@ -2,7 +2,8 @@
 
 A Gaussian for each class of the training split's features, with a shrunk covariance; the suspicion is the
 distance to the answer's class. Predictions are the victim's own. Differs from the paper: features are the sentence encoder's,
-not the victim's last layer, so that any victim can be watched, and dimensions are cut by principal components of their own.
+not the victim's last layer, so that any victim can be watched; linear instead of kernel principal components, and a shrunk covariance
+instead of the minimum covariance determinant.
 """
 
 from __future__ import annotations

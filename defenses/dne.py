@@ -25,7 +25,8 @@ __all__ = ["DNE"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DNE:
-    """`concentration` is the Dirichlet distribution's alpha; `steps` of size `step` follow the draw; half of the loss is the
+    """`concentration` is the Dirichlet distribution's alpha; `steps` of size `step` (of a whole text's
+    logits, L2) follow the draw; half of the loss is the
     clean text's."""
 
     version: ClassVar[int] = 2

@@ -26,7 +26,7 @@ __all__ = ["Ensemble"]
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ensemble:
     """`members` trainings of the victim by the defenses of `of` (selectors), one after the other and again from the first; without any,
-    plainly, for `epochs` at `learning_rate`. Their embeddings stay, so that attacks find gradients to them all at one place. `in_turns`
+    plainly, for `epochs` at `learning_rate`. Their word embeddings aren't trained, so that attacks find gradients to them all at one place. `in_turns`
     each draw asks one member."""
 
     members: int = 3

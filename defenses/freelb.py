@@ -20,7 +20,8 @@ __all__ = ["FreeLB", "accumulated"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FreeLB(Ascent):
-    """`steps` of size `step` from noise of size `init`, inside `radius` (0: no bound); sizes as in `perturbation.Ascent`."""
+    """`steps` of size `step` from noise of size `init`, inside `radius` (0: no bound); sizes are L2 norms
+    over all of a text's embeddings (`init`: at most)."""
 
     steps: int = 3
     step: float = 0.1

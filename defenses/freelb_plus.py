@@ -21,7 +21,8 @@ __all__ = ["FreeLBPlus"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FreeLBPlus(Ascent):
-    """`steps` of size `step` from noise of size `init`; sizes as in `perturbation.Ascent`."""
+    """`steps` of size `step` from noise of size `init`; sizes are L2 norms
+    over all of a text's embeddings (`init`: at most)."""
 
     steps: int = 4
     step: float = 0.08

@@ -37,7 +37,7 @@ PROPERTIES: dict[str, Callable[[str], bool]] = {"length": _long, "negation": _ne
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GroupRobust:
-    """Groups are labels with each of `properties`; their weights move by exp(`step` · loss) at each batch."""
+    """Groups are labels with each of `properties` ('negation': a word that negates, 'length': more than twenty words); their weights move by exp(`step` · loss) at each batch."""
 
     properties: tuple[str, ...] = ("negation",)
     step: float = 0.01

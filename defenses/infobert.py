@@ -25,8 +25,8 @@ __all__ = ["InfoBERT"]
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InfoBERT(Ascent):
     """Tokens between the quantiles `low` and `high` of the gradient's size anchor a text; the bound has `weight` and a softmax
-    of `temperature`, in every one of the `steps` but the first: with one there is none. The ascent's sizes are as in
-    `perturbation.Ascent`."""
+    of `temperature`, in every one of the `steps` but the first: with one there is none. Sizes are L2 norms over
+    all of a text's embeddings (`init`: at most)."""
 
     steps: int = 2
     step: float = 0.1

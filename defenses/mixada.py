@@ -24,7 +24,7 @@ __all__ = ["MixADA"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MixADA:
-    """Each batch draws one share for its mixtures from a Beta distribution of `alpha` twice; mixtures have `weight` beside the plain
+    """Each batch draws one share for its mixtures from Beta(`alpha`, `alpha`); mixtures have `weight` beside the plain
     loss. `attacks`, `sample` and `max_queries` as in `adversarial_augmentation`."""
 
     version: ClassVar[int] = 2

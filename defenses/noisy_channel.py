@@ -1,8 +1,9 @@
 """The noisy channel (Kernighan et al., 1990; Mays et al., 1991, for real words): what was likeliest meant stands before the victim.
 
 Every word may be one that lies an edit or two away, two words written as one, or, with the next, one word with a slip between;
-of all sentences that could have been mistyped so, the likeliest by pairs of words is read. Differs from the papers: edits all
-cost the same, and the language is that of the training split and of film reviews.
+of all sentences that could have been mistyped so, the likeliest by pairs of words is read. Differs from the papers: insertions,
+deletions, replacements and swaps cost the same (in a known word more than in an unknown one), and the language is that of the
+training split and of film reviews.
 """
 
 from __future__ import annotations
@@ -31,7 +32,13 @@ CACHE = 100_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NoisyChannel(Channel):
-    """The settings are those of `correction.Channel`."""
+    """Costs are negative logarithms of chances: `edit` of an edit in a word that nobody knows, `slip` of one that makes a known
+    word of another (infinite: known words stay), `novelty` + `per_letter` × letters of one that is new.
+
+    A word is known that the training split has, or `corpus` (a data set, "" for none) at least `min_count` times; the training
+    split counts `weight` times. Where that split has capitals, capitalised words inside a sentence stay, as do words with two
+    digits or no letter a-z, which are joined with no others either. `smoothing`: as how many neighbours of each word a word's
+    own chance counts."""
 
     version: ClassVar[int] = 1
 

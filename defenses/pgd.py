@@ -1,8 +1,8 @@
 """PGD adversarial training (Madry et al., 2018; on embeddings as Miyato et al., 2017): the model learns the worst nearby batch.
 
 A perturbation of the word embeddings climbs the loss for a few steps; the model then learns from the perturbed batch and
-from the clean one. Differs from the papers: the ball is one of L2 around each text's embeddings, and the clean batch keeps
-half of the weight.
+from the clean one. Differs from Madry et al.: the ball is one of L2, and the clean batch keeps half of the weight, as in Miyato et
+al.; from these: several steps, and embeddings aren't normalised.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ __all__ = ["PGD"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PGD(Ascent):
-    """`steps` of size `step` from noise of size `init`, inside `radius` (0: no bound); sizes as in `perturbation.Ascent`."""
+    """`steps` of size `step` from noise of size `init`, inside `radius` (0: no bound); sizes are L2 norms
+    over all of a text's embeddings (`init`: at most)."""
 
     steps: int = 2
     step: float = 0.15

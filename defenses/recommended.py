@@ -1,4 +1,4 @@
-"""Recommended: the recipe that stood best on dev, for a point or two of clean accuracy (docs/defenses.md: how it was found).
+"""Recommended: the recipe that stood best on dev, for about a point of clean accuracy (docs/defenses.md: how it was found).
 
 Unusual characters are folded, typos are taken back by the noisy channel, and each draw is a copy without three tenths of the words,
 read by one of three victims that learned, in different ways, to answer alike to a text with a tautology, other words or fewer.

@@ -42,7 +42,10 @@ class RobustPretraining:
     def __call__(self, victim: Victim, train: Sequence[Example], rng: Random) -> Victim:
         """Raises `UsageError` for a victim without a mask token."""
         if getattr(victim, "mask_token", None) is None:
-            raise UsageError(f"robust_pretraining hides words behind a mask token, and {victim.name} has none")
+            raise UsageError(
+                f"robust_pretraining hides words behind a mask token, and {victim.name} has none here; take an hf: victim with one, and "
+                "write robust_pretraining last, as in spell+robust_pretraining"
+            )
         recipe = Recipe(epochs=self.gap_epochs, learning_rate=self.learning_rate)
         gaps: dict[str, Any] = {"kind": "robust-pretraining-gaps", "recipe": recipe, "objective": self._objective}
         return further(self, further(self, victim, train, rng, **gaps), train, rng)

@@ -71,7 +71,7 @@ class Synonyms:
 
     @property
     def edit(self) -> str:
-        return f"words replaced by mutual neighbours of at least {self.min_cosine}"
+        return f"words replaced by mutual neighbours with a cosine of at least {self.min_cosine}"
 
     def draw(self, string: str, rng: Random) -> Text:
         text = Text(string)

@@ -19,8 +19,8 @@ __all__ = ["SynonymAugmentation"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SynonymAugmentation:
-    """`share` of the words of `noisy` of each batch's texts (both in [0, 1]) become a word of `candidates`: "wordnet",
-    "neighbours(8)", ... (see `edits.words`)."""
+    """Of each batch the share `noisy` of the texts is changed: the share `share` of their words become a word of `candidates`:
+    "wordnet", "neighbours(8)", ... (see `edits.words`)."""
 
     candidates: str = "wordnet"
     share: float = 0.3

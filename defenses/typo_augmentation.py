@@ -22,7 +22,8 @@ __all__ = ["TypoAugmentation"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TypoAugmentation:
-    """`share` of the words of `noisy` of each batch's texts (both in [0, 1]) get a typo; every field of an input does."""
+    """Of each batch the share `noisy` of the texts is changed, a typo in the share `share` of their words, in every field.
+    `freeze_embeddings`: the word embeddings aren't trained, as in all other trainings."""
 
     share: float = 0.4
     noisy: float = 0.5

@@ -21,8 +21,8 @@ __all__ = ["UnicodeAugmentation"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UnicodeAugmentation:
-    """`share` of the words of `noisy` of each batch's texts (both in [0, 1]) get one trick. A tokenizer that drops accents and
-    invisible characters shows the model fewer: that of uncased BERT two in five."""
+    """Of each batch the share `noisy` of the texts is changed, a trick in the share `share` of their words. A tokenizer that drops
+    accents and invisible characters shows the model fewer."""
 
     share: float = 0.6
     noisy: float = 0.5

@@ -20,8 +20,8 @@ __all__ = ["VAT"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VAT(Ascent):
-    """The divergence has `weight` beside the loss; `steps` of size `step` from noise of size `init`, inside `radius`; sizes
-    as in `perturbation.Ascent`."""
+    """The divergence has `weight` beside the loss; `steps` of size `step` from noise of size `init`, inside `radius`; sizes are L2 norms
+    over all of a text's embeddings (`init`: at most)."""
 
     weight: float = 1.0
     steps: int = 1

@@ -1,4 +1,4 @@
-"""Test-time augmentation (cf. Lu et al., 2022): the mean probabilities over an input and slightly changed copies of it.
+"""Test-time augmentation (cf. Lu et al., 2022): the mean probabilities over copies of an input, most slightly changed.
 
 Differs from the paper: the copies have typos, another case or other spaces, and they are chosen once for each text, so that
 the victim answers one text always alike.

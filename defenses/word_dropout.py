@@ -20,7 +20,7 @@ __all__ = ["WordDropout"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WordDropout:
-    """`share` of the words of `noisy` of each batch's texts (both in [0, 1]) are left out."""
+    """Of each batch the share `noisy` of the texts is changed: the share `share` of their words is left out."""
 
     share: float = 0.2
     noisy: float = 0.5

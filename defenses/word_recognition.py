@@ -28,8 +28,8 @@ __all__ = ["WordRecognition"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WordRecognition:
-    """The corrector knows the `size` most frequent words and learns `epochs` times from texts with `noisy` of their words
-    mistyped."""
+    """The corrector knows the `size` most frequent words and learns `epochs` times from texts in which the share `noisy` of the words
+    is mistyped."""
 
     size: int = 10_000
     epochs: int = 5

@@ -30,13 +30,7 @@ _OPENERS = frozenset(".!?\n")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Channel:
-    """Costs are negative logarithms of chances: `edit` of an edit in a word that nobody knows, `slip` of one that makes a known
-    word of another (infinite: known words stay), `novelty` + `per_letter` × letters of one that is new.
-
-    A word is known that the training split has, or `corpus` (a data set, "" for none) at least `min_count` times; the training
-    split counts `weight` times. Where that split has capitals, capitalised words inside a sentence stay, as do words with two
-    digits or no letter a-z, which are joined with no others either. `smoothing` is that of `Bigrams`.
-    """
+    """What the corrector takes for likely, as the defense `noisy_channel` tells it; `smoothing` is that of `Bigrams`."""
 
     edit: float = 5.0
     slip: float = 11.0

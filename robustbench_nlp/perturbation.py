@@ -55,7 +55,9 @@ class Ascent:
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.step < 0 or self.init < 0 or self.radius < 0:
-            raise UsageError("an adversarial training wants 1 step or more, and no negative step, init or radius")
+            raise UsageError(
+                f"{type(self).__module__.rpartition('.')[2]} wants steps of 1 or more, and no negative step, init or radius"
+            )
 
 
 def embedded(batch: Batch, tensors: dict[str, Any] | None = None) -> Embedded:

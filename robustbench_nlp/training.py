@@ -239,7 +239,10 @@ def continue_training(
     """
     folder = getattr(victim, "folder", None)
     if not isinstance(victim, HFVictim) or folder is None:
-        raise UsageError(f"{kind} trains the victim's weights, and {victim.name} has none to train; take an hf: victim")
+        raise UsageError(
+            f"{kind} trains the victim's weights, and {victim.name} has none to train here; take an hf: victim, and write {kind} last, "
+            f"as in spell+{kind}"
+        )
     if not train:
         raise UsageError(f"{kind} learns from a training split, and there is none; name one with --train")
     if isinstance(train, Unread):

@@ -97,7 +97,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or not self.learning_rate > 0:
-            raise UsageError("a training wants 1 epoch or more and a learning rate above 0")
+            raise UsageError("a training wants epochs (and gap_epochs) of 1 or more and a learning_rate above 0")
 
 
 @dataclass(slots=True, kw_only=True)

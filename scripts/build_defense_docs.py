@@ -30,7 +30,8 @@ HEAD = """# The defenses, one by one
 
 What each is and where it differs from its paper, from its own docstring, with its settings and their defaults: `"spell(max_edits=1)"` is
 one with another setting, `unicode-normalize+spell` is two in the order in which a text meets them. What they are worth stands in
-[defenses](defenses.md), in [the leaderboard](../results/leaderboard/README.md), and in a run of your own. Made by `python scripts/build_defense_docs.py`.
+[defenses](defenses.md), in [the leaderboard](../results/leaderboard/README.md), and in a run of your own. Those that train the victim leave its word
+embeddings as they are. Made by `python scripts/build_defense_docs.py`.
 """
 TRIED: dict[str, Any] = {"train": False, "corpus": ""}
 """What stands for these settings, so that a trial learns nothing and loads no data set."""
@@ -48,12 +49,12 @@ def sections() -> Iterator[str]:
         for name, made in every.items()
     ]
     yield HEAD
-    yield "\n".join(["| defense | paper | trains | certifies against |", "|---|---|---|---|", *rows, ""])
+    yield "\n".join(["| defense | paper | trains a model | certifies against |", "|---|---|---|---|", *rows, ""])
     for name, made in every.items():
         lines = [*headed(name, made), inspect.cleandoc(type(made).__doc__ or ""), ""]
         lines += [f"- **settings** {', '.join(settings(made)) or 'none'}"]
         lines += [
-            f"- **trains** {'yes' if trains(made) else 'no'}",
+            f"- **trains a model** {'yes' if trains(made) else 'no'}",
             f"- **certifies** {f'against {edits[name]}' if edits[name] else 'no'}",
         ]
         yield "\n".join(lines) + "\n"

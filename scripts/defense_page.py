@@ -122,10 +122,10 @@ def page(victim: str, dtype: str, found: Found, labels: Sequence[tuple[str, int]
     yield f"# Defenses of {victim} on mr, test split, n = {len(labels[:first])}"
     yield ""
     yield "`python scripts/defense_table.py`: robust accuracy in percent, of what stands before or trains the victim, under attacks on"
-    yield f"the defended victim, searched in {dtype} and judged in float32. *Beside none*: the paired difference of the worst"
-    yield "case with its 95 % interval, in points; p: McNemar's, by Holm over the defenses of a table. †: the defense knows this attack"
-    yield "or, of standard-1, one of its own, or the words or characters that it draws on. *Training*: seconds beside the victim's own, as they"
-    yield "went, whatever else the machine was doing (`benchmarks/training.py --all` times trainings alone); *texts*: what the models read for"
+    yield f"the defended victim, searched in {dtype} and judged in float32. *Beside none*: the 95 % interval of the paired difference of the"
+    yield "worst case, in points; p: McNemar's, by Holm over the defenses of a table. †: the defense knows this attack (for standard-1: one of"
+    yield "its attacks), or the words or characters that it draws on. *Training*: its time as a multiple of the victim's own training, as it went,"
+    yield "whatever else the machine was doing (`benchmarks/training.py --all` times trainings alone); *texts*: what the models read for"
     yield "an answer (20 × 1: 20 draws of one text); *time*: of an answer, with all its draws, beside `none`'s."
     if len(found.marks) > 1:
         letters = ", ".join(found.marks.values())

@@ -285,9 +285,9 @@ def test_what_an_attack_learns_from_is_not_what_it_attacks(trained: HFVictim, mo
     [
         ("adversarial_augmentation(sample=0)", "set sample to 1 or more"),
         ("mixada(sample=-1)", "set sample to 1 or more"),
-        ("pgd(epochs=-1)", "1 epoch or more"),
-        ("consistency(epochs=0)", "1 epoch or more"),
-        ("typo_augmentation(learning_rate=0.0)", "a learning rate above 0"),
+        ("pgd(epochs=-1)", "of 1 or more"),
+        ("consistency(epochs=0)", "of 1 or more"),
+        ("typo_augmentation(learning_rate=0.0)", "learning_rate above 0"),
     ],
 )
 def test_counts_that_train_nothing_are_refused(defense: str, told: str, trained: HFVictim) -> None:
