@@ -64,9 +64,8 @@ class MixADA:
         share = batch.rng.betavariate(self.alpha, self.alpha)
         vectors = place.vectors
         mixture = vectors + (1 - share) * (vectors[order] - vectors).detach()
-        tokens = place.tokens.where(
-            place.mask[..., 0] > 0, place.tokens[order]
-        )  # how far it reads is told by these too
+        # how far a decoder reads is told by the tokens
+        tokens = place.tokens.where(place.mask[..., 0] > 0, place.tokens[order])
         mixed = place._replace(tokens=tokens, mask=torch.maximum(place.mask, place.mask[order]))
         if "attention_mask" in place.others:
             seen = mixed.mask[..., 0].to(place.others["attention_mask"].dtype)

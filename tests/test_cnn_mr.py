@@ -188,8 +188,7 @@ def test_cnn_mr_reaches_its_accuracy_and_is_cached(isolated_cache: Path):
     victim = open_victim("cnn-mr")
     test = load_dataset("mr", "test")
     right = victim.predict([e.input for e in test.examples]).argmax(axis=1) == [e.label for e in test.examples]
-    # processors round otherwise, and so train another network: 71.9 % on one of them
-    assert 0.70 <= right.mean() <= 0.78
+    assert 0.72 <= right.mean() <= 0.78
     files = list((isolated_cache / "cnn-mr").glob("*/*"))
     assert {path.name for path in files} == {"weights.safetensors", "vocabulary.txt", "training.json", ".files.json"}
     before = {path: path.stat().st_mtime_ns for path in files}
