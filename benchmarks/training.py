@@ -1,6 +1,6 @@
 """What bfloat16 does to a training on this machine: texts a second and losses of a trained defense's first steps, in either
 precision, on the same texts in the same order, from the same weights. `--all`: how long each defense trains, told from its first
-steps and from the attacks of two epochs.
+steps and from the attacks of two epochs; `--only` does so of some.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import argparse
 import os
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partialmethod
 from math import nan
@@ -20,6 +21,7 @@ from robustbench_nlp import cache, plugins, training
 from robustbench_nlp.data import load_dataset
 from robustbench_nlp.defense import defend
 from robustbench_nlp.mixed_precision import mixed_precision
+from robustbench_nlp.plugins import split_list
 from robustbench_nlp.training_loop import Loop
 from robustbench_nlp.victim import open_victim
 
@@ -85,8 +87,8 @@ def hurried(loop: Loop, inputs: list[Any], labels: list[int], more: Any, _title:
     loop.seconds = steps + attacking[0] + (loop.recipe.epochs - 1) * attacking[-1]
 
 
-def all_times(victim: str, count: int) -> None:
-    """Print how long each defense trains the victim with its default settings."""
+def all_times(victim: str, count: int, defenses: Sequence[str]) -> None:
+    """Print how long each of the defenses trains the victim."""
     opened, train = open_victim(victim), load_dataset("mr", "train").examples
     ready = cache.folder()
     own = getattr(opened, "training_seconds", nan)
@@ -100,7 +102,7 @@ def all_times(victim: str, count: int) -> None:
         for kind in ("mlm", "datasets", "word-pairs"):
             if (ready / kind).is_dir():
                 (Path(scratch) / kind).symlink_to(ready / kind)
-        for name in plugins.plugin_names("defense"):
+        for name in defenses:
             seconds = getattr(defend(opened, name, train, seed=0), "added_seconds", 0.0)
             if seconds:
                 print(f"| `{name}` | {seconds / 60:.1f} | {seconds / own:.1f} × |", flush=True)
@@ -112,11 +114,12 @@ def main() -> None:
     parser.add_argument("--defense", default="freelb_plus", help="one that trains")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--all", action="store_true", help="every defense's time instead")
+    parser.add_argument("--only", default="", help="the times of these, as in pgd,freelb(steps=2)")
     given = parser.parse_args()
     if given.steps < 2:
         parser.error("--steps wants 2 or more: the first only warms up")
-    if given.all:
-        all_times(given.victim, given.steps)
+    if named := plugins.plugin_names("defense") if given.all else split_list(given.only):
+        all_times(given.victim, given.steps, named)
         return
     print(f"| precision | texts/s | mean losses of {TOGETHER} steps each |")
     print("| :-- | --: | :-- |")
