@@ -87,7 +87,7 @@ def hurried(loop: Loop, inputs: list[Any], labels: list[int], more: Any, _title:
     loop.seconds = steps + attacking[0] + (loop.recipe.epochs - 1) * attacking[-1]
 
 
-def all_times(victim: str, count: int, defenses: Sequence[str]) -> None:
+def print_times(victim: str, count: int, defenses: Sequence[str]) -> None:
     """Print how long each of the defenses trains the victim."""
     opened, train = open_victim(victim), load_dataset("mr", "train").examples
     ready = cache.folder()
@@ -119,7 +119,7 @@ def main() -> None:
     if given.steps < 2:
         parser.error("--steps wants 2 or more: the first only warms up")
     if named := plugins.plugin_names("defense") if given.all else split_list(given.only):
-        all_times(given.victim, given.steps, named)
+        print_times(given.victim, given.steps, named)
         return
     print(f"| precision | texts/s | mean losses of {TOGETHER} steps each |")
     print("| :-- | --: | :-- |")
