@@ -34,6 +34,7 @@ SETTINGS = {
     "freelb": ("freelb(step=0.1,radius=0.15)", "freelb(step=0.2,radius=0.3)"),
     "freelb_plus": (
         "freelb_plus(step=0.08)",
+        "freelb_plus(step=0.11)",
         "freelb_plus(step=0.15)",
         "freelb_plus(step=0.15,learning_rate=2e-5)",
     ),
