@@ -30,7 +30,11 @@ COST = 2.0
 LIMIT = 300
 SETTINGS = {
     "none": ("none",),
-    "pgd": ("pgd(radius=0.15)", "pgd(radius=0.3)", "pgd(radius=0.3,learning_rate=2e-5)"),
+    "pgd": (
+        "pgd(radius=0.15,learning_rate=5e-5)",
+        "pgd(radius=0.3,learning_rate=5e-5)",
+        "pgd(radius=0.3,learning_rate=2e-5)",
+    ),
     "freelb": ("freelb(step=0.1,radius=0.15)", "freelb(step=0.2,radius=0.3)"),
     "freelb_plus": (
         "freelb_plus(step=0.08)",
@@ -38,11 +42,16 @@ SETTINGS = {
         "freelb_plus(step=0.15)",
         "freelb_plus(step=0.15,learning_rate=2e-5)",
     ),
-    "tavat": ("tavat(radius=0.15)", "tavat(radius=0.3)", "tavat(radius=0.3,learning_rate=2e-5)"),
+    "tavat": (
+        "tavat(radius=0.15,learning_rate=5e-5)",
+        "tavat(radius=0.3,learning_rate=5e-5)",
+        "tavat(radius=0.3,learning_rate=2e-5)",
+    ),
     "vat": ("vat(step=0.15,radius=0.15)", "vat(step=0.3,radius=0.3)"),
     "infobert": ("infobert(step=0.1)", "infobert(step=0.2)"),
-    "adversarial_training": ("adversarial_training", "adversarial_training(learning_rate=2e-5)"),
+    "adversarial_training": ("adversarial_training(learning_rate=5e-5)", "adversarial_training(learning_rate=2e-5)"),
 }
+"""Learning rates stand here in full where another may become the default, so that what is kept never means another training."""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
