@@ -1,8 +1,8 @@
 """Recommended: the recipe that stood best on dev, for about a point of clean accuracy (docs/defenses.md: how it was found).
 
-Unusual characters are folded, typos are taken back by the noisy channel, and each draw is a copy without three tenths of the words,
-read by one of three victims that learned, in different ways, to answer alike to a text with a tautology, other words or fewer.
-One draw is worth little: ask for some twenty, as a run does, and take what most of them say.
+Unusual characters are folded and typos are taken back by the noisy channel before three victims read the text and their
+probabilities are averaged. They were trained on perturbed embeddings together, and each on its own to answer alike to a text and a
+copy with other words, fewer, misspelt ones or a tautology behind it, some of them aimed by the gradient.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from dataclasses import dataclass
 
 from robustbench_nlp.defense import Composed, Defense
 from robustbench_nlp.defenses.ensemble import Ensemble
+from robustbench_nlp.defenses.freelb_plus import FreeLBPlus
 from robustbench_nlp.defenses.noisy_channel import NoisyChannel
-from robustbench_nlp.defenses.random_deletion import RandomDeletion
 from robustbench_nlp.defenses.unicode_normalize import UnicodeNormalize
 
-__all__ = ["Recommended", "CONSISTENT", "REFILLED"]  # noqa: RUF022 (the factory first)
+__all__ = ["Recommended", "ALIKE"]  # noqa: RUF022 (the factory first)
 
-CONSISTENT = "consistency(noises=('tautology','wordnet','neighbours','drop'),share=0.6,weight=5.0,epochs=4)"
-REFILLED = CONSISTENT.replace("'drop'", "'drop','refill'")
-"""How the three victims are trained: without and with words that a masked language model fills in."""
+ALIKE = (
+    "consistency(noises=('typos','tautology','wordnet','neighbours','drop','refill'),share=0.6,weight=5.0,"
+    "aim=0.15,aimed_share=0.1,epochs=4)"
+)
+"""How each of the three victims is trained."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +31,6 @@ class Recommended(Composed):
     parts: tuple[Defense, ...] = (
         UnicodeNormalize(),
         NoisyChannel(),
-        RandomDeletion(rate=0.3, samples=1, votes=False, train=False),
-        Ensemble(in_turns=True, of=(REFILLED, CONSISTENT, f"{REFILLED}+freelb_plus(steps=5,step=0.06)")),
+        Ensemble(of=(ALIKE,)),
+        FreeLBPlus(steps=4, step=0.15, init=0.05, epochs=2, learning_rate=5e-5),
     )

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from robustbench_nlp.defense import shown
-from robustbench_nlp.defenses.recommended import CONSISTENT, REFILLED
+from robustbench_nlp.defenses.recommended import ALIKE
 from robustbench_nlp.records import Outcome, Record
 from robustbench_nlp.report.flags import Evidence, flags
 from robustbench_nlp.report.shown import escaped, percent
@@ -48,7 +48,7 @@ FAMILIES = {
         "vote",
         *(f"{name}(samples=1)" for name in ("safer", "ranmask", "random_deletion")),
     ),
-    "together": (READ, f"{READ}+freelb_plus", f"{READ}+{CONSISTENT}", f"{READ}+{REFILLED}+freelb_plus", "recommended"),
+    "together": (READ, f"{READ}+freelb_plus", f"{READ}+{ALIKE}+freelb_plus(step=0.15)", "recommended"),
 }
 """Smoothed victims answer from one copy, of which a query takes 20 draws: 25 copies each would be read 500 times a query. Detectors
 have a track of their own."""
