@@ -67,16 +67,21 @@ Beside = tuple[Interval, float]
 
 
 class Key(NamedTuple):
-    """What was attacked: a defense, the training of the victim that it stands before, and the seed."""
+    """What was attacked: a defense, the training of the victim that it stands before, the searches' precision, and the seed."""
 
     defense: str
     undefended: str
+    dtype: str
     seed: int
+
+    @property
+    def plain(self) -> Key:
+        """What it is held against."""
+        return self._replace(defense="none", seed=0)
 
 
 class Found(NamedTuple):
-    """All of one victim and one precision of the searches, by number of examples: rows of table.csv by what was attacked, and why
-    nothing was."""
+    """All of one victim, by number of examples: rows of table.csv by what was attacked, and why nothing was."""
 
     rows: dict[int, dict[Key, Rows]]
     left_out: dict[int, dict[Key, str]]
@@ -94,42 +99,42 @@ class Found(NamedTuple):
         return cls(rows, whys)
 
     @property
-    def marks(self) -> dict[str, str]:
-        """A letter for each training of the victim that was attacked without a defense, where there are several."""
-        every = (key for found in self.rows.values() for key in found)
-        victims = dict.fromkeys(key.undefended for key in every if (key.defense, key.seed) == ("none", 0))
-        return dict(zip(victims, ascii_lowercase if len(victims) > 1 else [""], strict=False))
+    def marks(self) -> dict[Key, str]:
+        """A letter for each training of the victim and each precision that it was attacked in without a defense, where there are several."""
+        plain = dict.fromkeys(key for found in self.rows.values() for key in found if key == key.plain)
+        return dict(zip(plain, ascii_lowercase if len(plain) > 1 else [""], strict=False))
 
     @property
     def limits(self) -> list[int]:
         """The largest first, but behind those with `none` any without."""
-        whole = {limit for limit, found in self.rows.items() if any(_plain(key) for key in found)}
+        whole = {limit for limit, found in self.rows.items() if any(key == key.plain for key in found)}
         return sorted({*self.rows, *self.left_out}, key=lambda limit: (limit not in whole, -limit))
 
     def named(self, key: Key) -> str:
         """As the page calls it."""
-        mark = self.marks.get(key.undefended, "")
+        mark = self.marks.get(key.plain, "")
         return f"`{key.defense}`" + f" {mark}" * bool(mark) + f", seed {key.seed}" * bool(key.seed)
 
 
 def _placed(row: Mapping[Hashable, Any]) -> tuple[int, Key]:
-    return int(row["limit"]), Key(str(row["defense"]), str(row["undefended"]), int(row["seed"]))
+    return int(row["limit"]), Key(str(row["defense"]), str(row["undefended"]), str(row["dtype"]), int(row["seed"]))
 
 
-def page(victim: str, dtype: str, found: Found, labels: Sequence[tuple[str, int]]) -> Iterator[str]:
+def page(victim: str, found: Found, labels: Sequence[tuple[str, int]]) -> Iterator[str]:
     """The lines of README.md, of at least one table; `labels` are the ids and labels of the examples, in the order of the split."""
     first, *others = found.limits
+    dtypes = " or ".join(dict.fromkeys(key.dtype for key in found.marks))
     yield f"# Defenses of {victim} on mr, test split, n = {len(labels[:first])}"
     yield ""
     yield "`python scripts/defense_table.py`: robust accuracy in percent, of what stands before or trains the victim, under attacks on"
-    yield f"the defended victim, searched in {dtype} and judged in float32. *Beside none*: the 95 % interval of the paired difference of the"
+    yield f"the defended victim, searched in {dtypes} and judged in float32. *Beside none*: the 95 % interval of the paired difference of the"
     yield "worst case, in points; p: McNemar's, by Holm over the defenses of a table. †: the defense knows this attack (for standard-1: one of"
     yield "its attacks), or the words or characters that it draws on. *Training*: its time as a multiple of the victim's own training, as it went,"
     yield "whatever else the machine was doing (`benchmarks/training.py --all` times trainings alone); *texts*: what the models read for"
     yield "an answer (20 × 1: 20 draws of one text); *time*: of an answer, with all its draws, beside `none`'s."
     if len(found.marks) > 1:
-        letters = ", ".join(found.marks.values())
-        yield f"{letters}: trainings of the victim on one machine each; a defense is beside `none` of its own letter."
+        letters = ", ".join(f"{mark} ({key.dtype})" for key, mark in found.marks.items())
+        yield f"{letters}: trainings of the victim on one machine each, and what searched; a defense is beside `none` of its own letter."
     yield ""
     yield from _section(found, first, labels)
     for limit in others:
@@ -145,12 +150,11 @@ def _section(found: Found, limit: int, labels: Sequence[tuple[str, int]]) -> Ite
     """The table of one number of examples, and what is to be said of its rows."""
     whole = found.rows.get(limit, {})
     rows = {key: part for key, part in whole.items() if key.seed == 0}
-    undefended = {key.undefended: part for key, part in rows.items() if key.defense == "none"}
-    if alone := [f"`{key.defense}`" for key in rows if key.undefended not in undefended]:
+    if alone := [f"`{key.defense}`" for key in rows if key.plain not in rows]:
         yield f"Not shown, since `none` is still to be run with their training of the victim: {', '.join(alone)}."
         yield ""
-    if undefended:
-        yield from _table(found, rows, undefended)
+    if len(alone) < len(rows):
+        yield from _table(found, {key: part for key, part in rows.items() if key.plain in rows})
     yield from _warnings(found, whole, [label for _, label in sorted(labels[:limit])])
     if why := found.left_out.get(limit):
         yield ""
@@ -159,14 +163,12 @@ def _section(found: Found, limit: int, labels: Sequence[tuple[str, int]]) -> Ite
         yield from (f"- {found.named(key)}: {escaped(told)}" for key, told in why.items())
 
 
-def _table(found: Found, rows: dict[Key, Rows], undefended: dict[str, Rows]) -> Iterator[str]:
-    beside = _beside(
-        undefended, {key: part for key, part in rows.items() if not _plain(key) and key.undefended in undefended}
-    )
+def _table(found: Found, rows: dict[Key, Rows]) -> Iterator[str]:
+    beside = _beside(rows)
     yield f"| {' | '.join(HEADS)} |"
     yield f"| :-- {'| --: ' * (len(HEADS) - 1)}|"
     for key, part in rows.items():
-        if _plain(key):
+        if key == key.plain:
             yield f"| {' | '.join([found.named(key), *_cells(part, None, None)])} |"
     known = {shown(name) for members in FAMILIES.values() for name in members}
     others = {"others": tuple(sorted({key.defense for key in beside} - known))}
@@ -178,10 +180,6 @@ def _table(found: Found, rows: dict[Key, Rows], undefended: dict[str, Rows]) -> 
             yield f"| {' | '.join([found.named(key), *_cells(rows[key], *beside[key])])} |"
 
 
-def _plain(key: Key) -> bool:
-    return (key.defense, key.seed) == ("none", 0)
-
-
 def _attacks(rows: pd.DataFrame) -> Rows:
     """The five attacks' rows, and the ensemble's, in the order of the page."""
     by_attack = {row["attack"]: row for row in rows.to_dict("records")}
@@ -189,9 +187,9 @@ def _attacks(rows: pd.DataFrame) -> Rows:
     return [by_attack[name] for name in (*ATTACKS, *names)]
 
 
-def _beside(undefended: dict[str, Rows], defended: dict[Key, Rows]) -> dict[Key, Beside]:
+def _beside(rows: dict[Key, Rows]) -> dict[Key, Beside]:
     """Each defense's worst case less that of its own undefended victim."""
-    pairs = {key: (_right(rows), _right(undefended[key.undefended])) for key, rows in defended.items()}
+    pairs = {key: (_right(part), _right(rows[key.plain])) for key, part in rows.items() if key != key.plain}
     chances = holm([mcnemar(*pair) for pair in pairs.values()])
     return {key: (paired_difference(*pair), p) for (key, pair), p in zip(pairs.items(), chances, strict=True)}
 

@@ -5,7 +5,7 @@ What is finished goes into table.csv, with each example's outcome, what the run 
 machine: take its rows out where the defense has changed since. So does what can't be attacked, since its training collapsed, into
 left_out.csv. The page (defense_page.py) is written from these alone, with a table for each number of examples; `--defenses ''` writes
 it and runs nothing. Attacks meet the defended victim end to end. A victim that was trained on another machine is another victim
-(`undefended`, its fingerprint): a defense stands beside the one that it was put before.
+(`undefended`, its fingerprint): a defense stands beside the one that it was put before, attacked in the same precision.
 """
 
 from __future__ import annotations
@@ -72,18 +72,20 @@ class Plan(NamedTuple):
             yield
 
     def mine(self, path: Path) -> pd.DataFrame:
-        """All of a file that is of this victim and precision."""
+        """All of a file that is of this victim."""
         found = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str)) if path.exists() else pd.DataFrame(columns=KEY)
         if lacking := {*KEY} - {*found}:
             raise click.ClickException(f"{path} lacks {', '.join(sorted(lacking))}; move it away")
         found = found.reindex(columns=[*dict.fromkeys([*found, *TEXTS])])
-        return found[(found["selector"] == self.victim) & (found["dtype"] == self.dtype)]
+        return found[found["selector"] == self.victim]
 
     def standing(self, path: Path, defense: str, seed: int, undefended: str) -> pd.DataFrame:
-        """What a file has of a defense, so that it isn't run again; `none` is run with every training of the victim."""
+        """What a file has of a defense, so that it isn't run again, in this precision or another; `none` is run with every training of
+        the victim, in each."""
         found = self.mine(path)
         own = (found["limit"] == self.limit) & (found["defense"] == shown(defense)) & (found["seed"] == seed)
-        return found[own & ((found["undefended"] == undefended) | (defense != "none"))]
+        here = (found["undefended"] == undefended) & (found["dtype"] == self.dtype)
+        return found[own & (here | (defense != "none"))]
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -192,7 +194,7 @@ def _write(plan: Plan) -> None:
     if not found.marks:
         return
     labels = [(example.id, example.label) for example in rb.load_dataset("mr", split="test").examples]
-    lines = [*defense_page.page(plan.victim, plan.dtype, found, labels)]
+    lines = [*defense_page.page(plan.victim, found, labels)]
     if several := [*defense_page.over_seeds(found)]:
         frame = pd.DataFrame(several)
         write_whole(plan.to / "seeds.csv", frame.to_csv(index=False, lineterminator="\n"))

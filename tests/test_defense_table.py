@@ -129,10 +129,18 @@ def test_the_table_of_defenses_is_of_what_is_finished(tmp_path: Path) -> None:
     assert [line.split(" | ")[0] for line in both if line.startswith("| `")] == [
         *("| `none` a", "| `none` b", "| `spell` a", "| `spell` b"),
     ]
-    other = [*how.split(), "--dtype", "bfloat16", "--defenses", ""]
-    (tmp_path / "README.md").unlink()
-    CliRunner().invoke(defense_table.main, other, catch_exceptions=False)
-    assert not (tmp_path / "README.md").exists(), "rows of another precision are no rows of this page"
+    low = table[table["defense"] == "none"].assign(dtype="bfloat16")
+    lines = page_of(pd.concat([table[table["defense"] == "spell"], low]))
+    assert [line.split(" | ")[0] for line in lines if line.startswith("| `")] == ["| `none`"], "of another precision"
+    lines = page_of(pd.concat([table, low]))
+    assert [line.split(" | ")[0] for line in lines if line.startswith("| `")] == [
+        *("| `none` a", "| `none` b", "| `spell` a"),
+    ]
+    assert sum("searched in float32 or bfloat16 and judged in float32" in line for line in lines) == 1
+    assert sum(line.startswith("a (float32), b (bfloat16): trainings") for line in lines) == 1
+    other = [*how.split(), "--dtype", "bfloat16", "--defenses", "spell"]
+    said = CliRunner().invoke(defense_table.main, other, catch_exceptions=False).output
+    assert f"stands in {tmp_path / 'table.csv'}\n" in said, "in another precision, but it stands"
 
 
 def test_a_collapsed_training_is_named_and_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
