@@ -2,13 +2,15 @@
 
 Of a defense's settings that cost at most `COST` points of clean accuracy the most robust is chosen, where there is none the
 one that costs least; the defaults follow. What is finished goes into table.csv and isn't run again; trainings are cached and runs
-resumable, so several of these may run at once on disjoint `--defenses`.
+resumable, so several of these may run at once on disjoint `--defenses`. A victim that was trained on another machine is another victim
+(`undefended`, its fingerprint): all settings of a defense are held against one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from string import ascii_lowercase
 
 import click
 import pandas as pd
@@ -63,22 +65,38 @@ def main(defenses: str, runs: Path, to: Path) -> None:
     if strange := [name for name in split_list(defenses) if name not in SETTINGS]:
         raise click.ClickException(f"nothing is tuned of {strange[0]}; take some of {', '.join(SETTINGS)}")
     to.mkdir(parents=True, exist_ok=True)
-    if others := {*_table(to)["undefended"]} - {rb.open_victim(VICTIM).fingerprint}:
-        raise click.ClickException(
-            f"{to / 'table.csv'} is of another training of {VICTIM} ({min(others)}), and one can't be held against the other; "
-            "name another folder with --to"
-        )
     for name in split_list(defenses):
-        for selector in SETTINGS[name]:
-            if selector not in set(_table(to)["settings"]):
-                _keep(to, _row(selector, runs))
-            click.echo(_line(_table(to).set_index("settings").loc[selector].rename(selector), bold=False))
+        for selector in _unfinished(to, name):
+            _keep(to, _row(selector, runs))
+        for _, row in _of(_table(to), name).iterrows():
+            click.echo(_line(row))
     with FileLock(to / ".lock"):
-        write_whole(to / "README.md", "\n".join(_page(_table(to).set_index("settings"))) + "\n")
+        write_whole(to / "README.md", "\n".join(_page(_table(to))) + "\n")
+
+
+def _unfinished(to: Path, name: str) -> list[str]:
+    """The settings of a defense that are still to be run; of `none` there is a row for each training of the victim."""
+    here, rows = rb.open_victim(VICTIM).fingerprint, _of(_table(to), name)
+    own = rows[rows["undefended"] == here]
+    lacking = [
+        selector for selector in SETTINGS[name] if selector not in {*(own if name == "none" else rows)["settings"]}
+    ]
+    if lacking and name != "none" and len(own) < len(rows):
+        raise click.ClickException(
+            f"{name} in {to / 'table.csv'} is of another training of {VICTIM} ({rows['undefended'].iloc[0]}), and what is still to be run "
+            "can't be held against it; take its rows out"
+        )
+    return lacking
+
+
+def _of(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """A defense's rows, in the order of its settings."""
+    order = {selector: number for number, selector in enumerate(SETTINGS[name])}
+    return table[table["settings"].isin(order)].sort_values("settings", key=lambda column: column.map(order))
 
 
 def _table(to: Path) -> pd.DataFrame:
-    """What is finished; all of it is of one training of the victim."""
+    """What is finished."""
     path = to / "table.csv"
     columns = ["settings", "clean", "right", "robust", "collapsed", "undefended", "commit"]
     return pd.read_csv(path, dtype={"undefended": str}) if path.exists() else pd.DataFrame(columns=columns)
@@ -86,7 +104,7 @@ def _table(to: Path) -> pd.DataFrame:
 
 def _keep(to: Path, row: dict[str, object]) -> None:
     with FileLock(to / ".lock"):
-        together = pd.concat([_table(to), pd.DataFrame([row])]).drop_duplicates("settings")
+        together = pd.concat([_table(to), pd.DataFrame([row])]).drop_duplicates(["settings", "undefended"])
         write_whole(to / "table.csv", together.sort_values("settings").to_csv(index=False, lineterminator="\n"))
 
 
@@ -128,18 +146,34 @@ def _page(table: pd.DataFrame) -> Iterator[str]:
     yield "where nothing does the cheapest. A setting that collapsed has 0. What isn't named here keeps its paper's value, or one that"
     yield "two cores can afford, and a learning rate of 5e-5."
     yield ""
+    victims = [*dict.fromkeys(_of(table, "none")["undefended"])]
+    marks = dict(zip(victims, ascii_lowercase if len(victims) > 1 else [""], strict=False))
+    if len(victims) > 1:
+        yield f"{', '.join(marks.values())}: trainings of the victim on one machine each; settings are held against `none` of their own letter."
+        yield ""
     yield "| settings | clean % | robust % [95 %] |"
     yield "| :-- | --: | --: |"
-    for selectors in SETTINGS.values():
-        rows = table.reindex([selector for selector in selectors if selector in table.index])
-        whole = len(rows) == len(selectors) > 1 and "none" in table.index
-        best = chosen(rows, table.loc["none", "clean"]) if whole else None
-        yield from (_line(row, bold=name == best) for name, row in rows.iterrows())
+    taken = choices(table)
+    for name in SETTINGS:
+        for _, row in _of(table, name).iterrows():
+            yield _line(row, bold=row["settings"] == taken.get(name), mark=marks.get(row["undefended"], ""))
 
 
-def _line(row: pd.Series, *, bold: bool) -> str:
+def choices(table: pd.DataFrame) -> dict[str, str]:
+    """The settings that are taken, of each defense all of whose settings stand beside `none`."""
+    plain = _of(table, "none").set_index("undefended")["clean"]
+    found = {}
+    for name, selectors in SETTINGS.items():
+        rows = _of(table, name).set_index("settings")
+        if len(rows) == len(selectors) > 1 and (victim := rows["undefended"].iloc[0]) in plain:
+            found[name] = chosen(rows, plain[victim])
+    return found
+
+
+def _line(row: pd.Series, *, bold: bool = False, mark: str = "") -> str:
     low, high = wilson(int(row["right"]), LIMIT)
-    name = f"**`{row.name}`**" if bold else f"`{row.name}`"
+    name = f"**`{row['settings']}`**" if bold else f"`{row['settings']}`"
+    name += f" {mark}" * bool(mark)
     return f"| {name} | {percent(row['clean'])} | {percent(row['robust'])} [{percent(low)}–{percent(high)}] |"
 
 

@@ -37,14 +37,16 @@ def test_what_is_finished_is_kept_and_the_chosen_is_bold(tmp_path: Path, monkeyp
         ran.append(selector)
         right = 3 * len(ran)
         told = {"clean": 0.8, "right": right, "robust": right / tune_defenses.LIMIT, "collapsed": ""}
-        return {"settings": selector, "undefended": "0012", "commit": "c"} | told
+        return {"settings": selector, "undefended": here[0], "commit": "c"} | told
 
     monkeypatch.setattr(tune_defenses, "_row", row)
-    monkeypatch.setattr(tune_defenses.rb, "open_victim", lambda _: SimpleNamespace(fingerprint="0012"))
+    here = ["0012"]
+    monkeypatch.setattr(tune_defenses.rb, "open_victim", lambda _: SimpleNamespace(fingerprint=here[0]))
 
     def page(defenses: str) -> list[str]:
         made = CliRunner().invoke(tune_defenses.main, ["--defenses", defenses, "--to", str(tmp_path)])
         assert made.exit_code == 0, made.output
+        assert (tmp_path / "README.md").read_text("utf-8").count("of the victim on one machine each") == (len(here) > 1)
         return [line for line in (tmp_path / "README.md").read_text("utf-8").splitlines() if "`vat(" in line]
 
     weak, strong = tune_defenses.SETTINGS["vat"]
@@ -53,12 +55,24 @@ def test_what_is_finished_is_kept_and_the_chosen_is_bold(tmp_path: Path, monkeyp
     )
     assert [line.split(" | ")[0] for line in page("none,vat")] == [f"| `{weak}`", f"| **`{strong}`**"]
     assert ran == [weak, strong, "none"]
-    monkeypatch.setattr(tune_defenses.rb, "open_victim", lambda _: SimpleNamespace(fingerprint="0013"))
+    here.insert(0, "0013")
+    assert [line.split(" | ")[0] for line in page("none,vat")] == [f"| `{weak}` a", f"| **`{strong}`** a"]
+    assert ran == [weak, strong, "none", "none"], "none with each training of the victim"
+    table = pd.read_csv(tmp_path / "table.csv", dtype={"undefended": str})
+    table[table["settings"] != strong].to_csv(tmp_path / "table.csv", index=False)
     for defenses, told in (
-        ("pgd", "is of another training of minilm-mr (0012)"),
+        ("vat", f"vat in {tmp_path / 'table.csv'} is of another training of minilm-mr (0012)"),
         ("vat,typo", "nothing is tuned of typo"),
     ):
         made = CliRunner().invoke(tune_defenses.main, ["--defenses", defenses, "--to", str(tmp_path)])
         assert made.exit_code == 1
         assert told in made.output
-    assert ran == [weak, strong, "none"]
+    assert ran == [weak, strong, "none", "none"]
+
+
+def test_the_defaults_are_what_was_chosen() -> None:
+    table = pd.read_csv(Path(__file__).parent.parent / "results" / "tuning" / "table.csv", dtype={"undefended": str})
+    taken = tune_defenses.choices(table)
+    assert "vat" in taken
+    for name, selector in taken.items():
+        assert create("defense", name) == create("defense", selector), f"of {name}"
