@@ -36,7 +36,7 @@ from robustbench_nlp.victims.hf import HFVictim
 TEXT = "the good film b the wow good bad film"
 TEXTS = [TEXT, "good film", "the", ""]
 DELETE, MASK = Deletion(rate=0.5), Masking(rate=0.5, mask="[MASK]")
-LIKE_RECOMMENDED = "unicode_normalize+random_deletion(rate=0.3,samples=1,votes=False,train=False)"
+DRAWN = "unicode_normalize+random_deletion(rate=0.3,samples=1,votes=False,train=False)"
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +218,7 @@ def test_nothing_is_averaged() -> None:
 
 
 def guarded(tiny: HFVictim) -> tuple[Victim, list[Example]]:
-    victim = compose(LIKE_RECOMMENDED)(tiny, [], Random(0))
+    victim = compose(DRAWN)(tiny, [], Random(0))
     texts = [TEXT, "the good film", "the bad film", "bad film b good", "good good bad the film", "a b c the film"]
     answers = Predictor(victim, draws=20).predict(texts).outputs.argmax(axis=1).tolist()
     return victim, [Example(fields={"text": text}, label=label) for text, label in zip(texts, answers, strict=True)]
