@@ -60,6 +60,7 @@ OUTCOMES: dict[str, Outcome] = {letter: outcome for outcome, letter in LETTERS.i
 RIGHT = ["r", "b", "E"]
 """Those that are right before any attack."""
 CASCADE = "worst_case:"
+MEMBER = "standard-1/"
 Rows = list[dict[Hashable, Any]]
 """Of the five attacks and the ensemble."""
 Beside = tuple[Interval, float]
@@ -81,22 +82,27 @@ class Key(NamedTuple):
 
 
 class Found(NamedTuple):
-    """All of one victim, by number of examples: rows of table.csv by what was attacked, and why nothing was."""
+    """All of one victim, by number of examples: rows of table.csv by what was attacked, those of the ensemble's attacks one after
+    the other, and why nothing was attacked."""
 
     rows: dict[int, dict[Key, Rows]]
+    cascades: dict[int, dict[Key, Rows]]
     left_out: dict[int, dict[Key, str]]
 
     @classmethod
     def of(cls, table: pd.DataFrame, left_out: pd.DataFrame) -> Found:
         rows: dict[int, dict[Key, Rows]] = {}
+        cascades: dict[int, dict[Key, Rows]] = {}
         for _, part in table.groupby(["limit", *Key._fields], sort=False):
             limit, key = _placed(part.iloc[0].to_dict())
             rows.setdefault(limit, {})[key] = _attacks(part)
+            if members := part[part["attack"].str.contains(MEMBER, regex=False)].to_dict("records"):
+                cascades.setdefault(limit, {})[key] = members
         whys: dict[int, dict[Key, str]] = {}
         for row in left_out.to_dict("records"):
             limit, key = _placed(row)
             whys.setdefault(limit, {})[key] = str(row["why"])
-        return cls(rows, whys)
+        return cls(rows, cascades, whys)
 
     @property
     def marks(self) -> dict[Key, str]:
@@ -161,6 +167,25 @@ def _section(found: Found, limit: int, labels: Sequence[tuple[str, int]]) -> Ite
         yield "Left out, since what was trained knows the classes hardly better than a constant answer, which no attack breaks:"
         yield ""
         yield from (f"- {found.named(key)}: {escaped(told)}" for key, told in why.items())
+
+
+def one_by_one(found: Found) -> Iterator[str]:
+    """What each attack of the ensemble leaves, of the largest number of examples and all seeds."""
+    limit = found.limits[0]
+    rows = found.cascades.get(limit, {})
+    heads = list(dict.fromkeys(row["attack"].removeprefix(MEMBER) for part in rows.values() for row in part))
+    if not rows:
+        return
+    yield ""
+    yield "## standard-1, one attack after the other"
+    yield ""
+    yield f"What each leaves of the {limit} examples, in percent; what has fallen isn't attacked again."
+    yield ""
+    yield f"| defense | {' | '.join(heads)} |"
+    yield f"| :-- {'| --: ' * len(heads)}|"
+    for key in sorted(rows, key=lambda key: key.defense != "none"):
+        cells = [percent(row["robust_accuracy"]) + " †" * bool(row["known"]) for row in rows[key]]
+        yield f"| {' | '.join([found.named(key), *cells])} |"
 
 
 def _table(found: Found, rows: dict[Key, Rows]) -> Iterator[str]:

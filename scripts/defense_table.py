@@ -195,6 +195,7 @@ def _write(plan: Plan) -> None:
         return
     labels = [(example.id, example.label) for example in rb.load_dataset("mr", split="test").examples]
     lines = [*defense_page.page(plan.victim, found, labels)]
+    lines += defense_page.one_by_one(found)
     if several := [*defense_page.over_seeds(found)]:
         frame = pd.DataFrame(several)
         write_whole(plan.to / "seeds.csv", frame.to_csv(index=False, lineterminator="\n"))

@@ -217,6 +217,18 @@ def test_what_ran_on_fewer_examples_stands_in_a_table_of_its_own(tmp_path: Path)
     assert "still to be run with their training of the victim: `spell`" in alone.split("\n## n = 60\n")[1]
 
 
+def test_what_each_attack_of_the_ensemble_leaves_is_shown(tmp_path: Path) -> None:
+    own = [row | {"attack": f"standard-1/{name}"} for name in ("bae", "pwws") for row in rows("none", "")[:1]]
+    own[1] |= {"robust_accuracy": 0.25, "known": True}
+    page = page_of(tmp_path, rows("none", "rb" * 20) + own, rows("none", "rb" * 4, 8) + own[:0])
+    assert page.count("one attack after the other") == 1
+    assert page.split("one attack after the other")[1].splitlines()[4:] == [
+        "| defense | bae | pwws |",
+        "| :-- | --: | --: |",
+        "| `none` | 50.0 | 25.0 † |",
+    ]
+
+
 def test_rows_of_other_numbers_of_examples_do_not_stand_for_these(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
