@@ -203,7 +203,7 @@ def test_the_cache_tells_settings_seeds_data_and_sources_apart(
     for change in (
         lambda: monkeypatch.setattr(TypoAugmentation, "version", 2, raising=False),
         lambda: monkeypatch.setattr(training, "VERSION", training.VERSION + 1),
-        lambda: monkeypatch.setattr(training, "training_dtype", lambda device: "bfloat16"),
+        lambda: monkeypatch.setattr(training, "training_dtype", lambda device: "another"),
     ):
         change()
         before = len(calls)
