@@ -96,7 +96,7 @@ class Found(NamedTuple):
         for _, part in table.groupby(["limit", *Key._fields], sort=False):
             limit, key = _placed(part.iloc[0].to_dict())
             rows.setdefault(limit, {})[key] = _attacks(part)
-            if members := part[part["attack"].str.contains(MEMBER, regex=False)].to_dict("records"):
+            if members := part[part["attack"].str.startswith(MEMBER)].to_dict("records"):
                 cascades.setdefault(limit, {})[key] = members
         whys: dict[int, dict[Key, str]] = {}
         for row in left_out.to_dict("records"):
@@ -140,7 +140,7 @@ def page(victim: str, found: Found, labels: Sequence[tuple[str, int]]) -> Iterat
     yield "an answer (20 × 1: 20 draws of one text); *time*: of an answer, with all its draws, beside `none`'s."
     if len(found.marks) > 1:
         letters = ", ".join(f"{mark} ({key.dtype})" for key, mark in found.marks.items())
-        yield f"{letters}: trainings of the victim on one machine each, and what searched; a defense is beside `none` of its own letter."
+        yield f"{letters}: one training of the victim, on one machine, and one precision each; a defense is beside `none` of its own letter."
     yield ""
     yield from _section(found, first, labels)
     for limit in others:
@@ -157,7 +157,7 @@ def _section(found: Found, limit: int, labels: Sequence[tuple[str, int]]) -> Ite
     whole = found.rows.get(limit, {})
     rows = {key: part for key, part in whole.items() if key.seed == 0}
     if alone := [f"`{key.defense}`" for key in rows if key.plain not in rows]:
-        yield f"Not shown, since `none` is still to be run with their training of the victim: {', '.join(alone)}."
+        yield f"Not shown, since `none` is still to be run with their training of the victim, in their precision: {', '.join(alone)}."
         yield ""
     if len(alone) < len(rows):
         yield from _table(found, {key: part for key, part in rows.items() if key.plain in rows})
@@ -172,19 +172,21 @@ def _section(found: Found, limit: int, labels: Sequence[tuple[str, int]]) -> Ite
 def one_by_one(found: Found) -> Iterator[str]:
     """What each attack of the ensemble leaves, of the largest number of examples and all seeds."""
     limit = found.limits[0]
-    rows = found.cascades.get(limit, {})
-    heads = list(dict.fromkeys(row["attack"].removeprefix(MEMBER) for part in rows.values() for row in part))
+    cascades = {key: part for key, part in found.cascades.get(limit, {}).items() if key.plain in found.rows[limit]}
+    rows = {key: {row["attack"].removeprefix(MEMBER): row for row in part} for key, part in cascades.items()}
+    heads = list(dict.fromkeys(name for part in rows.values() for name in part))
     if not rows:
         return
     yield ""
     yield "## standard-1, one attack after the other"
     yield ""
-    yield f"What each leaves of the {limit} examples, in percent; what has fallen isn't attacked again."
+    yield "What each leaves of all examples, in percent; what has fallen isn't attacked again."
     yield ""
     yield f"| defense | {' | '.join(heads)} |"
     yield f"| :-- {'| --: ' * len(heads)}|"
     for key in sorted(rows, key=lambda key: key.defense != "none"):
-        cells = [percent(row["robust_accuracy"]) + " †" * bool(row["known"]) for row in rows[key]]
+        left = [rows[key].get(name) for name in heads]
+        cells = [percent(row["robust_accuracy"]) + " †" * bool(row["known"]) if row else "" for row in left]
         yield f"| {' | '.join([found.named(key), *cells])} |"
 
 
@@ -292,7 +294,7 @@ def _records(outcomes: str, labels: Sequence[int]) -> list[Record]:
 
 
 def over_seeds(found: Found) -> Iterator[dict[str, Any]]:
-    """A row an attack over the seeds that are finished, where they are several of one training of the victim."""
+    """A row an attack over the seeds that are finished, where they are several of one training of the victim and one precision."""
     for limit in found.limits:
         by_seed: dict[Key, list[Rows]] = {}
         for key, rows in found.rows.get(limit, {}).items():
@@ -302,7 +304,8 @@ def over_seeds(found: Found) -> Iterator[dict[str, Any]]:
                 letters = np.array([list(row["outcomes"]) for row in same])
                 rates = {"clean": rate_over_seeds(np.isin(letters, RIGHT).astype(float))}
                 rates["robust"] = rate_over_seeds((letters == "r").astype(float))
-                told = {"defense": key.defense, "attack": same[0]["attack"], "seeds": len(same), "n": letters.shape[1]}
+                own = {"defense": key.defense, "undefended": key.undefended, "dtype": key.dtype}
+                told = own | {"attack": same[0]["attack"], "seeds": len(same), "n": letters.shape[1]}
                 yield told | {
                     f"{name}_accuracy{part}": value for name, rate in rates.items() for part, value in _parts(rate)
                 }
@@ -312,7 +315,7 @@ def _parts(rate: OverSeeds) -> Iterator[tuple[str, float]]:
     yield from (("", rate.rate), ("_sd", rate.sd), ("_low", rate.interval.low), ("_high", rate.interval.high))
 
 
-def seeds_table(frame: pd.DataFrame) -> Iterator[str]:
+def seeds_table(found: Found, frame: pd.DataFrame) -> Iterator[str]:
     """What `over_seeds` found, as the page shows it."""
     yield "## Over training seeds"
     yield ""
@@ -323,4 +326,5 @@ def seeds_table(frame: pd.DataFrame) -> Iterator[str]:
         robust = f"{percent(row['robust_accuracy'])} [{low}–{high}]"
         attack = str(row["attack"]).removeprefix(CASCADE)
         cells = (attack, row["seeds"], percent(row["clean_accuracy"]), robust, percent(row["robust_accuracy_sd"]))
-        yield f"| `{row['defense']}` | {row['n']} | {' | '.join(map(str, cells))} |"
+        name = found.named(Key(row["defense"], row["undefended"], row["dtype"], seed=0))
+        yield f"| {name} | {row['n']} | {' | '.join(map(str, cells))} |"

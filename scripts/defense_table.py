@@ -199,7 +199,7 @@ def _write(plan: Plan) -> None:
     if several := [*defense_page.over_seeds(found)]:
         frame = pd.DataFrame(several)
         write_whole(plan.to / "seeds.csv", frame.to_csv(index=False, lineterminator="\n"))
-        lines += ["", *defense_page.seeds_table(frame)]
+        lines += ["", *defense_page.seeds_table(found, frame)]
     write_whole(plan.to / "README.md", "\n".join(lines) + "\n")
 
 

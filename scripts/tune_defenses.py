@@ -65,8 +65,10 @@ def main(defenses: str, runs: Path, to: Path) -> None:
     if strange := [name for name in split_list(defenses) if name not in SETTINGS]:
         raise click.ClickException(f"nothing is tuned of {strange[0]}; take some of {', '.join(SETTINGS)}")
     to.mkdir(parents=True, exist_ok=True)
-    for name in split_list(defenses):
-        for selector in _unfinished(to, name):
+    here = rb.open_victim(VICTIM).fingerprint
+    lacking = {name: _unfinished(to, name, here) for name in split_list(defenses)}
+    for name, selectors in lacking.items():
+        for selector in selectors:
             _keep(to, _row(selector, runs))
         for _, row in _of(_table(to), name).iterrows():
             click.echo(_line(row))
@@ -74,9 +76,10 @@ def main(defenses: str, runs: Path, to: Path) -> None:
         write_whole(to / "README.md", "\n".join(_page(_table(to))) + "\n")
 
 
-def _unfinished(to: Path, name: str) -> list[str]:
-    """The settings of a defense that are still to be run; of `none` there is a row for each training of the victim."""
-    here, rows = rb.open_victim(VICTIM).fingerprint, _of(_table(to), name)
+def _unfinished(to: Path, name: str, here: str) -> list[str]:
+    """The settings of a defense that are still to be run, before the victim of fingerprint `here`; `none` is run with each training of
+    the victim."""
+    rows = _of(_table(to), name)
     own = rows[rows["undefended"] == here]
     lacking = [
         selector for selector in SETTINGS[name] if selector not in {*(own if name == "none" else rows)["settings"]}
@@ -126,7 +129,7 @@ def _row(selector: str, runs: Path) -> dict[str, object]:
         defenses=[selector],
         attacks=[WORST],
         limit=LIMIT,
-        output=runs / file_name(shown(selector)),
+        output=runs / plain.fingerprint / file_name(shown(selector)),
     )
     robust = float(run.table["robust_accuracy"].iloc[-1])
     return told | {"clean": clean, "right": round(robust * LIMIT), "robust": robust, "collapsed": ""}
@@ -146,7 +149,7 @@ def _page(table: pd.DataFrame) -> Iterator[str]:
     yield "where nothing does the cheapest. A setting that collapsed has 0. What isn't named here keeps its paper's value, or one that"
     yield "two cores can afford, and a learning rate of 5e-5."
     yield ""
-    victims = [*dict.fromkeys(_of(table, "none")["undefended"])]
+    victims = [*dict.fromkeys([*_of(table, "none")["undefended"], *table["undefended"]])]
     marks = dict(zip(victims, ascii_lowercase if len(victims) > 1 else [""], strict=False))
     if len(victims) > 1:
         yield f"{', '.join(marks.values())}: trainings of the victim on one machine each; settings are held against `none` of their own letter."
@@ -156,7 +159,7 @@ def _page(table: pd.DataFrame) -> Iterator[str]:
     taken = choices(table)
     for name in SETTINGS:
         for _, row in _of(table, name).iterrows():
-            yield _line(row, bold=row["settings"] == taken.get(name), mark=marks.get(row["undefended"], ""))
+            yield _line(row, bold=row["settings"] == taken.get(name), mark=marks[row["undefended"]])
 
 
 def choices(table: pd.DataFrame) -> dict[str, str]:
@@ -165,7 +168,8 @@ def choices(table: pd.DataFrame) -> dict[str, str]:
     found = {}
     for name, selectors in SETTINGS.items():
         rows = _of(table, name).set_index("settings")
-        if len(rows) == len(selectors) > 1 and (victim := rows["undefended"].iloc[0]) in plain:
+        whole = rows.index.is_unique and {*rows.index} == {*selectors} and rows["undefended"].nunique() == 1
+        if len(selectors) > 1 and whole and (victim := rows["undefended"].iloc[0]) in plain:
             found[name] = chosen(rows, plain[victim])
     return found
 

@@ -113,7 +113,10 @@ def test_the_table_of_defenses_is_of_what_is_finished(tmp_path: Path) -> None:
 
     elsewhere = table.assign(undefended="123456789012e456")  # a fingerprint that would do for a number
     alone = page_of(pd.concat([table, elsewhere[elsewhere["defense"] == "spell"]]))
-    assert "Not shown, since `none` is still to be run with their training of the victim: `spell`." in alone
+    assert (
+        "Not shown, since `none` is still to be run with their training of the victim, in their precision: `spell`."
+        in alone
+    )
     assert [line for line in alone if line.startswith("| `")] == [
         line for line in page.split("## Over")[0].splitlines() if line.startswith("| `")
     ]
@@ -137,7 +140,7 @@ def test_the_table_of_defenses_is_of_what_is_finished(tmp_path: Path) -> None:
         *("| `none` a", "| `none` b", "| `spell` a"),
     ]
     assert sum("searched in float32 or bfloat16 and judged in float32" in line for line in lines) == 1
-    assert sum(line.startswith("a (float32), b (bfloat16): trainings") for line in lines) == 1
+    assert sum(line.startswith("a (float32), b (bfloat16): one training") for line in lines) == 1
     other = [*how.split(), "--dtype", "bfloat16", "--defenses", "spell"]
     said = CliRunner().invoke(defense_table.main, other, catch_exceptions=False).output
     assert f"stands in {tmp_path / 'table.csv'}\n" in said, "in another precision, but it stands"
@@ -214,19 +217,68 @@ def test_what_ran_on_fewer_examples_stands_in_a_table_of_its_own(tmp_path: Path)
     assert "a family for Holm, by itself" in other
     alone = page_of(tmp_path, rows("none", left), rows("vote", right), rows("spell", "r" * 60, 60))
     assert alone.startswith("# Defenses of tfidf-mr on mr, test split, n = 40\n"), "the main table has a row of none"
-    assert "still to be run with their training of the victim: `spell`" in alone.split("\n## n = 60\n")[1]
+    assert (
+        "still to be run with their training of the victim, in their precision: `spell`"
+        in alone.split("\n## n = 60\n")[1]
+    )
 
 
 def test_what_each_attack_of_the_ensemble_leaves_is_shown(tmp_path: Path) -> None:
-    own = [row | {"attack": f"standard-1/{name}"} for name in ("bae", "pwws") for row in rows("none", "")[:1]]
-    own[1] |= {"robust_accuracy": 0.25, "known": True}
-    page = page_of(tmp_path, rows("none", "rb" * 20) + own, rows("none", "rb" * 4, 8) + own[:0])
+    def cascade(defense: str, letters: str, left: dict[str, float], **more: Any) -> list[dict[str, Any]]:
+        own = rows(defense, letters, len(letters), **more)
+        members = [own[0] | {"attack": f"standard-1/{name}", "robust_accuracy": rate} for name, rate in left.items()]
+        return own + [
+            row | {"known": defense.startswith("ascc") and row["attack"].endswith("/pwws")} for row in members
+        ]
+
+    page = page_of(
+        tmp_path,
+        cascade("ascc(k=4)", "rb" * 20, {"pwws": 0.3}),
+        cascade("none", "rb" * 20, {"bae": 0.5, "pwws": 0.25}),
+        cascade("none", "rb" * 20, {"bae": 0.75, "pwws": 0.5}, seed=1),
+        cascade("spell", "rb" * 20, {"bae": 0.6, "pwws": 0.35}, dtype="bfloat16"),
+        cascade("none", "rb" * 4, {"bae": 0.1, "pwws": 0.1}),
+    )
     assert page.count("one attack after the other") == 1
-    assert page.split("one attack after the other")[1].splitlines()[4:] == [
-        "| defense | bae | pwws |",
+    assert page.split("one attack after the other")[1].split("## Over")[0].splitlines()[4:-1] == [
+        "| defense | pwws | bae |",
         "| :-- | --: | --: |",
-        "| `none` | 50.0 | 25.0 † |",
+        "| `none` | 25.0 | 50.0 |",
+        "| `none`, seed 1 | 50.0 | 75.0 |",
+        "| `ascc(k=4)` | 30.0 † |  |",
     ]
+    assert pd.read_csv(tmp_path / "seeds.csv")[["undefended", "dtype"]].drop_duplicates().values.tolist() == [
+        ["0a", "float32"]
+    ]
+
+
+def test_a_defense_is_held_against_none_in_its_own_precision(tmp_path: Path) -> None:
+    left, other = "r" * 10 + "b" * 30, {"dtype": "bfloat16"}
+    page = page_of(
+        tmp_path,
+        rows("none", left),
+        rows("vote", "r" * 30 + "b" * 10),
+        rows("none", "r" * 30 + "b" * 10, **other),
+        rows("spell", "r" * 30 + "b" * 10, **other),
+    )
+    cells = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    beside = {line[0]: line[4] for line in cells}
+    assert list(beside) == ["| `none` a", "| `none` b", "| `spell` b", "| `vote` a"]
+    low, high = map(float, beside["| `spell` b"].split(" to "))
+    assert low == -high, "as many are left as without it"
+    assert float(beside["| `vote` a"].split(" to ")[0]) > 30
+
+
+def test_none_is_run_in_each_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(**how: Any) -> rb.Run:
+        raise rb.UsageError(f"{how['dtype']} is wanted")
+
+    here = rb.open_victim("tfidf-mr").fingerprint
+    page_of(tmp_path, rows("none", "r" * 40, undefended=here), rows("vote", "r" * 40, undefended=here))
+    monkeypatch.setattr(rb, "evaluate", refusing)
+    assert "none, seed 0: stands in" in told(tmp_path, "none")
+    assert "none, seed 0: not run: bfloat16 is wanted" in told(tmp_path, "none", more="--dtype bfloat16")
+    assert "vote, seed 0: stands in" in told(tmp_path, "vote", more="--dtype bfloat16")
 
 
 def test_rows_of_other_numbers_of_examples_do_not_stand_for_these(

@@ -61,7 +61,7 @@ def test_what_is_finished_is_kept_and_the_chosen_is_bold(tmp_path: Path, monkeyp
     table = pd.read_csv(tmp_path / "table.csv", dtype={"undefended": str})
     table[table["settings"] != strong].to_csv(tmp_path / "table.csv", index=False)
     for defenses, told in (
-        ("vat", f"vat in {tmp_path / 'table.csv'} is of another training of minilm-mr (0012)"),
+        ("none,pgd,vat", f"vat in {tmp_path / 'table.csv'} is of another training of minilm-mr (0012)"),
         ("vat,typo", "nothing is tuned of typo"),
     ):
         made = CliRunner().invoke(tune_defenses.main, ["--defenses", defenses, "--to", str(tmp_path)])
@@ -76,3 +76,17 @@ def test_the_defaults_are_what_was_chosen() -> None:
     assert "vat" in taken
     for name, selector in taken.items():
         assert create("defense", name) == create("defense", selector), f"of {name}"
+
+
+@pytest.mark.parametrize(
+    "others",
+    [[("weak", "A"), ("weak", "B")], [("weak", "A"), ("strong", "B")], [("weak", "A"), ("strong", "A"), ("weak", "B")]],
+)
+def test_nothing_is_chosen_across_trainings_of_the_victim(others: list[tuple[str, str]]) -> None:
+    names = dict(zip(("weak", "strong"), tune_defenses.SETTINGS["vat"], strict=True))
+    stand = [("none", "A"), ("none", "B"), *((names[name], victim) for name, victim in others)]
+    table = pd.DataFrame(stand, columns=["settings", "undefended"]).assign(clean=0.8, robust=0.1)
+    assert tune_defenses.choices(table) == {}
+    whole = table[~table["settings"].isin(names.values())]
+    both = pd.DataFrame([(name, "B") for name in names.values()], columns=["settings", "undefended"])
+    assert set(tune_defenses.choices(pd.concat([whole, both.assign(clean=0.8, robust=0.1)]))) == {"vat"}
