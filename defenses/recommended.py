@@ -1,8 +1,9 @@
-"""Recommended: the recipe that stood best on dev, for about a point of clean accuracy (docs/defenses.md: how it was found).
+"""Recommended: the recipe that was chosen on dev (docs/defenses.md: how it was found, and what it leaves of the test split).
 
 Unusual characters are folded and typos are taken back by the noisy channel before three victims read the text and their
-probabilities are averaged. They were trained on perturbed embeddings together, and each on its own to answer alike to a text and a
-copy with other words, fewer, misspelt ones or a tautology behind it, some of them aimed by the gradient.
+probabilities are averaged. All three go on from one that was trained on perturbed embeddings; each learned by itself, in its own
+order, to answer alike to a text and to a copy with other words, fewer, misspelt ones or a tautology behind it, or with a few words
+that are aimed by the gradient.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ ALIKE = (
     "consistency(noises=('typos','tautology','wordnet','neighbours','drop','refill'),share=0.6,weight=5.0,"
     "aim=0.15,aimed_share=0.1,epochs=4)"
 )
-"""How each of the three victims is trained."""
+"""How each of the three victims is trained, from where the perturbed embeddings left off."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
